@@ -1,0 +1,40 @@
+"""Relay: a standalone outbound mail relay daemon.
+
+The path of a message, in the order of the packages that carry it:
+
+1. ``ingress``    a socket becomes an envelope and bytes (SMTP, TLS, AUTH);
+2. ``policy``     may this account send this, now?
+3. ``signing``    trace headers, then DKIM; after this no byte of the message changes;
+4. ``spool``      the promise on disk; the 250 follows it;
+5. ``traffic``    which message leaves, and when;
+6. ``transport``  the dialogue with the receiver's mail server;
+7. ``verdict``    what the outcome means, and who hears of it.
+
+Below the stages lie ``base`` (words), ``codec`` (bytes to words and back, no I/O) and ``directory`` (who
+exists); above them ``admin`` (metrics, health) and ``daemon`` (the processes, the CLI and the wiring).
+
+Glossary, one word a thing:
+
+message      what one 250 promised: an id, a sender, recipients and content
+recipient    one RCPT TO of a message, known by its number within the message for as long as it lives
+account      on whose behalf mail is sent; owns credentials, identities, limits
+credential   an access key id with its secret; the SMTP password derives from the secret
+identity     a domain or an address that an account has proved to be its own
+envelope     MAIL FROM, RCPT TO and their parameters
+content      header and body, exactly as they go on the wire, without dot-stuffing
+submission   an envelope and content that someone hands in
+shard        the part of the spool that one worker owns
+change       what one transaction writes to a shard
+site         a set of MX hosts (or a next hop); all domains behind it share its limits
+route        where a domain's mail goes: a site, its hosts, its TLS and AUTH
+attempt      one try to hand a message to one site, for one or more of its recipients
+session      one SMTP dialogue, ours as server (ingress) or as client (transport)
+outcome      what an attempt meant for one recipient: delivered, deferred or failed
+scope        how far a refusal reaches: recipient, message, session or site
+reason       why, in one word of a fixed list
+event        a row in the outbox: what happened to a message, for those who want to hear
+uncertain    the dot was sent and no one knows the reply: may be delivered twice
+bounce       the RFC 3464 message that tells the sender a recipient failed
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""What one transaction writes: a ``Change``, and the ``Event`` rows in it.
+
+An outcome, its event and its bounce are one change, hence one transaction: no outcome without its
+notification, no bounce that is sent for a message still in the queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from relay.base.message import Message
+
+
+class EventKind(StrEnum):
+    """SES event types (event-publishing-retrieving-sns-contents.md)."""
+
+    SEND = "Send"
+    DELIVERY = "Delivery"
+    BOUNCE = "Bounce"
+    DELIVERY_DELAY = "DeliveryDelay"
+    REJECT = "Reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row of the append-only outbox. ``detail`` is a JSON object as text."""
+
+    at: float
+    kind: EventKind
+    message_id: str
+    account_id: int
+    detail: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A recipient that waits: what its row becomes."""
+
+    key: int
+    number: int
+    attempts: int
+    due_at: float
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """A dot was sent and its reply never seen; the recipient may get the message twice."""
+
+    message_id: str
+    address: str
+    at: float
+    why: str  # "reply-lost" or "crash"
+
+
+@dataclass(slots=True)
+class Change:
+    """What one transaction writes to a shard. ``settled`` are (message key, recipient number) pairs that are
+    done; ``finished`` are keys of messages whose last recipient is done."""
+
+    stored: list[Message] = field(default_factory=list)
+    settled: list[tuple[int, int]] = field(default_factory=list)
+    deferred: list[Deferral] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    uncertain: list[Uncertain] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)  # journal places to clear once this is on disk

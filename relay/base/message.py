@@ -1,0 +1,104 @@
+"""A message as the relay knows it, from the envelope of its submission to its last recipient's outcome.
+
+``Recipient.number`` identifies a recipient within its message for as long as it lives; it is never a list
+position. Times are wall-clock seconds since the epoch. ``content`` is header and body with CRLF line ends
+and without dot-stuffing: exactly what signing made and what every receiver gets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class RecipientState(StrEnum):
+    """Where a recipient is, as stored. Done recipients have no row."""
+
+    FRESH = "fresh"  # no attempt has settled yet
+    DEFERRED = "deferred"  # waits for due_at
+    HELD = "held"  # waits for the operator
+
+
+@dataclass(slots=True)
+class Recipient:
+    """One RCPT TO. ``domain`` is lower case, A-labels (RFC 5890), or an address literal in brackets."""
+
+    number: int
+    address: str
+    domain: str
+    notify: str = ""  # RFC 3461 NOTIFY, upper case: "", "NEVER", "SUCCESS,DELAY,FAILURE"
+    orcpt: str = ""  # RFC 3461 ORCPT, "rfc822;user@example.org", decoded
+    state: RecipientState = RecipientState.FRESH
+    attempts: int = 0
+    due_at: float = 0.0
+    reply: str = ""  # the last reply or reason, for people
+
+
+@dataclass(slots=True)
+class Envelope:
+    """MAIL FROM, RCPT TO and their parameters (RFC 5321, 6152, 6531, 3461)."""
+
+    sender: str = ""  # "" is the null reverse-path
+    recipients: list[Recipient] = field(default_factory=list)
+    is_8bit: bool = False  # BODY=8BITMIME
+    is_utf8: bool = False  # SMTPUTF8
+    ret: str = ""  # "", "FULL", "HDRS"
+    envid: str = ""  # decoded xtext
+    size_bytes: int = 0  # SIZE= as announced; 0 if not
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who handed a message in, for the Received line and the log. All fields are safe to show to receivers."""
+
+    address: str = ""  # "192.0.2.1" or "2001:db8::1"; empty for the CLI and for our own bounces
+    port: int = 0
+    helo: str = ""
+    protocol: str = ""  # RFC 3848: "ESMTPSA", "ESMTP", ...
+    tls: str = ""  # "TLSv1.3 TLS_AES_256_GCM_SHA384" or empty
+    credential: str = ""  # access key id, empty without AUTH
+
+
+@dataclass(slots=True)
+class Submission:
+    """What someone hands in: on whose behalf (account id; 0 is the relay itself), envelope, content, from where."""
+
+    account_id: int
+    envelope: Envelope
+    content: bytes
+    client: Client
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A message that the spool keeps, or is about to. Compared by identity.
+
+    ``key`` is its row in the shard, 0 until stored. ``content`` is None while the bytes are only on disk;
+    ``size_bytes`` counts them either way.
+    """
+
+    id: str
+    shard: int
+    account_id: int
+    sender: str
+    recipients: list[Recipient]
+    size_bytes: int
+    arrived_at: float
+    expires_at: float
+    content: bytes | None = None
+    key: int = 0
+    is_8bit: bool = False  # the content has bytes above 127
+    is_utf8: bool = False  # addresses or header need SMTPUTF8
+    ret: str = ""
+    envid: str = ""
+    is_large: bool = False  # the content is in a file of its own
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One try to hand a message to one site for some of its recipients. Compared by identity."""
+
+    message: Message
+    recipients: list[Recipient]
+    site: str
+    slots: tuple[int, ...] = ()  # places in the journal of dots sent, while the reply is unknown

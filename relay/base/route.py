@@ -1,0 +1,39 @@
+"""Where a domain's mail goes.
+
+A *site* is named by what all its domains share: ``mx:`` and the sorted MX host names, or ``hop:`` and the
+next hop of a configured route. Domains behind one site share its connections and limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TlsMode(StrEnum):
+    """How a session to the next hop is encrypted."""
+
+    OPPORTUNISTIC = "opportunistic"  # STARTTLS if offered, certificate not checked (RFC 3207)
+    REQUIRED = "required"  # STARTTLS with a certificate that verifies, or no delivery
+    WRAPPER = "wrapper"  # TLS from the first byte, certificate must verify
+    NONE = "none"  # never
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A mail server: a host name or an address literal without brackets, a port, its MX preference."""
+
+    name: str
+    port: int = 25
+    preference: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A site and how to talk to it. ``hosts`` in order of preference; equal ones are shuffled per connection."""
+
+    site: str
+    hosts: tuple[Host, ...]
+    tls: TlsMode = TlsMode.OPPORTUNISTIC
+    username: str = ""
+    password_file: str = ""
