@@ -38,7 +38,9 @@ class MessageIds:
         self._at = at + 32
         r = self._pool[at : at + 32]
         variant = _VARIANT[int(r[16], 16) & 3]
-        return f"{int(now * 1000):016x}-{r[:8]}-{r[8:12]}-4{r[13:16]}-{variant}{r[17:20]}-{r[20:]}{self._suffix}"
+        return (
+            f"{int(now * 1000):016x}-{r[:8]}-{r[8:12]}-4{r[13:16]}-{variant}{r[17:20]}-{r[20:]}{self._suffix}"
+        )
 
 
 def shard_of(message_id: str) -> int:

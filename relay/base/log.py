@@ -15,7 +15,7 @@ class MessageLog(Protocol):
     is_on: bool
 
     def __call__(self, event: str, message_id: str, /, **fields: object) -> None:
-        """Write one line, e.g. ``log("accepted", id, account=1, size=4096)``. Values are str, int or float."""
+        """Write one line, e.g. ``log("accepted", id, account=1)``. Values are str, int or float."""
         ...
 
 

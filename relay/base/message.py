@@ -49,7 +49,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who handed a message in, for the Received line and the log. All fields are safe to show to receivers."""
+    """Who handed a message in, for the Received line and the log."""
 
     address: str = ""  # "192.0.2.1" or "2001:db8::1"; empty for the CLI and for our own bounces
     port: int = 0
@@ -61,7 +61,7 @@ class Client:
 
 @dataclass(slots=True)
 class Submission:
-    """What someone hands in: on whose behalf (account id; 0 is the relay itself), envelope, content, from where."""
+    """An envelope and content, on whose behalf (account id; 0 is the relay itself), and from where."""
 
     account_id: int
     envelope: Envelope

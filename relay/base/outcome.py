@@ -69,7 +69,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now; try again. ``reply`` is the peer's, or None where no peer said it; ``detail`` is for the log."""
+    """Not now; try again. ``reply`` is None where no peer said it; ``detail`` is for the log."""
 
     scope: Scope
     reason: Reason

@@ -46,11 +46,7 @@ class Reply:
         ).encode("utf-8", "replace")
 
     def __str__(self) -> str:
-        return (
-            f"{self.code} {self.enhanced} {self.text}"
-            if self.enhanced
-            else f"{self.code} {self.text}"
-        )
+        return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
 
 
 def parse_enhanced(text: str) -> tuple[str, str]:
@@ -60,7 +56,7 @@ def parse_enhanced(text: str) -> tuple[str, str]:
 
 
 def parse_reply(code: int, text: str) -> Reply:
-    """A reply from its code and text lines joined with newlines, each of which may repeat the enhanced code."""
+    """A reply from its code and text lines joined with newlines; each may repeat the enhanced code."""
     lines = text.split("\n")
     enhanced, lines[0] = parse_enhanced(lines[0])
     if enhanced:

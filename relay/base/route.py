@@ -30,7 +30,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A site and how to talk to it. ``hosts`` in order of preference; equal ones are shuffled per connection."""
+    """A site and how to talk to it. ``hosts`` are sorted; equal preferences are shuffled later."""
 
     site: str
     hosts: tuple[Host, ...]

@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 class Tasks:
     """The running tasks of one owner."""
 
-    def __init__(
-        self, owner: str, on_failure: Callable[[BaseException], None] | None = None
-    ) -> None:
+    def __init__(self, owner: str, on_failure: Callable[[BaseException], None] | None = None) -> None:
         """``on_failure`` hears of a task's exception (after it is logged); use it where failure is fatal."""
         self._owner = owner
         self._on_failure = on_failure
