@@ -88,10 +88,10 @@ class TlsSection(Section):
 class LimitsSection(Section):
     """Bounds on what clients may make us hold. Connections are counted over all workers."""
 
-    connections: int = Field(1000, ge=1)
-    connections_per_address: int = Field(200, ge=1)
+    connections: int = Field(default=1000, ge=1)
+    connections_per_address: int = Field(default=200, ge=1)
     message_size: Bytes = 10_000_000
-    recipients: int = Field(50, ge=1)
+    recipients: int = Field(default=50, ge=1)
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 180.0
     receive_memory: Bytes = 64_000_000
@@ -104,7 +104,7 @@ class SpoolSection(Section):
     fresh_memory: Bytes = 64_000_000
     disk_reserve: Bytes = 256_000_000
     large_message: Bytes = 256 * 1024
-    keep_events: int = Field(1_000_000, ge=0)
+    keep_events: int = Field(default=1_000_000, ge=0)
     uncertain_age: Seconds = 14 * 86400.0
 
 
@@ -128,22 +128,22 @@ class DeliverySection(Section):
     """When and how mail leaves."""
 
     retry_schedule: list[Seconds] = [60.0, 300.0, 900.0, 1800.0, 3600.0]
-    retry_jitter: float = Field(0.1, ge=0, le=0.5)
+    retry_jitter: float = Field(default=0.1, ge=0, le=0.5)
     max_age: Seconds = 14 * 3600.0
     resolver: OptionalEndpoint = None
     resolver_timeout: Seconds = 10.0
-    connections: int = Field(200, ge=1)
-    connections_per_site: int = Field(20, ge=1)
-    messages_per_connection: int = Field(1000, ge=1)
+    connections: int = Field(default=200, ge=1)
+    connections_per_site: int = Field(default=20, ge=1)
+    messages_per_connection: int = Field(default=1000, ge=1)
     idle: Seconds = 30.0
     connect_timeout: Seconds = 30.0
     reply_timeout: Seconds = 300.0
-    window: int = Field(10_000, ge=100)
+    window: int = Field(default=10_000, ge=100)
     site_retry: Seconds = 30.0
     site_retry_max: Seconds = 300.0
     source_address: str = ""
     ca_file: Path | None = None
-    port: int = Field(25, ge=1, le=65535)
+    port: int = Field(default=25, ge=1, le=65535)
 
     @model_validator(mode="after")
     def _schedule(self) -> DeliverySection:
@@ -173,7 +173,7 @@ class RouteSection(Section):
 class WorkersSection(Section):
     """How many processes share the work; 0 is one per core."""
 
-    count: int = Field(0, ge=0, le=256)
+    count: int = Field(default=0, ge=0, le=256)
     drain: Seconds = 30.0
     heartbeat: Seconds = 30.0
 
@@ -287,7 +287,7 @@ def _explain(error: dict[str, Any]) -> str:
             if isinstance(part, str) and part in model.model_fields:
                 model = model.model_fields[part].annotation
                 model = model.__args__[0] if hasattr(model, "__args__") else model
-        known = sorted(set(model.model_fields) - {"path"})
+        known = sorted(set(model.model_fields) - ({"path"} if model is Config else set()))
         near = difflib.get_close_matches(str(location[-1]), known, 1, 0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"{name}: unknown setting; {hint}"

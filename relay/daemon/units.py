@@ -25,7 +25,7 @@ _BYTES = {
 
 
 def parse_duration(text: object) -> float:
-    """Seconds from ``"90s"``, ``"1.5h"``, ``"1h 30m"``; a bare number is refused since its unit is unknown."""
+    """Seconds from ``"90s"``, ``"1.5h"``, ``"1h 30m"``; a bare number has no unit and is refused."""
     if isinstance(text, str) and text.strip():
         at, total = 0, 0.0
         while at < len(text):
