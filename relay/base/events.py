@@ -66,3 +66,4 @@ class Change:
     events: list[Event] = field(default_factory=list)
     uncertain: list[Uncertain] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)  # journal places to clear once this is on disk
+    files: list[str] = field(default_factory=list)  # ids of finished messages whose content is a file

@@ -1,0 +1,87 @@
+"""The tables of a shard, and how its database is opened.
+
+Contract: SQLite in WAL mode with ``synchronous=FULL``: when COMMIT returns, the write-ahead log has been
+fsynced, and the rows are there after a power cut. One connection writes (the commit thread's), others read.
+
+Why these tables: a message's content is in a table of its own so that a scan of the queue does not read it.
+``recipient`` is clustered by message and has no other index than the one on those that wait (``due``), so
+that a message which leaves at once never touches an index of the backlog. Keys are never used twice: they
+start from the clock at each opening.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1
+DATABASE = "spool.db"
+
+FRESH, DEFERRED, HELD = 0, 1, 2  # recipient.state
+
+_TABLES = """
+CREATE TABLE message (
+  key INTEGER PRIMARY KEY, id TEXT NOT NULL, account INTEGER NOT NULL, sender TEXT NOT NULL,
+  size INTEGER NOT NULL, checksum INTEGER NOT NULL, arrived REAL NOT NULL, expires REAL NOT NULL,
+  flags INTEGER NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL
+);
+CREATE INDEX message_id ON message (id);
+CREATE TABLE body (key INTEGER PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE recipient (
+  message INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, domain TEXT NOT NULL,
+  state INTEGER NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL, notify TEXT NOT NULL,
+  orcpt TEXT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (message, number)
+) WITHOUT ROWID;
+CREATE INDEX recipient_due ON recipient (due) WHERE state = 1;
+CREATE TABLE event (
+  offset INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, message_id TEXT NOT NULL,
+  account INTEGER NOT NULL, detail TEXT NOT NULL
+);
+CREATE TABLE uncertain (
+  message_id TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (message_id, address)
+) WITHOUT ROWID;
+"""
+
+
+def open_writer(folder: Path, page_size: int = 8192) -> sqlite3.Connection:
+    """Open a shard's database for the one who writes it, making it if need be.
+
+    The connection may be handed to the commit thread. Raises sqlite3.DatabaseError if the file is damaged or
+    from a newer version.
+    """
+    connection = sqlite3.connect(
+        folder / DATABASE, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    try:
+        connection.execute(f"PRAGMA page_size={page_size}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # the commit thread decides when
+        connection.execute("PRAGMA cache_size=-16384")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA journal_size_limit=134217728")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
+        elif version != VERSION:
+            raise sqlite3.DatabaseError(
+                f"{folder / DATABASE} has version {version}, this relay knows {VERSION}"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(folder: Path) -> sqlite3.Connection:
+    """Open a shard's database to read; it never blocks the writer, nor the writer it."""
+    connection = sqlite3.connect(
+        f"file:{folder / DATABASE}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=10,
+    )
+    connection.execute("PRAGMA query_only=1")
+    return connection
