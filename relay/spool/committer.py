@@ -111,8 +111,11 @@ class Committer:
         started = monotonic()
         try:
             self._transact([change for change, _ in batch])
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
             self._failed(batch, error)
+            return
+        except Exception as error:
+            self._isolate(batch, error)
             return
         self.is_failing = False
         self.commits += 1
@@ -172,6 +175,18 @@ class Committer:
             self._connection = schema.open_writer(self._folder)
         except sqlite3.Error:
             log.exception("spool database cannot be opened again", extra={"folder": str(self._folder)})
+
+    def _isolate(self, batch: list[Entry], error: Exception) -> None:
+        """A change that can never be written (a bug of ours) must not take the others with it."""
+        if len(batch) > 1:
+            for entry in batch:
+                self._commit([entry])
+            return
+        self.failures += 1
+        ((change, future),) = batch
+        log.error("change cannot be written", extra={"change": repr(change)[:2000]}, exc_info=error)
+        if future is not None:
+            self._wake([(future, SpoolError(f"cannot be written: {error}"))])
 
     def _wake(self, results: list[tuple[asyncio.Future[None], SpoolError | None]]) -> None:
         if results:

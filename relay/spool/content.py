@@ -2,7 +2,8 @@
 
 A file is written and fsynced, and its directory fsynced, before the row that names it is committed; so a
 row without its file cannot be, and a file without its row is what a crash left of a message that got no
-250: recovery removes it. Content proves itself by length and CRC-32; what does not is SpoolCorrupt.
+250: recovery removes it. Content proves itself by length and XXH3 (zlib's CRC-32 costs 100 microseconds per 100 KB here,
+XXH3 6); what does not is SpoolCorrupt.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from zlib import crc32
+
+import xxhash
 
 from relay.base.errors import SpoolCorrupt
 
 FOLDER = "large"
+
+
+def checksum(content: bytes) -> int:
+    """XXH3 of the content as an integer that SQLite can hold (63 bits)."""
+    return xxhash.xxh3_64_intdigest(content) >> 1
 
 
 def file_of(folder: Path, message_id: str) -> Path:
@@ -67,10 +74,10 @@ def read(
         keys,
     )
     found: dict[int, bytes | SpoolCorrupt | Path] = {}
-    for key, message_id, size, checksum, content in rows:
+    for key, message_id, size, proof, content in rows:
         if content is None:
-            found[key] = _check_file(file_of(folder, message_id), size, checksum)
-        elif len(content) != size or crc32(content) != checksum:
+            found[key] = _check_file(file_of(folder, message_id), size, proof)
+        elif len(content) != size or checksum(content) != proof:
             found[key] = SpoolCorrupt(
                 f"content of {message_id} has length {len(content)} and a wrong checksum"
             )
@@ -79,16 +86,16 @@ def read(
     return found
 
 
-def _check_file(path: Path, size: int, checksum: int) -> SpoolCorrupt | Path:
+def _check_file(path: Path, size: int, proof: int) -> SpoolCorrupt | Path:
     """Read the file through once, in bounded memory."""
     try:
-        length = total = 0
+        length, total = 0, xxhash.xxh3_64()
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 length += len(chunk)
-                total = crc32(chunk, total)
+                total.update(chunk)
     except OSError as error:
         return SpoolCorrupt(f"{path}: {error.strerror}")
-    if length != size or total != checksum:
+    if length != size or total.intdigest() >> 1 != proof:
         return SpoolCorrupt(f"{path}: {length} of {size} bytes, or a wrong checksum")
     return path

@@ -39,7 +39,7 @@ class DotJournal:
         self._free = deque(place for place in range(_PLACES) if not self._words[2 * place + 1])
 
     def begin(self, key: int, numbers: list[int]) -> tuple[int, ...]:
-        """Note that the dot for these recipients is about to be sent. Raises SpoolError if no place is free."""
+        """The dot for these recipients is about to be sent. Raises SpoolError if no place is free."""
         words, free = self._words, self._free
         places = []
         try:

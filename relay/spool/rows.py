@@ -10,10 +10,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
-from zlib import crc32
 
 from relay.base.events import Change
 from relay.base.message import Message, Recipient, RecipientState
+from relay.spool.content import checksum
 from relay.spool.schema import DEFERRED, FRESH, HELD
 
 _CHUNKS = (64, 16, 4, 1)
@@ -86,7 +86,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
         for message in change.stored:
             content = message.content
             assert content is not None, "a message is stored with its content"
-            messages.append(_message_row(message, crc32(content)))
+            messages.append(_message_row(message, checksum(content)))
             if not message.is_large:
                 bodies.append((message.key, content))
             for r in message.recipients:
@@ -113,10 +113,10 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
     _run(connection, _INSERT_EVENT, events)
 
 
-def _message_row(m: Message, checksum: int) -> tuple[Any, ...]:
+def _message_row(m: Message, proof: int) -> tuple[Any, ...]:
     flags = m.is_large * _LARGE | m.is_8bit * _EIGHT_BIT | m.is_utf8 * _UTF8
     return (
-        m.key, m.id, m.account_id, m.sender, m.size_bytes, checksum, m.arrived_at, m.expires_at, flags, m.ret,
+        m.key, m.id, m.account_id, m.sender, m.size_bytes, proof, m.arrived_at, m.expires_at, flags, m.ret,
         m.envid,
     )  # fmt: skip
 
