@@ -1,0 +1,111 @@
+"""Accounts: create, list, show, pause, resume, delete.
+
+A deleted account takes its credentials, identities and keys with it; mail of its that is already spooled is
+still delivered, as it was promised. Account 0 is the relay itself and has no row.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from relay.base.clock import Clock
+from relay.base.errors import DirectoryError
+from relay.directory.database import Database
+from relay.directory.models import AccountTable
+from relay.directory.records import Access, Account, AccountState
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CONTACT_LIMIT = 320
+
+
+class Accounts:
+    """The accounts of a directory."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, name: str, contact: str = "") -> Account:
+        """A new account. ``contact`` is the address that hears of bounces and revocations.
+
+        Raises DirectoryError if the name is taken or not of letters, digits, dot, dash and underscore.
+        """
+        if not _NAME.fullmatch(name):
+            raise DirectoryError(
+                f"{name!r} cannot name an account: use up to 64 letters, digits, dots, dashes, underscores"
+            )
+        if len(contact) > _CONTACT_LIMIT or (contact and "@" not in contact):
+            raise DirectoryError(
+                f"{contact!r} is not an address: give a contact such as postmaster@example.org"
+            )
+        with self._database.writing() as session:
+            if session.scalar(select(AccountTable.id).where(AccountTable.name == name)) is not None:
+                raise DirectoryError(f"there is an account {name!r} already: choose another name")
+            row = AccountTable(
+                name=name,
+                contact=contact,
+                state=AccountState.ACTIVE,
+                reason="",
+                access=Access.PRODUCTION,
+                created_at=self._clock.now(),
+            )
+            session.add(row)
+            session.flush()
+            return account_of(row)
+
+    def list(self) -> tuple[Account, ...]:
+        """All accounts, by name."""
+        with self._database.reading() as session:
+            return tuple(map(account_of, session.scalars(select(AccountTable).order_by(AccountTable.name))))
+
+    def show(self, name: str) -> Account:
+        """One account. Raises DirectoryError if there is none of that name."""
+        with self._database.reading() as session:
+            return account_of(find_account(session, name))
+
+    def pause(self, name: str, reason: str = "") -> Account:
+        """Suspend sending; what is queued is still delivered."""
+        return self._set_state(name, AccountState.PAUSED, reason)
+
+    def resume(self, name: str) -> Account:
+        """Let a paused account send again."""
+        return self._set_state(name, AccountState.ACTIVE, "")
+
+    def delete(self, name: str) -> None:
+        """Remove the account with all that it owns."""
+        with self._database.writing() as session:
+            session.delete(find_account(session, name))
+
+    def _set_state(self, name: str, state: AccountState, reason: str) -> Account:
+        with self._database.writing() as session:
+            row = find_account(session, name)
+            row.state = state
+            row.reason = reason
+            session.flush()
+            return account_of(row)
+
+
+def find_account(session: Session, name: str) -> AccountTable:
+    """The row of an account. Raises DirectoryError if there is none of that name."""
+    row = session.scalar(select(AccountTable).where(AccountTable.name == name))
+    if row is None:
+        raise DirectoryError(
+            f"no account {name!r}: see `relay account list`, or `relay account create {name}`"
+        )
+    return row
+
+
+def account_of(row: AccountTable) -> Account:
+    """The row as a word."""
+    return Account(
+        id=row.id,
+        name=row.name,
+        contact=row.contact,
+        state=AccountState(row.state),
+        reason=row.reason,
+        access=Access(row.access),
+        created_at=row.created_at,
+    )

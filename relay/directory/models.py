@@ -1,0 +1,83 @@
+"""The tables of the directory, in types that SQLite and PostgreSQL share.
+
+Ids are never used twice (``sqlite_autoincrement``): spooled mail remembers its account by number, and a
+cached key is known by its row. Times are wall-clock seconds since the epoch. ``revision`` has one row, whose
+value grows with every change; it is what the running relay polls. Text states are StrEnum values of
+``records``, checked there; a new state needs no migration.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Float, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Table(DeclarativeBase):
+    """The metadata that all tables share."""
+
+
+class AccountTable(Table):
+    """Accounts."""
+
+    __tablename__ = "account"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    contact: Mapped[str] = mapped_column(String(320))
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    access: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class CredentialTable(Table):
+    """Access keys; the secret is sealed under ``key_id``."""
+
+    __tablename__ = "credential"
+
+    key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class IdentityTable(Table):
+    """Domains and addresses of accounts, in normal form."""
+
+    __tablename__ = "identity"
+    __table_args__ = (UniqueConstraint("account_id", "name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(320), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    is_dkim_on: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[float] = mapped_column(Float(53))
+    verified_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class DkimKeyTable(Table):
+    """DKIM keys; the private key is sealed under ``<selector>._domainkey.<domain>``."""
+
+    __tablename__ = "dkim_key"
+    __table_args__ = (UniqueConstraint("domain", "selector"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id", ondelete="CASCADE"), index=True)
+    domain: Mapped[str] = mapped_column(String(253))
+    selector: Mapped[str] = mapped_column(String(63))
+    algorithm: Mapped[str] = mapped_column(String(32))
+    private: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class RevisionTable(Table):
+    """One row: how often the directory has changed."""
+
+    __tablename__ = "revision"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    value: Mapped[int] = mapped_column(Integer)
