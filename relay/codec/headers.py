@@ -6,7 +6,7 @@ message that begins with one has no header. UTF-8 in values is kept (RFC 6532). 
 header beyond the bounds below, is a ``HeaderFault`` whose text may be shown to the client.
 
 Cost on the hot path, measured: ``Header.parse`` of 4 KB with 12 fields 7 us, ``addresses`` of the common
-forms 1 us; both linear in hostile input. Only forms that are rare in From (comments, groups, lists, routes) go
+forms 1 us; both linear in hostile input. Only what is rare in From (comments, groups, lists, routes) goes
 to the parser of ``email``, which takes some 100 us.
 
 Deliberately not here: decoding for people, MIME, and which fields must exist or may not repeat (policy).
