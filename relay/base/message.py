@@ -92,6 +92,8 @@ class Message:
     ret: str = ""
     envid: str = ""
     is_large: bool = False  # the content is in a file of its own
+    left: int = 0  # recipients without an outcome; 0 for a message that was loaded in part
+    in_hand: int = 0  # attempts in memory that refer to it
 
 
 @dataclass(slots=True, eq=False)

@@ -21,8 +21,10 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from relay.base.errors import SpoolError, SpoolFull
 from relay.base.events import Change
@@ -37,6 +39,7 @@ _CHECKPOINT_BYTES = 48 << 20  # of write-ahead log; measured at 100 KB messages,
 _RETRY_S = 0.5
 
 Entry = tuple[Change, "asyncio.Future[None] | None"]
+Control = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
 
 
 class Committer:
@@ -53,6 +56,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"commit-{folder.name}", daemon=True)
         self._unsettled: list[Entry] = []
+        self._controls: queue.SimpleQueue[Control] = queue.SimpleQueue()
         first, last = connection.execute(
             "SELECT coalesce(min(offset), 0), coalesce(max(offset), 0) FROM event"
         ).fetchone()
@@ -72,6 +76,11 @@ class Committer:
         """Hand over a change; never blocks. ``future`` belongs to the loop this object was made in."""
         self._queue.put((change, future))
 
+    def control(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        """Run an operator's ``work`` in a transaction of its own, after the changes that wait."""
+        self._controls.put((work, future))
+        self._queue.put((Change(), None))
+
     def stop(self) -> None:
         """Commit what waits, close the database, end the thread. Blocks until done."""
         self._queue.put(None)
@@ -83,6 +92,8 @@ class Committer:
             batch, stopping = self._take()
             if batch:
                 self._commit(batch)
+            while not self._controls.empty():
+                self._control(*self._controls.get())
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
@@ -110,7 +121,7 @@ class Committer:
     def _commit(self, batch: list[Entry]) -> None:
         started = monotonic()
         try:
-            self._transact([change for change, _ in batch])
+            gone = self._transact([change for change, _ in batch])
         except (sqlite3.OperationalError, OSError) as error:
             self._failed(batch, error)
             return
@@ -121,7 +132,6 @@ class Committer:
         self.commits += 1
         self.changes += len(batch)
         self.commit_seconds += monotonic() - started
-        gone: list[str] = []
         for change, _ in batch:
             if change.slots:
                 self._journal.clear(change.slots)
@@ -133,16 +143,16 @@ class Committer:
         except (sqlite3.Error, OSError):
             log.exception("spool housekeeping failed; tried again later", extra={"folder": str(self._folder)})
 
-    def _transact(self, changes: list[Change]) -> None:
+    def _transact(self, changes: list[Change]) -> list[str]:
         """Order on disk: large files and their directory, then the rows. Crash between: a file without a row,
-        which recovery removes; its message had no 250."""
+        which recovery removes; its message had no 250. Returns ids whose files no row names any more."""
         large = [(m.id, m.content) for c in changes for m in c.stored if m.is_large and m.content is not None]
         if large:
             content.write_files(self._folder, large)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            rows.write(connection, changes)
+            gone = rows.write(connection, changes)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -151,6 +161,21 @@ class Committer:
         for change in changes:
             self._last_event += len(change.events)
             self._wal_bytes += 4096 + sum(m.size_bytes for m in change.stored)
+        return gone
+
+    def _control(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            log.exception("queue control failed", extra={"folder": str(self._folder)})
+            self._loop.call_soon_threadsafe(_resolve, [(future, SpoolError(str(error)))])
+        else:
+            self._loop.call_soon_threadsafe(lambda: future.done() or future.set_result(result))
 
     def _failed(self, batch: list[Entry], error: Exception) -> None:
         """Refuse the new messages of the batch, keep its outcomes, and renew the connection."""

@@ -72,8 +72,9 @@ def _run(
             at += size
 
 
-def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
-    """Write the changes into the open transaction of ``connection``. Raises sqlite3.Error."""
+def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str]:
+    """Write the changes into the open transaction of ``connection``; returns the ids of messages whose last
+    recipient this settled and whose content is a file. Raises sqlite3.Error."""
     messages: list[tuple[Any, ...]] = []
     bodies: list[tuple[Any, ...]] = []
     recipients: list[tuple[Any, ...]] = []
@@ -111,6 +112,23 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
     _run(connection, _DELETE_MESSAGE, finished)
     _run(connection, _INSERT_UNCERTAIN, uncertain)
     _run(connection, _INSERT_EVENT, events)
+    return _finish(connection, sorted({key for key, _ in settled})) if settled else []
+
+
+def _finish(connection: sqlite3.Connection, keys: list[int]) -> list[str]:
+    """Remove those of the messages that have no recipient left. Needed where the caller had only some of a
+    message's recipients in memory."""
+    removed: list[tuple[Any, ...]] = []
+    for at in range(0, len(keys), 256):
+        chunk = keys[at : at + 256]
+        removed += connection.execute(
+            f"DELETE FROM message WHERE key IN ({','.join('?' * len(chunk))})"  # noqa: S608
+            " AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.message = message.key)"
+            " RETURNING key, id, flags",
+            chunk,
+        ).fetchall()
+    _run(connection, _DELETE_BODY, [key for key, _, _ in removed])
+    return [message_id for _, message_id, flags in removed if flags & _LARGE]
 
 
 def _message_row(m: Message, proof: int) -> tuple[Any, ...]:

@@ -1,0 +1,398 @@
+"""Which message leaves when: fresh ones at once, waiting ones when they are due.
+
+Path: ``submit`` (fresh, stored a moment ago) or the loader (due, from disk) -> route -> ready queue of the
+site -> ``take`` by a connection of the pool -> ``finished`` with an outcome per recipient -> the verdict's
+change -> the shard. The scheduler owns the ready queues and the window, and nothing else is mutable.
+
+Promise: a recipient that is taken ends in exactly one change, and one that is loaded is not loaded again
+before that change is on disk. What is in memory when the process ends is still on disk.
+
+Cost on the hot path: one dict lookup and one deque append per fresh message, no task; a task only for a
+domain whose route is not in the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from relay.base.budget import Budget
+from relay.base.clock import Clock
+from relay.base.errors import SpoolCorrupt
+from relay.base.events import Change
+from relay.base.message import Attempt, Message, Recipient, RecipientState
+from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
+from relay.base.route import Route
+from relay.base.tasks import Tasks
+from relay.traffic.backoff import SiteBackoff
+from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.window import Window
+
+log = logging.getLogger(__name__)
+
+_PREFETCH = 16  # contents read in one go; one thread hop costs about as much as ten small reads
+
+
+class Journal(Protocol):
+    """Where dots are noted before they are sent."""
+
+    def begin(self, key: int, numbers: list[int]) -> tuple[int, ...]: ...
+    def clear(self, places: list[int] | tuple[int, ...]) -> None: ...
+
+
+class Store(Protocol):
+    """What the scheduler needs of a shard."""
+
+    journal: Journal
+
+    def commit(self, change: Change) -> asyncio.Future[None]: ...
+    async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]: ...
+    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]: ...
+    async def set_aside(self, message: Message, damage: SpoolCorrupt) -> Change: ...
+
+
+class Routes(Protocol):
+    """Where a domain's mail goes."""
+
+    def cached(self, domain: str) -> Route | None: ...
+    async def find(self, domain: str) -> Route | Deferred | Failed: ...
+
+
+class Verdict(Protocol):
+    """What outcomes mean. ``content`` is what is at hand of the message (None: nothing)."""
+
+    def wants_content(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> bool: ...
+    def judge(
+        self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None
+    ) -> Change: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSettings:
+    """Bounds and times of the scheduler."""
+
+    window: int = 10_000
+    recipients_per_attempt: int = 100
+    site_backoff: SiteBackoff = SiteBackoff()
+    poll_s: float = 1.0
+
+
+class Scheduler:
+    """The queue manager of one worker; see the module."""
+
+    def __init__(
+        self,
+        shards: dict[int, Store],
+        routes: Routes,
+        verdict: Verdict,
+        wake: Callable[[Route, int], None],
+        clock: Clock,
+        budget: Budget,
+        settings: TrafficSettings,
+    ) -> None:
+        self.window = Window(settings.window)
+        self.settings = settings
+        self.budget = budget
+        self.loads = 0
+        self.set_aside = 0
+        self._shards = shards
+        self._routes = routes
+        self._verdict = verdict
+        self._wake = wake
+        self._clock = clock
+        self._sites: dict[str, ReadyQueue] = {}
+        self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
+        self._room = asyncio.Event()
+        self._more_due = True
+        self._is_draining = False
+        self._tasks = Tasks("traffic")
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Begin to load what is due; end with the stack."""
+        await self._tasks.start(stack)
+        self._tasks.spawn(self._load_forever(), "loader")
+
+    def drain(self) -> None:
+        """Hand out no more attempts; what is queued stays on disk for the next start."""
+        self._is_draining = True
+
+    # -- in -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """A fresh message may come in directly; else it is to be stored as waiting, due now."""
+        return self.window.has_room
+
+    def submit(self, message: Message) -> None:
+        """A message was stored. Those stored as waiting are left to the loader."""
+        recipients = message.recipients
+        message.left = len(recipients)
+        if recipients[0].state is not RecipientState.FRESH:
+            message.content = None
+            self._more_due = True
+            self._room.set()
+            return
+        self.window.fresh += len(recipients)
+        if message.is_large or not self.budget.take(message.size_bytes):
+            message.content = None
+        self._admit(message)
+
+    def _admit(self, message: Message) -> None:
+        """Route the recipients of a message that is in memory."""
+        message.in_hand += 1  # held while we share it out
+        if len(message.recipients) == 1:
+            self._route(message, message.recipients[0].domain, message.recipients)
+        else:
+            by_domain: dict[str, list[Recipient]] = {}
+            for recipient in message.recipients:
+                by_domain.setdefault(recipient.domain, []).append(recipient)
+            by_site: dict[str, tuple[Route, list[Recipient]]] = {}
+            for domain, recipients in by_domain.items():
+                route = self._routes.cached(domain)
+                if route is None:
+                    self._look_up(message, domain, recipients)
+                elif route.site in by_site:
+                    by_site[route.site][1].extend(recipients)
+                else:
+                    by_site[route.site] = (route, list(recipients))
+            for route, recipients in by_site.values():
+                self._enqueue(message, route, recipients)
+        self._let_go(message)
+
+    def _route(self, message: Message, domain: str, recipients: list[Recipient]) -> None:
+        route = self._routes.cached(domain)
+        if route is None:
+            self._look_up(message, domain, recipients)
+        else:
+            self._enqueue(message, route, recipients)
+
+    def _look_up(self, message: Message, domain: str, recipients: list[Recipient]) -> None:
+        message.in_hand += 1
+        waiting = self._looking.get(domain)
+        if waiting is None:
+            self._looking[domain] = [(message, recipients)]
+            self._tasks.spawn(self._find(domain), f"route {domain}")
+        else:
+            waiting.append((message, recipients))
+
+    async def _find(self, domain: str) -> None:
+        found: Route | Deferred | Failed
+        try:
+            found = await self._routes.find(domain)
+        except Exception as error:
+            log.exception("route lookup failed", extra={"domain": domain})
+            found = Deferred(Scope.SITE, Reason.INTERNAL, detail=str(error))
+        for message, recipients in self._looking.pop(domain, ()):
+            if isinstance(found, Route):
+                self._enqueue(message, found, recipients)
+            else:
+                outcome = found
+                attempt = Attempt(message, recipients, f"domain:{domain}")
+                message.in_hand += 1
+                self.finished(attempt, {r.number: outcome for r in recipients})
+            self._let_go(message)
+
+    def _enqueue(self, message: Message, route: Route, recipients: list[Recipient]) -> None:
+        queue = self._sites.get(route.site)
+        if queue is None:
+            queue = self._sites[route.site] = ReadyQueue(route)
+        queue.route = route
+        most = self.settings.recipients_per_attempt
+        for at in range(0, len(recipients), most):
+            attempt = Attempt(message, recipients[at : at + most], route.site)
+            message.in_hand += 1
+            if queue.retry_at and queue.is_down(self._clock.monotonic()):
+                down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="the site failed a moment ago")
+                self.finished(attempt, {r.number: down for r in attempt.recipients})
+            else:
+                queue.attempts.append(attempt)
+                self._wake(route, len(queue.attempts))
+
+    # -- out: what the pool of connections asks for -----------------------------------------------------------
+
+    def take(self, site: str) -> Attempt | None:
+        """The next attempt for a free connection to the site."""
+        queue = self._sites.get(site)
+        if queue is None or not queue.attempts or self._is_draining:
+            return None
+        return queue.attempts.popleft()
+
+    async def content(self, attempt: Attempt) -> bytes | Path:
+        """The content of an attempt's message that is not in memory. Raises SpoolCorrupt."""
+        message = attempt.message
+        if message.content is not None:
+            return message.content
+        batch = [message]
+        queue = self._sites.get(attempt.site)
+        if queue is not None and not message.is_large:
+            for waiting in queue.attempts:
+                if len(batch) >= _PREFETCH:
+                    break
+                other = waiting.message
+                if other.content is None and not other.is_large and other.shard == message.shard:
+                    batch.append(other)
+        found = await self._shards[message.shard].contents(batch)
+        for one in batch:
+            content = found[one.key]
+            if one.content is None and isinstance(content, bytes) and one.in_hand:
+                if self.budget.take(len(content)):
+                    one.content = content
+        wanted = found[message.key]
+        if isinstance(wanted, SpoolCorrupt):
+            raise wanted
+        return wanted
+
+    def before_dot(self, attempt: Attempt) -> None:
+        """The final dot is about to be sent: from here to the outcome's commit it is uncertain."""
+        numbers = [r.number for r in attempt.recipients]
+        message = attempt.message
+        attempt.slots += self._shards[message.shard].journal.begin(message.key, numbers)
+
+    def finished(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
+        """What became of each recipient of the attempt, by number."""
+        message = attempt.message
+        if message.content is None and self._verdict.wants_content(attempt, outcomes):
+            self._tasks.spawn(self._finish_with_content(attempt, outcomes), "verdict")
+        else:
+            self._settle(attempt, outcomes, message.content)
+
+    async def _finish_with_content(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
+        try:
+            content: bytes | Path | None = await self.content(attempt)
+        except SpoolCorrupt:
+            content = None  # the sender learns of the failure, without the header of the message
+        self._settle(attempt, outcomes, content)
+
+    def _settle(self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None) -> None:
+        message = attempt.message
+        change = self._verdict.judge(attempt, outcomes, content)
+        change.slots.extend(attempt.slots)
+        if message.left:
+            message.left -= len(change.settled)
+            if not message.left:
+                change.finished.append(message.key)
+                if message.is_large:
+                    change.files.append(message.id)
+        self._commit(message, attempt.recipients, change)
+        self._let_go(message)
+
+    def _commit(self, message: Message, recipients: list[Recipient], change: Change) -> None:
+        """Write a change that ends these recipients' stay in memory."""
+        future = self._shards[message.shard].commit(change)
+        known = self.window.known.get(message.shard)
+        pairs = {(message.key, r.number) for r in recipients} & known if known else None
+        if pairs:
+            future.add_done_callback(lambda _: self._left(message.shard, pairs))
+        else:
+            self.window.fresh -= len(recipients)
+        if change.stored:
+            future.add_done_callback(lambda done: self._stored(done, change.stored))
+        if self._more_due and not self._room.is_set() and self.window.wants:
+            self._room.set()
+
+    def _left(self, shard: int, pairs: set[tuple[int, int]]) -> None:
+        self.window.known[shard] -= pairs
+        if self._more_due and self.window.wants:
+            self._room.set()
+
+    def _stored(self, done: asyncio.Future[None], messages: Iterable[Message]) -> None:
+        """Our own bounces are on disk, with the outcome that made them."""
+        if not done.cancelled() and done.exception() is None:
+            for message in messages:
+                self.submit(message)
+
+    def _let_go(self, message: Message) -> None:
+        message.in_hand -= 1
+        if not message.in_hand and message.content is not None:
+            self.budget.give(message.size_bytes)
+            message.content = None
+
+    def damaged(self, attempt: Attempt, damage: SpoolCorrupt) -> None:
+        """The content of an attempt's message does not prove itself: set it aside."""
+        self._tasks.spawn(self._set_aside(attempt, damage), "set aside")
+
+    async def _set_aside(self, attempt: Attempt, damage: SpoolCorrupt) -> None:
+        self.set_aside += 1
+        message = attempt.message
+        change = await self._shards[message.shard].set_aside(message, damage)
+        self._commit(message, attempt.recipients, change)
+        self._let_go(message)
+
+    def site_failed(self, site: str, outcome: Deferred) -> None:
+        """No host of the site could be reached: all that waits for it goes back to disk."""
+        queue = self._sites.get(site)
+        if queue is None:
+            return
+        waiting = queue.failed(self._clock.monotonic(), self.settings.site_backoff, random.random())  # noqa: S311
+        log.warning(
+            "site cannot be reached",
+            extra={"site": site, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
+        )
+        for attempt in waiting:
+            self.finished(attempt, {r.number: outcome for r in attempt.recipients})
+
+    def site_up(self, site: str) -> None:
+        """A host of the site answered."""
+        if (queue := self._sites.get(site)) is not None:
+            queue.reached()
+
+    # -- the loader and the operator ------------------------------------------------------------------------
+
+    async def _load_forever(self) -> None:
+        """Bring in what is due, whenever there is room and at least every ``poll_s``."""
+        while True:
+            self._room.clear()
+            self._more_due = False
+            for number in list(self._shards):
+                wants = self.window.wants
+                if not wants:
+                    self._more_due = True
+                    break
+                known = self.window.known.setdefault(number, set())
+                try:
+                    messages = await self._shards[number].due(self._clock.now(), wants, set(known))
+                except Exception:
+                    log.exception("reading the queue failed; tried again", extra={"shard": number})
+                    continue
+                taken = sum(len(m.recipients) for m in messages)
+                self._more_due |= taken >= wants
+                self.loads += taken
+                for message in messages:
+                    known.update((message.key, r.number) for r in message.recipients)
+                    self._admit(message)
+            if self._more_due and self.window.wants:
+                continue
+            try:
+                async with asyncio.timeout(self.settings.poll_s):
+                    await self._room.wait()
+            except TimeoutError:
+                pass
+
+    def flush(self) -> None:
+        """Try everything again now: forget that sites were down, look at the disk at once."""
+        for queue in self._sites.values():
+            queue.reached()
+        self._more_due = True
+        self._room.set()
+
+    def forget(self, shard: int, keys: set[int]) -> int:
+        """Messages were deleted from the shard: drop what waits of them in memory; returns how many attempts."""
+        dropped = 0
+        for queue in self._sites.values():
+            for attempt in [a for a in queue.attempts if a.message.shard == shard and a.message.key in keys]:
+                queue.attempts.remove(attempt)
+                self._commit(attempt.message, attempt.recipients, Change())
+                self._let_go(attempt.message)
+                dropped += 1
+        return dropped
+
+    def sites(self) -> Sequence[tuple[str, int, bool]]:
+        """(site, attempts that wait, is down) of every site in memory."""
+        now = self._clock.monotonic()
+        return [(name, len(q.attempts), q.is_down(now)) for name, q in self._sites.items()]
