@@ -173,9 +173,9 @@ class Committer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             log.exception("queue control failed", extra={"folder": str(self._folder)})
-            self._loop.call_soon_threadsafe(_resolve, [(future, SpoolError(str(error)))])
+            self._wake([(future, SpoolError(str(error)))])
         else:
-            self._loop.call_soon_threadsafe(lambda: future.done() or future.set_result(result))
+            self._loop.call_soon_threadsafe(_answer, future, result)
 
     def _failed(self, batch: list[Entry], error: Exception) -> None:
         """Refuse the new messages of the batch, keep its outcomes, and renew the connection."""
@@ -229,6 +229,12 @@ class Committer:
         if self._wal_bytes >= _CHECKPOINT_BYTES:
             self._wal_bytes = 0
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _answer(future: asyncio.Future[Any], result: Any) -> None:  # noqa: ANN401
+    """In the loop: what an operator's work returned."""
+    if not future.done():
+        future.set_result(result)
 
 
 def _resolve(results: list[tuple[asyncio.Future[None], SpoolError | None]]) -> None:

@@ -2,8 +2,8 @@
 
 A file is written and fsynced, and its directory fsynced, before the row that names it is committed; so a
 row without its file cannot be, and a file without its row is what a crash left of a message that got no
-250: recovery removes it. Content proves itself by length and XXH3 (zlib's CRC-32 costs 100 microseconds per 100 KB here,
-XXH3 6); what does not is SpoolCorrupt.
+250: recovery removes it. Content proves itself by length and XXH3 (of 100 KB in 6 microseconds, where
+zlib's CRC-32 takes 100); what does not is SpoolCorrupt.
 """
 
 from __future__ import annotations

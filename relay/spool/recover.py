@@ -123,8 +123,8 @@ def recover(folder: Path, connection: sqlite3.Connection, journal: DotJournal, n
     uncertain = 0
     for _, key, number in pending:
         uncertain += connection.execute(
-            "INSERT OR REPLACE INTO uncertain SELECT m.id, r.address, ?, 'crash' FROM recipient r JOIN message m"
-            " ON m.key = r.message WHERE r.message = ? AND r.number = ?",
+            "INSERT OR REPLACE INTO uncertain SELECT m.id, r.address, ?, 'crash' FROM recipient r"
+            " JOIN message m ON m.key = r.message WHERE r.message = ? AND r.number = ?",
             (now, key, number),
         ).rowcount
     connection.execute("UPDATE recipient SET state = 1, due = ? WHERE state = 0", (now,))

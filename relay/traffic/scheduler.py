@@ -18,14 +18,14 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.errors import SpoolCorrupt
-from relay.base.events import Change
+from relay.base.events import Change, Deferral
 from relay.base.message import Attempt, Message, Recipient, RecipientState
 from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
 from relay.base.route import Route
@@ -79,8 +79,9 @@ class TrafficSettings:
 
     window: int = 10_000
     recipients_per_attempt: int = 100
-    site_backoff: SiteBackoff = SiteBackoff()
+    site_backoff: SiteBackoff = field(default_factory=SiteBackoff)
     poll_s: float = 1.0
+    internal_retry_s: float = 300.0
 
 
 class Scheduler:
@@ -214,7 +215,7 @@ class Scheduler:
                 queue.attempts.append(attempt)
                 self._wake(route, len(queue.attempts))
 
-    # -- out: what the pool of connections asks for -----------------------------------------------------------
+    # -- out: what the pool of connections asks for -----------------------------------------------------
 
     def take(self, site: str) -> Attempt | None:
         """The next attempt for a free connection to the site."""
@@ -240,9 +241,9 @@ class Scheduler:
         found = await self._shards[message.shard].contents(batch)
         for one in batch:
             content = found[one.key]
-            if one.content is None and isinstance(content, bytes) and one.in_hand:
-                if self.budget.take(len(content)):
-                    one.content = content
+            is_wanted = one.content is None and one.in_hand
+            if is_wanted and isinstance(content, bytes) and self.budget.take(len(content)):
+                one.content = content
         wanted = found[message.key]
         if isinstance(wanted, SpoolCorrupt):
             raise wanted
@@ -271,7 +272,11 @@ class Scheduler:
 
     def _settle(self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None) -> None:
         message = attempt.message
-        change = self._verdict.judge(attempt, outcomes, content)
+        try:
+            change = self._verdict.judge(attempt, outcomes, content)
+        except Exception:  # our own bug delays mail, it never loses or bounces it
+            log.exception("no verdict; tried again later", extra={"id": message.id})
+            change = Change(deferred=[self._later(message, r) for r in attempt.recipients])
         change.slots.extend(attempt.slots)
         if message.left:
             message.left -= len(change.settled)
@@ -281,6 +286,10 @@ class Scheduler:
                     change.files.append(message.id)
         self._commit(message, attempt.recipients, change)
         self._let_go(message)
+
+    def _later(self, message: Message, recipient: Recipient) -> Deferral:
+        due_at = self._clock.now() + self.settings.internal_retry_s
+        return Deferral(message.key, recipient.number, recipient.attempts + 1, due_at, "internal")
 
     def _commit(self, message: Message, recipients: list[Recipient], change: Change) -> None:
         """Write a change that ends these recipients' stay in memory."""
@@ -382,7 +391,7 @@ class Scheduler:
         self._room.set()
 
     def forget(self, shard: int, keys: set[int]) -> int:
-        """Messages were deleted from the shard: drop what waits of them in memory; returns how many attempts."""
+        """Messages were deleted from the shard: drop the attempts in memory; returns how many."""
         dropped = 0
         for queue in self._sites.values():
             for attempt in [a for a in queue.attempts if a.message.shard == shard and a.message.key in keys]:
