@@ -109,6 +109,7 @@ class Scheduler:
         self._clock = clock
         self._sites: dict[str, ReadyQueue] = {}
         self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
+        self._damaged: dict[Attempt, SpoolCorrupt] = {}
         self._room = asyncio.Event()
         self._more_due = True
         self._is_draining = False
@@ -246,6 +247,7 @@ class Scheduler:
                 one.content = content
         wanted = found[message.key]
         if isinstance(wanted, SpoolCorrupt):
+            self._damaged[attempt] = wanted
             raise wanted
         return wanted
 
@@ -258,7 +260,9 @@ class Scheduler:
     def finished(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
         """What became of each recipient of the attempt, by number."""
         message = attempt.message
-        if message.content is None and self._verdict.wants_content(attempt, outcomes):
+        if self._damaged and (damage := self._damaged.pop(attempt, None)) is not None:
+            self._tasks.spawn(self._set_aside(attempt, damage), "set aside")
+        elif message.content is None and self._verdict.wants_content(attempt, outcomes):
             self._tasks.spawn(self._finish_with_content(attempt, outcomes), "verdict")
         else:
             self._settle(attempt, outcomes, message.content)
@@ -267,6 +271,7 @@ class Scheduler:
         try:
             content: bytes | Path | None = await self.content(attempt)
         except SpoolCorrupt:
+            del self._damaged[attempt]
             content = None  # the sender learns of the failure, without the header of the message
         self._settle(attempt, outcomes, content)
 
@@ -321,10 +326,6 @@ class Scheduler:
         if not message.in_hand and message.content is not None:
             self.budget.give(message.size_bytes)
             message.content = None
-
-    def damaged(self, attempt: Attempt, damage: SpoolCorrupt) -> None:
-        """The content of an attempt's message does not prove itself: set it aside."""
-        self._tasks.spawn(self._set_aside(attempt, damage), "set aside")
 
     async def _set_aside(self, attempt: Attempt, damage: SpoolCorrupt) -> None:
         self.set_aside += 1
