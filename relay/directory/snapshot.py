@@ -4,8 +4,8 @@ A ``Snapshot`` is built from the ``Contents`` of one transaction and never chang
 state is another snapshot. What is dear to compute is kept in a ``KeyRing`` that outlives snapshots: password
 digests, and private keys, which are opened when they are first used and then known by their row.
 
-Cost on the hot path: ``authenticate`` 1.1 microseconds for known and unknown users alike; ``identity_for`` 0.4
-to 1.3 by depth of the domain, and once 0.05 ms when a key is first used.
+Cost on the hot path: ``authenticate`` 1.1 microseconds for known and unknown users alike; ``identity_for``
+0.4 to 1.3 by depth of the domain, and once 0.05 ms when a key is first used.
 
 It deliberately does not know of unverified identities, and never reads the database.
 """
