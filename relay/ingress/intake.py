@@ -1,0 +1,257 @@
+"""The relay's one acceptance function: from a submission to a promise on disk.
+
+Contract: ``accept`` checks the bytes, parses the header once, asks policy, signs, and commits the message
+with its Send event in one transaction. The future it returns yields the message id once the commit is done,
+and ``on_stored`` has the message before anyone hears of it; neither depends on whether the client is still
+there. A refusal is the future's ``Refused``, a spool that cannot is its ``SpoolError``, anything else is a
+bug of ours. ``prepare`` does all but the commit, for those who store a message within a transaction of their
+own (bounces).
+
+After a crash: before the commit nothing is stored, and the client was told nothing. After the commit, before
+``on_stored``: recovery finds the message on disk.
+
+Cost on the hot path: 4 microseconds plus header, policy and signature; no task. Content above
+``thread_bytes`` is checked and signed in a thread, since it would hold up every other session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Generic, Protocol, TypeVar
+
+from relay.base.clock import Clock
+from relay.base.errors import Refused, SpoolError
+from relay.base.events import Change, Event, EventKind
+from relay.base.ids import MessageIds
+from relay.base.log import MessageLog, SilentLog
+from relay.base.message import Message, Submission
+from relay.base.reply import Reply
+from relay.base.tasks import Tasks
+from relay.codec.data import find_fault
+from relay.codec.headers import Header, HeaderFault
+from relay.ingress.counters import Counters
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+K_co = TypeVar("K_co", covariant=True)
+K_contra = TypeVar("K_contra", contravariant=True)
+
+
+class Policy(Protocol[K_co]):
+    """May this account send this, now?"""
+
+    def check(self, submission: Submission, header: Header) -> Sequence[K_co]:
+        """The keys to sign with. Raises Refused."""
+        ...
+
+
+class Signer(Protocol[K_contra]):
+    """Trace headers and signatures."""
+
+    def sign(
+        self, submission: Submission, header: Header, message_id: str, now: float, keys: Sequence[K_contra]
+    ) -> bytes:
+        """The complete content as it goes on the wire."""
+        ...
+
+
+class Spool(Protocol):
+    """The promise."""
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        """Done once the change is on disk; SpoolError as the future's exception, or raised at once."""
+        ...
+
+
+class Intake(Generic[K]):
+    """Accepts messages for one shard."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy[K],
+        signer: Signer[K],
+        spool: Spool,
+        on_stored: Callable[[Message], None],
+        clock: Clock,
+        shard: int,
+        max_age_s: float,
+        counters: Counters,
+        tasks: Tasks,
+        message_log: MessageLog | None = None,
+        thread_bytes: int = 1_048_576,
+    ) -> None:
+        """``max_age_s`` is how long after its arrival a message expires."""
+        self._policy = policy
+        self._signer = signer
+        self._spool = spool
+        self._on_stored = on_stored
+        self._clock = clock
+        self._shard = shard
+        self._ids = MessageIds(shard)
+        self._max_age_s = max_age_s
+        self._counters = counters
+        self._tasks = tasks
+        self._log = message_log or SilentLog()
+        self._thread_bytes = thread_bytes
+
+    def accept(self, submission: Submission) -> asyncio.Future[str]:
+        """The id of the message, once it is on disk."""
+        promise: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if len(submission.content) > self._thread_bytes:
+            self._tasks.spawn(self._accept_large(submission, promise), "large-message")
+            return promise
+        try:
+            message, events = self.prepare(submission)
+            self._commit(message, events, submission, promise)
+        except Exception as error:
+            self._give_up(submission, promise, error)
+        return promise
+
+    def prepare(self, submission: Submission) -> tuple[Message, list[Event]]:
+        """A message that only has to be stored, and its event. Raises Refused."""
+        header = _inspect(submission.content)
+        keys = self._policy.check(submission, header)
+        now = self._clock.now()
+        message_id = self._ids.make(now)
+        content = self._signer.sign(submission, header, message_id, now, keys)
+        return self._build(submission, message_id, now, content)
+
+    async def _accept_large(self, submission: Submission, promise: asyncio.Future[str]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            header = await loop.run_in_executor(None, _inspect, submission.content)
+            keys = self._policy.check(submission, header)
+            now = self._clock.now()
+            message_id = self._ids.make(now)
+            sign = partial(self._signer.sign, submission, header, message_id, now, keys)
+            content = await loop.run_in_executor(None, sign)
+            message, events = self._build(submission, message_id, now, content)
+            self._commit(message, events, submission, promise)
+        except Exception as error:
+            self._give_up(submission, promise, error)
+        except BaseException:
+            promise.cancel()
+            raise
+
+    def _build(
+        self, submission: Submission, message_id: str, now: float, content: bytes
+    ) -> tuple[Message, list[Event]]:
+        envelope = submission.envelope
+        is_8bit = not content.isascii()
+        message = Message(
+            id=message_id,
+            shard=self._shard,
+            account_id=submission.account_id,
+            sender=envelope.sender,
+            recipients=envelope.recipients,
+            size_bytes=len(content),
+            arrived_at=now,
+            expires_at=now + self._max_age_s,
+            content=content,
+            is_8bit=is_8bit,
+            is_utf8=envelope.is_utf8 and _needs_utf8(submission, content, is_8bit),
+            ret=envelope.ret,
+            envid=envelope.envid,
+        )
+        return message, [Event(now, EventKind.SEND, message_id, submission.account_id, _detail(submission))]
+
+    def _commit(
+        self, message: Message, events: list[Event], submission: Submission, promise: asyncio.Future[str]
+    ) -> None:
+        stored = self._spool.commit(Change(stored=[message], events=events))
+        stored.add_done_callback(partial(self._committed, message, submission, promise))
+
+    def _committed(
+        self,
+        message: Message,
+        submission: Submission,
+        promise: asyncio.Future[str],
+        stored: asyncio.Future[None],
+    ) -> None:
+        error = SpoolError("the commit was cancelled") if stored.cancelled() else stored.exception()
+        if error is not None:
+            self._give_up(submission, promise, error)
+            return
+        self._counters.accepted += 1
+        self._counters.accepted_bytes += message.size_bytes
+        try:
+            self._on_stored(message)
+        except Exception:  # it is on disk and will be found there: the promise holds
+            log.exception("a stored message could not be scheduled", extra={"message": message.id})
+        if not promise.done():
+            promise.set_result(message.id)
+        if self._log.is_on:
+            client = submission.client
+            self._log(
+                "accepted",
+                message.id,
+                account=message.account_id,
+                sender=message.sender,
+                recipients=len(message.recipients),
+                size_bytes=message.size_bytes,
+                client=client.address,
+                credential=client.credential,
+                protocol=client.protocol,
+                tls=client.tls,
+            )
+
+    def _give_up(self, submission: Submission, promise: asyncio.Future[str], error: BaseException) -> None:
+        code = error.reply.code if isinstance(error, Refused) else 451
+        self._counters.count_refused(code)
+        if self._log.is_on:
+            self._log(
+                "refused",
+                "",
+                account=submission.account_id,
+                sender=submission.envelope.sender,
+                recipients=len(submission.envelope.recipients),
+                client=submission.client.address,
+                credential=submission.client.credential,
+                code=code,
+                reason=str(error) if isinstance(error, Refused) else type(error).__name__,
+            )
+        if not promise.done():
+            promise.set_exception(error)
+
+
+def _inspect(content: bytes) -> Header:
+    """The header of content that has no forbidden bytes. Raises Refused."""
+    fault = find_fault(content)
+    if fault is not None:
+        raise Refused(
+            Reply(554, f"Message rejected: {fault.kind} in the content, see RFC 5321 section 2.3.8", "5.6.0"),
+            f"{fault.kind} at byte {fault.offset}",
+        )
+    try:
+        return Header.parse(content)
+    except HeaderFault as fault_of_header:
+        raise Refused(Reply(554, f"Message rejected: {fault_of_header}", "5.6.0")) from fault_of_header
+
+
+def _needs_utf8(submission: Submission, content: bytes, is_8bit: bool) -> bool:
+    """Whether SMTPUTF8 was not only offered but is used: by an address, or by the header (RFC 6531 3.2)."""
+    envelope = submission.envelope
+    if not envelope.sender.isascii() or any(not one.address.isascii() for one in envelope.recipients):
+        return True
+    if not is_8bit:
+        return False
+    end = content.find(b"\r\n\r\n")
+    return not content[: end if end >= 0 else len(content)].isascii()
+
+
+def _detail(submission: Submission) -> str:
+    """What the Send event tells, as JSON; put together by hand, which takes a third of json.dumps."""
+    envelope = submission.envelope
+    client = submission.client
+    destination = ",".join([quoted(one.address) for one in envelope.recipients])
+    return (
+        f'{{"source":{quoted(envelope.sender)},"destination":[{destination}],'
+        f'"sourceIp":{quoted(client.address)},"credential":{quoted(client.credential)},'
+        f'"sizeBytes":{len(submission.content)}}}'
+    )

@@ -1,0 +1,198 @@
+"""A listener: bound sockets, and the sessions behind them.
+
+Contract: the sockets come bound and listening (from the supervisor or systemd); ``start`` serves them until
+the stack unwinds. Then, in this order: no new connection is taken; idle sessions are told 421 4.3.2; those
+whose message is being read or committed may finish it, for at most ``drain_s`` seconds; what is left is
+aborted.
+
+On a listener with ``proxy_protocol`` the PROXY header is read first, from the bare socket and not a byte
+more, since a TLS handshake may follow it. A connection that does not come from ``proxy_networks``, or does
+not begin with such a header in time, is closed without a word.
+
+It binds no port and reads no configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from relay.base.errors import ConfigError
+from relay.base.tasks import Tasks
+from relay.ingress.proxy import MAX_HEADER_BYTES, parse
+from relay.ingress.session import Session
+from relay.ingress.settings import ListenerSettings, is_within
+from relay.ingress.smtp import Connection
+from relay.ingress.surroundings import Surroundings
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_MAX_AWAITED_HEADERS = 512  # connections whose PROXY header is still to come
+_BREATH_S = 0.1  # between accepts while the process is out of descriptors
+
+
+class Listener:
+    """One ``[[listener]]`` of the configuration. State: the open sessions."""
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        around: Surroundings,
+        sockets: Sequence[socket.socket],
+        drain_s: float = 30.0,
+    ) -> None:
+        """Raises ConfigError if TLS is asked for and there is no certificate."""
+        if settings.tls != "none" and around.certificate is None:
+            raise ConfigError(f'listener: tls = "{settings.tls}" needs [tls] certificate and private_key')
+        self.settings = settings
+        self.sessions = Sessions()
+        self._around = around
+        self._sockets = sockets
+        self._drain_s = drain_s
+        self._servers: list[asyncio.Server] = []
+        self._tasks = Tasks("listener")
+        self._places = asyncio.Semaphore(_MAX_AWAITED_HEADERS)
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Serve until the stack unwinds."""
+        loop = asyncio.get_running_loop()
+        await self._around.tasks.start(stack)
+        stack.push_async_callback(self._drain)
+        await self._tasks.start(stack)
+        stack.push_async_callback(self._close)
+        for sock in self._sockets:
+            sock.setblocking(False)
+            if self.settings.proxy_protocol:
+                self._tasks.spawn(self._accept_proxied(sock), "accept")
+                continue
+            if self.settings.tls == "wrapper":
+                server = await loop.create_server(
+                    self._session,
+                    sock=sock,
+                    backlog=_BACKLOG,
+                    ssl=self._around.certificate.context if self._around.certificate else None,
+                    ssl_handshake_timeout=self.settings.handshake_timeout_s,
+                )
+            else:
+                server = await loop.create_server(self._session, sock=sock, backlog=_BACKLOG)
+            self._servers.append(server)
+
+    def _session(self) -> Session:
+        return Session(self.settings, self._around, self.sessions)
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for sock in self._sockets:
+            sock.close()
+
+    async def _drain(self) -> None:
+        for session in list(self.sessions):
+            session.stop()
+        try:
+            async with asyncio.timeout(self._drain_s):
+                await self.sessions.wait_empty()
+        except TimeoutError:
+            log.warning("sessions aborted at shutdown", extra={"count": len(self.sessions)})
+            for session in list(self.sessions):
+                session.abort()
+            await self.sessions.wait_empty()
+
+    async def _accept_proxied(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._places.acquire()  # the place first, then the connection
+            try:
+                connection, peer = await loop.sock_accept(sock)
+            except OSError as error:
+                self._places.release()
+                log.warning("accept failed", extra={"reason": str(error)})
+                if error.errno in _NO_DESCRIPTORS:
+                    await asyncio.sleep(_BREATH_S)
+                continue
+            except BaseException:
+                self._places.release()
+                raise
+            self._tasks.spawn(self._admit(connection, str(peer[0]), int(peer[1])), "proxy-header")
+
+    async def _admit(self, connection: socket.socket, address: str, port: int) -> None:
+        """Read the PROXY header and turn the connection into a session of the client it names."""
+        loop = asyncio.get_running_loop()
+        settings = self.settings
+        try:
+            if not is_within(address, settings.proxy_networks):
+                raise ValueError("not from proxy_networks")
+            async with asyncio.timeout(settings.handshake_timeout_s):
+                client = await _read_header(connection)
+            certificate = self._around.certificate if settings.tls == "wrapper" else None
+            await loop.connect_accepted_socket(
+                lambda: Session(settings, self._around, self.sessions, client or (address, port)),
+                connection,
+                ssl=certificate.context if certificate else None,
+                ssl_handshake_timeout=settings.handshake_timeout_s if certificate else None,
+            )
+        except (ValueError, OSError, EOFError) as error:  # TimeoutError is an OSError
+            self._around.counters.connections_refused += 1
+            log.info("connection refused: PROXY", extra={"client": address, "reason": str(error)})
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._places.release()
+
+
+async def _read_header(connection: socket.socket) -> tuple[str, int] | None:
+    """The client that the PROXY header names, None if the proxy speaks for itself; reads not a byte more."""
+    start = b""
+    while True:
+        await _readable(connection)
+        seen = connection.recv(MAX_HEADER_BYTES, socket.MSG_PEEK)
+        if not seen:
+            raise EOFError("closed before the PROXY header was complete")
+        header = parse(start + seen)
+        if header is not None:
+            connection.recv(header.size_bytes - len(start))
+            return (header.address, header.port) if header.address else None
+        start += connection.recv(len(seen))
+
+
+async def _readable(connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(connection, _note, came)
+    try:
+        await came
+    finally:
+        loop.remove_reader(connection)
+
+
+def _note(came: asyncio.Future[None]) -> None:
+    if not came.done():
+        came.set_result(None)
+
+
+class Sessions(set[Connection]):
+    """The open sessions of a listener, and when the last one has gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_empty = asyncio.Event()
+
+    def discard(self, session: object) -> None:
+        """One session is over."""
+        super().discard(session)
+        if not self:
+            self._is_empty.set()
+
+    async def wait_empty(self) -> None:
+        """Return once no session is left."""
+        while self:
+            self._is_empty.clear()
+            await self._is_empty.wait()
