@@ -52,7 +52,7 @@ class RelaySection(Section):
 
 
 class ListenerSection(Section):
-    """A way in; see DESIGN of listeners in conf/relay.toml."""
+    """A way in for clients."""
 
     address: Annotated[list[tuple[str, int]], BeforeValidator(_endpoints)]
     tls: Literal["starttls", "wrapper", "none"] = "starttls"
@@ -116,12 +116,24 @@ class DirectorySection(Section):
     region: str = "us-east-1"
 
 
+class ServiceKeySection(Section):
+    """A key of the service domain: each signs every message, beside the identity's keys."""
+
+    selector: str
+    file: Path
+
+
 class SigningSection(Section):
     """The service domain and its signature."""
 
     service_domain: str = ""
-    service_selector: str = "relay"
-    service_key: Path | None = None
+    service_key: list[ServiceKeySection] = []
+
+    @model_validator(mode="after")
+    def _domain(self) -> SigningSection:
+        if self.service_key and not self.service_domain:
+            raise ValueError("[[signing.service_key]] needs [signing] service_domain")
+        return self
 
 
 class DeliverySection(Section):
@@ -228,18 +240,30 @@ def config_path(path: Path | None = None) -> Path:
     return path or Path(os.environ.get("RELAY_CONFIG") or DEFAULT_PATH)
 
 
-def load(path: Path | None = None) -> Config:
-    """Read the configuration. Raises ConfigError that names the file and each wrong setting."""
+def read(path: Path | None = None) -> tuple[str, Path]:
+    """The text of the configuration file, and where it is. Raises ConfigError."""
     file = config_path(path).absolute()
     try:
-        with file.open("rb") as stream:
-            table = tomllib.load(stream)
+        return file.read_text("utf-8"), file
     except FileNotFoundError:
         raise ConfigError(
             f"{file}: no such file; make one with `relay init`, or name it in RELAY_CONFIG or --config"
         ) from None
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8: {error}") from error
+
+
+def load(path: Path | None = None) -> Config:
+    """Read the configuration. Raises ConfigError that names the file and each wrong setting."""
+    return parse(*read(path))
+
+
+def parse(text: str, file: Path) -> Config:
+    """The configuration from its text; ``file`` is what relative paths are relative to. Raises ConfigError."""
+    try:
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
     try:
@@ -253,22 +277,16 @@ def load(path: Path | None = None) -> Config:
 def _absolute(config: Config, folder: Path) -> Config:
     """Paths relative to the file become absolute; the directory's URL defaults to a file beside the key."""
 
-    def of(section: Section) -> Section:
-        changes: dict[str, Any] = {
-            name: folder / value
-            for name in type(section).model_fields
-            if isinstance(value := getattr(section, name), Path) and not value.is_absolute()
-        }
-        return section.model_copy(update=changes) if changes else section
-
-    changes: dict[str, Any] = {}
-    for name in type(config).model_fields:
-        value = getattr(config, name)
+    def of(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, Path):
+            return folder / value
+        if isinstance(value, list):
+            return [of(one) for one in value]
         if isinstance(value, Section):
-            changes[name] = of(value)
-        elif isinstance(value, list):
-            changes[name] = [of(one) for one in value]
-    config = config.model_copy(update=changes)
+            return value.model_copy(update={n: of(getattr(value, n)) for n in type(value).model_fields})
+        return value
+
+    config = of(config)
     url = config.directory.url
     if not url:
         url = f"sqlite:///{config.directory.key_file.parent / 'directory.db'}"

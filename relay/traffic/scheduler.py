@@ -126,10 +126,14 @@ class Scheduler:
 
     # -- in -----------------------------------------------------------------------------------------------
 
-    @property
-    def has_room(self) -> bool:
-        """A fresh message may come in directly; else it is to be stored as waiting, due now."""
-        return self.window.has_room
+    def announce(self, message: Message) -> None:
+        """A fresh message is about to be stored. If there is no room for it in the window it is stored as
+        waiting, due now, and comes in through the loader."""
+        if not self.window.has_room:
+            now = self._clock.now()
+            for recipient in message.recipients:
+                recipient.state = RecipientState.DEFERRED
+                recipient.due_at = now
 
     def submit(self, message: Message) -> None:
         """A message was stored. Those stored as waiting are left to the loader."""
@@ -298,6 +302,8 @@ class Scheduler:
 
     def _commit(self, message: Message, recipients: list[Recipient], change: Change) -> None:
         """Write a change that ends these recipients' stay in memory."""
+        for bounce in change.stored:
+            self.announce(bounce)
         future = self._shards[message.shard].commit(change)
         known = self.window.known.get(message.shard)
         pairs = {(message.key, r.number) for r in recipients} & known if known else None
