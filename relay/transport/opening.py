@@ -1,0 +1,232 @@
+"""From an address to a session that is ready for MAIL: TCP, greeting, EHLO, STARTTLS, AUTH.
+
+Contract: ``open_session`` returns a Session, or a Deferred that says how far it came; failure of one address
+is a value, since the next is tried. Everything refused here is of scope SITE: a 5xx greeting says something
+about the site or about us, never about a message.
+
+- EHLO refused with 5xx: HELO, and no extensions (RFC 5321 3.2), unless TLS or AUTH is required.
+- Opportunistic TLS: STARTTLS refused, the session goes on in clear; the handshake fails, one more connection
+  is made without it (RFC 7435: some encryption is better than none, and none is better than no mail).
+- Required: no STARTTLS, a refusal or a certificate that does not verify is Deferred(SITE, TLS). Never
+  downgraded.
+- After STARTTLS everything learned before is forgotten (RFC 3207 4.2).
+- Credentials go only over verified TLS. The password file is read at each connect, so that a new password
+  needs no restart; one that others may read is refused, for its owner should know.
+
+Not here: which address, which host (``connect``); certificates by DANE or MTA-STS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import stat
+
+from relay.base.errors import ConfigError
+from relay.base.outcome import Deferred, Peer, Reason, Scope
+from relay.base.reply import Reply
+from relay.base.route import Host, Route, TlsMode
+from relay.transport.commands import read_offers
+from relay.transport.replies import Command, refusal
+from relay.transport.session import Session
+from relay.transport.settings import SessionSettings
+from relay.transport.tls_policy import TlsContexts
+from relay.transport.wire import Wire, auth_lines, read_extensions
+
+_MAX_PASSWORD_BYTES = 4096
+_VERIFIED = (TlsMode.REQUIRED, TlsMode.WRAPPER)
+
+
+async def open_session(
+    host: Host, address: str, route: Route, settings: SessionSettings, contexts: TlsContexts
+) -> Session | Deferred:
+    """Connect to one address of a host of the route."""
+    opening = Opening(host, address, route, settings, contexts)
+    opened = await opening.run(route.tls)
+    if opening.has_failed_handshake and route.tls is TlsMode.OPPORTUNISTIC:
+        return await Opening(host, address, route, settings, contexts).run(TlsMode.NONE)
+    return opened
+
+
+class Opening:
+    """One connection on its way to becoming a session."""
+
+    def __init__(
+        self, host: Host, address: str, route: Route, settings: SessionSettings, contexts: TlsContexts
+    ) -> None:
+        self._host = host
+        self._address = address
+        self._route = route
+        self._settings = settings
+        self._contexts = contexts
+        self._peer = Peer(host.name, address)
+        self._mechanisms: list[str] = []
+        self.has_failed_handshake = False
+
+    async def run(self, mode: TlsMode) -> Session | Deferred:
+        """Try once, with TLS as ``mode`` says; closes the connection unless it returns a session."""
+        wire: Wire | None = None
+        session: Session | None = None
+        try:
+            connected = await self._connect(mode)
+            if isinstance(connected, Deferred):
+                return connected
+            wire = connected
+            fresh = Session(wire, self._settings)
+            failure = await self._converse(wire, fresh, mode)
+            if failure is not None:
+                return failure
+            fresh.peer = self._peer
+            session = fresh
+            return session
+        finally:
+            if wire is not None and session is None:
+                wire.give_up(Reason.CONNECTION_LOST, "closed by us")
+
+    async def _connect(self, mode: TlsMode) -> Wire | Deferred:
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        source = (settings.source_address, 0) if settings.source_address else None
+        try:
+            async with asyncio.timeout(settings.connect_s):
+                if mode is TlsMode.WRAPPER:
+                    _, wire = await loop.create_connection(
+                        lambda: Wire(loop),
+                        self._address,
+                        self._host.port,
+                        local_addr=source,
+                        ssl=self._contexts.context(mode),
+                        server_hostname=self._host.name,
+                    )
+                    self._note_tls(wire)
+                else:
+                    _, wire = await loop.create_connection(
+                        lambda: Wire(loop), self._address, self._host.port, local_addr=source
+                    )
+        except TimeoutError:
+            return self._site(Reason.CONNECT, f"no connection within {settings.connect_s:g} s")
+        except ssl.SSLError as fault:
+            return self._site(Reason.TLS, str(fault))
+        except ConfigError as fault:
+            return self._site(Reason.TLS, str(fault))
+        except OSError as fault:
+            return self._site(Reason.CONNECT, str(fault))
+        return wire
+
+    async def _converse(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
+        """Greeting to AUTH; None if all went well."""
+        settings = self._settings
+        greeting = await self._answer(wire, Command.GREETING, settings.greeting_s)
+        if isinstance(greeting, Deferred):
+            return greeting
+        failure = await self._greet(wire, session, mode)
+        if failure is not None:
+            return failure
+        if mode in (TlsMode.OPPORTUNISTIC, TlsMode.REQUIRED):
+            failure = await self._start_tls(wire, session, mode)
+            if failure is not None:
+                return failure
+        if self._route.username:
+            return await self._authenticate(wire, mode)
+        return None
+
+    async def _greet(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
+        """EHLO, or HELO where EHLO is not known."""
+        settings = self._settings
+        name = settings.helo_name
+        reply = await self._ask(wire, f"EHLO {name}\r\n", Command.EHLO, settings.ehlo_s)
+        if isinstance(reply, Reply):
+            extensions, self._mechanisms = read_extensions(reply.text)
+            session.offers = read_offers(extensions)
+            return None
+        if reply.reply is None or not reply.reply.is_permanent or mode in _VERIFIED or self._route.username:
+            return reply
+        hello = await self._ask(wire, f"HELO {name}\r\n", Command.EHLO, settings.ehlo_s)
+        return hello if isinstance(hello, Deferred) else None
+
+    async def _start_tls(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
+        """STARTTLS as the mode wants it; None where the session may go on, in clear or not."""
+        if not session.offers.starttls:
+            if mode is TlsMode.REQUIRED:
+                return self._site(Reason.TLS, "TLS is required and not offered")
+            return None
+        reply = await self._ask(wire, "STARTTLS\r\n", Command.STARTTLS, self._settings.ehlo_s)
+        if isinstance(reply, Deferred):
+            is_refusal = reply.reply is not None and reply.reason is not Reason.BUSY
+            return None if is_refusal and mode is TlsMode.OPPORTUNISTIC and wire.fault is None else reply
+        try:
+            await wire.encrypt(self._contexts.context(mode), self._host.name, self._settings.tls_s)
+        except (OSError, ConfigError) as fault:
+            self.has_failed_handshake = True
+            return self._site(Reason.TLS, f"TLS handshake: {fault}")
+        self._note_tls(wire)
+        return await self._greet(wire, session, TlsMode.REQUIRED)
+
+    async def _authenticate(self, wire: Wire, mode: TlsMode) -> Deferred | None:
+        """AUTH PLAIN, or LOGIN where only that is offered."""
+        if mode not in _VERIFIED:
+            return self._site(Reason.AUTH, "credentials need tls = required or wrapper")
+        try:
+            password = await asyncio.get_running_loop().run_in_executor(
+                None, read_password, self._route.password_file
+            )
+        except ConfigError as fault:
+            return self._site(Reason.AUTH, str(fault))
+        lines = auth_lines(self._mechanisms, self._route.username, password)
+        if not lines:
+            return self._site(Reason.AUTH, "the next hop offers neither AUTH PLAIN nor LOGIN")
+        for position, line in enumerate(lines, 1):
+            hoped = 235 if position == len(lines) else 334
+            reply = await self._ask(wire, line, Command.AUTH, self._settings.auth_s, hoped)
+            if isinstance(reply, Deferred):
+                return reply
+        return None
+
+    async def _ask(
+        self, wire: Wire, line: str, command: Command, timeout_s: float, hoped: int = 0
+    ) -> Reply | Deferred:
+        wire.expect(1)
+        wire.send(line.encode("ascii"))
+        return await self._answer(wire, command, timeout_s, hoped)
+
+    async def _answer(
+        self, wire: Wire, command: Command, timeout_s: float, hoped: int = 0
+    ) -> Reply | Deferred:
+        """The reply if it is what was hoped for (any 2xx unless told), else why not."""
+        reply = await wire.one_answer(timeout_s)
+        if reply is None:
+            return self._site(wire.fault or Reason.PROTOCOL, f"{command.value}: {wire.fault_detail}")
+        if reply.code == hoped or (not hoped and reply.is_positive):
+            return reply
+        return refusal_of_opening(command, reply, self._peer)
+
+    def _note_tls(self, wire: Wire) -> None:
+        self._peer = Peer(self._host.name, self._address, wire.tls_text())
+
+    def _site(self, reason: Reason, detail: str) -> Deferred:
+        return Deferred(Scope.SITE, reason, None, detail, self._peer)
+
+
+def refusal_of_opening(command: Command, reply: Reply, peer: Peer) -> Deferred:
+    """As ``refusal``, for commands whose refusal is never final."""
+    outcome = refusal(command, reply, peer)
+    assert isinstance(outcome, Deferred)
+    return outcome
+
+
+def read_password(path: str) -> str:
+    """The first line of a password file that only its owner can read. Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise ConfigError(f"password file {path}: others may read it; chmod 600 {path}")
+            text = file.read(_MAX_PASSWORD_BYTES).decode("utf-8")
+    except OSError as fault:
+        raise ConfigError(f"password file {path}: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"password file {path}: not UTF-8") from fault
+    password = text.split("\n", 1)[0].rstrip("\r")
+    if not password:
+        raise ConfigError(f"password file {path}: empty; put the password on its first line")
+    return password

@@ -1,0 +1,130 @@
+"""All connections of one worker to all sites, and the attempts that go through them.
+
+Contract: ``wake(route, queued)`` says that attempts wait for a site; the pools open connections as ``places``
+decides, and each takes attempts from ``Work`` until there are none. An attempt that was taken is always
+finished, once: with what the peer said, with Deferred(INTERNAL) after a bug of ours, with Deferred(SESSION)
+when the relay stops, REPLY_LOST among these if its dot was sent. A site none of whose hosts takes a session
+is reported with ``site_failed``, unless other connections to it live: then it has only set a ceiling of its
+own.
+
+A connection that idled may be closed by the peer just as it is used again. If nothing but its end (or 421)
+answered MAIL, the same attempt goes once more through a fresh connection; it is not the message's fault.
+
+Crash here: attempts in flight are in the spool, and sent again; those whose dot was sent are in the journal.
+
+Cost on the hot path: ``wake`` 1 microsecond while the site's connections are busy; per message one loop turn
+of the connection's task, no task and no timer of its own.
+
+Not here: which message is next and how many at once a site stands (stage traffic), what outcomes mean (stage
+verdict).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from relay.base.clock import Clock
+from relay.base.route import Host, Route
+from relay.base.tasks import Tasks
+from relay.transport.connect import Addresses, Connector
+from relay.transport.places import Places
+from relay.transport.settings import PoolSettings, SessionSettings
+from relay.transport.site_pool import SitePool
+from relay.transport.tls_policy import TlsContexts
+from relay.transport.work import Work
+
+
+class Pools:
+    """The connections. Their owner is the event loop's thread."""
+
+    def __init__(
+        self,
+        work: Work,
+        addresses: Addresses,
+        contexts: TlsContexts,
+        settings: PoolSettings,
+        session_settings: SessionSettings,
+        clock: Clock,
+        shuffle: Callable[[list[Host]], None] = random.shuffle,
+    ) -> None:
+        """``shuffle`` orders hosts of equal preference in place."""
+        self.work = work
+        self.settings = settings
+        self.clock = clock
+        self.connector = Connector(
+            addresses, contexts, session_settings, shuffle, settings.addresses_per_attempt
+        )
+        self.places = Places(settings.connections)
+        self.tasks = Tasks("transport")
+        self.is_draining = False
+        self.open = 0  # sessions, idle ones included
+        self.idle = 0
+        self.leaving = 0  # saying QUIT
+        self.opened_total = 0
+        self.closed_total = 0
+        self.failed_total = 0  # connects that came to nothing
+        self._sites: dict[str, SitePool] = {}
+        self._gone = asyncio.Event()
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Close everything when the stack unwinds; attempts in flight are finished as Deferred."""
+        await self.tasks.start(stack)
+
+    def wake(self, route: Route, queued: int) -> None:
+        """``queued`` attempts for the route's site could be taken now. Never waits."""
+        site = self._sites.get(route.site)
+        if site is None:
+            if self.is_draining or queued <= 0:
+                return
+            site = self._sites[route.site] = SitePool(self, route)
+        elif route is not site.route:
+            site.change_route(route)
+        site.queued = queued
+        if site.idle or site.held < site.limit:
+            site.arrange()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Take no more attempts; wait up to ``deadline_s`` for those in flight, then cancel the rest."""
+        self.is_draining = True
+        for site in list(self._sites.values()):
+            site.close_idle()
+        try:
+            async with asyncio.timeout(deadline_s):
+                while len(self.tasks):
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            await self.tasks.end()
+
+    def make_room(self, asking: SitePool) -> None:
+        """Close an idle connection of another site, if none is leaving yet; its place goes to the line."""
+        if self.idle and self.leaving < self.places.waiting:
+            for site in self._sites.values():
+                if site is not asking and site.idle:
+                    site.idle[0].leave()
+                    return
+
+    def must_yield(self, held: int) -> bool:
+        """A site that holds so many places must let one go."""
+        return self.places.has_line and self.places.must_yield(held, len(self._sites))
+
+    def place_freed(self, site: SitePool) -> None:
+        """A connection of ``site`` has gone: serve the line first, then the site itself."""
+        self.places.give()
+        while (name := self.places.next_in_line()) is not None:
+            waiting = self._sites.get(name)
+            if waiting is not None:
+                self._go_on(waiting)
+        self._go_on(site)
+        self._gone.set()
+
+    def _go_on(self, site: SitePool) -> None:
+        """Open what the site still needs, or forget it."""
+        if site.queued and not self.is_draining:
+            site.arrange()
+        if not site.held and not self.places.is_waiting(site.name) and self._sites.get(site.name) is site:
+            site.end()
+            del self._sites[site.name]

@@ -1,0 +1,202 @@
+"""One SMTP dialogue as client: a connection, and the messages that go through it one after the other.
+
+Contract: ``Session.deliver`` returns one outcome per recipient of the attempt, whatever the peer does; it
+raises only for a bug of ours, or when cancelled, and then the connection is closed and ``dot_sent`` says
+whether the peer may have the message. ``before_dot`` is called once, right before the write that holds the
+final dot, and not at all when no dot is sent. After any doubt about the stream, or with a transaction open at
+the peer, ``is_usable`` is False: there is no RSET. A peer that offers PIPELINING (RFC 2920) gets MAIL,
+RCPT... and DATA in one write.
+
+Crash here: sent twice if it comes between the peer's taking the message and the commit of the outcome; the
+journal that ``before_dot`` writes names those messages.
+
+Cost on the hot path, measured under uvloop on one core for 4 KB and one recipient: MEASURED;
+two waits and two writes per message, no task, no timer and no log line.
+
+Not here: opening (``opening``), what replies mean (``replies``), which connection a message takes (``pool``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from relay.base.message import Attempt, Message, Recipient
+from relay.base.outcome import NOBODY, Deferred, Outcome, Peer, Reason, Scope
+from relay.codec import data
+from relay.transport.blocks import BLOCK_BYTES, blocks
+from relay.transport.commands import (
+    Offers,
+    mail_command,
+    obstacle,
+    rcpt_command,
+    write_envelope,
+    write_line,
+)
+from relay.transport.replies import Judged, early_answer, judge_dot, judge_envelope
+from relay.transport.reply_parser import RawReply, as_reply
+from relay.transport.settings import SessionSettings
+from relay.transport.wire import Wire
+
+_BUSY = 421
+
+
+class Session:
+    """A dialogue with one mail server that has come as far as being ready for MAIL."""
+
+    __slots__ = (
+        "_is_clean",
+        "_settings",
+        "_wire",
+        "delivered",
+        "dot_sent",
+        "is_answered",
+        "offers",
+        "peer",
+    )
+
+    def __init__(self, wire: Wire, settings: SessionSettings) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._is_clean = True
+        self.offers = Offers()
+        self.peer: Peer = NOBODY
+        self.delivered = 0  # attempts made through this session
+        self.dot_sent = False  # in the present attempt
+        self.is_answered = False  # in the present attempt: the peer said something other than 421
+
+    @property
+    def is_usable(self) -> bool:
+        """Another attempt may be made: no doubt about the stream, no transaction open at the peer."""
+        return self._is_clean and self._wire.fault is None and self._wire.is_connected
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        self._is_clean = False
+        self._wire.give_up(Reason.CONNECTION_LOST, "closed by us")
+
+    async def end(self) -> None:
+        """Take leave with QUIT where the stream is in step (RFC 5321 4.1.1.10), else drop the connection."""
+        self._is_clean = False
+        try:
+            if self._wire.is_in_step:
+                self._wire.expect(1)
+                self._wire.send(b"QUIT\r\n")
+                await self._wire.answered(self._settings.quit_s)
+        finally:
+            self.abort()
+
+    async def deliver(
+        self, attempt: Attempt, content: bytes | Path, before_dot: Callable[[], None]
+    ) -> dict[int, Outcome]:
+        """Hand the message over; the outcome of each recipient by its number.
+
+        Raises LocalProtocolError for an address that cannot be written, OSError if the content cannot be
+        read, and what ``before_dot`` raises; the connection is then closed.
+        """
+        message = attempt.message
+        recipients = attempt.recipients
+        self.dot_sent = False
+        self.is_answered = True
+        never = obstacle(message, self.offers, self.peer)
+        if never is not None:
+            return {recipient.number: never for recipient in recipients}
+        self.delivered += 1
+        self._is_clean = False
+        try:
+            judged = await self._introduce(message, recipients)
+            if not judged.may_send:
+                if judged.is_usable and self._wire.is_in_step:
+                    self._is_clean = True
+                return judged.outcomes
+            outcome = await self._hand_over(content, message.size_bytes, before_dot)
+        except BaseException:
+            self.abort()
+            raise
+        outcomes = judged.outcomes
+        for recipient in judged.accepted:
+            outcomes[recipient.number] = outcome
+        return outcomes
+
+    async def _introduce(self, message: Message, recipients: Sequence[Recipient]) -> Judged:
+        """MAIL, RCPT..., DATA and what their replies mean."""
+        wire = self._wire
+        settings = self._settings
+        if self.offers.pipelining:
+            commands = write_envelope(message, recipients, self.offers)
+            wire.expect(len(recipients) + 2)
+            wire.send(commands)
+            replies = await wire.answered(settings.mail_s)
+        else:
+            replies = await self._introduce_stepwise(message, recipients)
+        self.is_answered = bool(replies) and replies[0][0] != _BUSY
+        return judge_envelope(recipients, replies, self._lost, self.peer)
+
+    async def _introduce_stepwise(self, message: Message, recipients: Sequence[Recipient]) -> list[RawReply]:
+        """The same, a command at a time; DATA is not sent if no one was accepted."""
+        wire = self._wire
+        settings = self._settings
+        lines = [(write_line(mail_command(message, self.offers), message), settings.mail_s)]
+        for recipient in recipients:
+            lines.append((write_line(rcpt_command(recipient, self.offers), message), settings.rcpt_s))
+        replies: list[RawReply] = []
+        for line, timeout_s in lines:
+            replies += await self._ask(line, timeout_s)
+            if wire.fault is not None or replies[-1][0] == _BUSY or not 200 <= replies[0][0] < 300:
+                return replies
+        if any(200 <= code < 300 for code, _ in replies[1:]):
+            replies += await self._ask(b"DATA\r\n", settings.data_s)
+        return replies
+
+    async def _ask(self, line: bytes, timeout_s: float) -> list[RawReply]:
+        self._wire.expect(1)
+        self._wire.send(line)
+        return await self._wire.answered(timeout_s)
+
+    async def _hand_over(
+        self, content: bytes | Path, size_bytes: int, before_dot: Callable[[], None]
+    ) -> Outcome:
+        """Content, dot, and what the reply to it means for those who were accepted."""
+        wire = self._wire
+        if wire.fault is not None:
+            return self._lost()
+        wire.expect(1)
+        if isinstance(content, bytes) and len(content) <= BLOCK_BYTES:
+            before_dot()
+            self.dot_sent = True
+            wire.send(data.wire(content))
+        else:
+            await self._send_blocks(content, size_bytes, before_dot)
+        replies = await wire.answered(self._settings.dot_s) if self.dot_sent else wire.replies
+        if not replies:
+            return self._lost()
+        reply = as_reply(replies[0])
+        if not self.dot_sent:
+            return early_answer(reply, self.peer)
+        self._is_clean = wire.is_in_step and reply.code != _BUSY and not 300 <= reply.code < 400
+        return judge_dot(reply, self.peer)
+
+    async def _send_blocks(
+        self, content: bytes | Path, size_bytes: int, before_dot: Callable[[], None]
+    ) -> None:
+        """Content at the pace of the peer; it stops, with no dot sent, when the peer answers too soon."""
+        wire = self._wire
+        stuffer = data.Stuffer()
+        async with aclosing(blocks(content, size_bytes)) as pieces:
+            async for block in pieces:
+                if wire.replies or wire.fault is not None:
+                    return
+                wire.send(stuffer.feed(block))
+                await wire.drained(self._settings.block_s)
+        if wire.replies or wire.fault is not None:
+            return
+        before_dot()
+        self.dot_sent = True
+        wire.send(stuffer.finish())
+
+    def _lost(self) -> Deferred:
+        """No reply came, or none that could be read. After the dot the peer may have the message."""
+        wire = self._wire
+        reason = Reason.REPLY_LOST if self.dot_sent else wire.fault or Reason.PROTOCOL
+        return Deferred(Scope.SESSION, reason, None, wire.fault_detail, self.peer)

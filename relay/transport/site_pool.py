@@ -1,0 +1,115 @@
+"""The connections of one site: how many there are, which are idle, what the site has let us know about
+itself.
+
+Contract: ``arrange`` brings the site from what it has to what ``places.plan`` wants, synchronously: it rouses
+idle connections (the last used first, so that the surplus ages) and starts new ones. The counts below are
+changed by the site's connections and by nothing else; ``pool.Pools`` owns the object.
+
+A change of the route's TLS or credentials lets connections made under the old ones go after their present
+message. A change of hosts does not: the site is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from relay.base.route import Route
+from relay.transport.connection import Connection
+from relay.transport.places import plan
+
+if TYPE_CHECKING:
+    from relay.transport.pool import Pools
+
+
+class SitePool:
+    """One site's connections."""
+
+    __slots__ = (
+        "_ceiling_timer",
+        "generation",
+        "idle",
+        "is_up",
+        "limit",
+        "name",
+        "open",
+        "opening",
+        "pools",
+        "queued",
+        "roused",
+        "route",
+    )
+
+    def __init__(self, pools: Pools, route: Route) -> None:
+        self.pools = pools
+        self.route = route
+        self.name = route.site
+        self.limit = pools.settings.connections_per_site
+        self.queued = 0  # attempts that could be taken, as last told, less those taken since
+        self.open = 0
+        self.opening = 0
+        self.roused = 0  # called from idleness, not yet running
+        self.idle: list[Connection] = []
+        self.is_up = False  # a session has been had since the site was last reported as failed
+        self.generation = 0
+        self._ceiling_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def held(self) -> int:
+        """Places of the worker that this site takes."""
+        return self.open + self.opening
+
+    def arrange(self) -> None:
+        """Rouse, open or stand in line, as much as is needed."""
+        pools = self.pools
+        steps = plan(
+            queued=max(0, self.queued - self.roused),
+            idle=len(self.idle),
+            open_=self.open,
+            opening=self.opening,
+            limit=self.limit,
+            free=pools.places.free,
+            is_up=self.is_up,
+        )
+        for _ in range(steps.wake):
+            self.idle[-1].rouse()
+        for _ in range(steps.open):
+            pools.places.take()
+            self.opening += 1
+            pools.tasks.spawn(Connection(pools, self).run(), self.name)
+        if steps.wait:
+            pools.places.stand_in_line(self.name)
+            pools.make_room(self)
+
+    def change_route(self, route: Route) -> None:
+        """The newest route to the site; another policy makes connections of the old one leave."""
+        old = self.route
+        self.route = route
+        if (old.tls, old.username, old.password_file) != (route.tls, route.username, route.password_file):
+            self.generation += 1
+            self.close_idle()
+
+    def close_idle(self) -> None:
+        """Let all idle connections go."""
+        for connection in list(self.idle):
+            connection.leave()
+
+    def set_ceiling(self) -> None:
+        """The site refuses more than it has: believe it for a while."""
+        self.limit = max(1, self.open)
+        if self._ceiling_timer is not None:
+            self._ceiling_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._ceiling_timer = loop.call_later(self.pools.settings.ceiling_s, self._lift_ceiling)
+
+    def _lift_ceiling(self) -> None:
+        self._ceiling_timer = None
+        self.limit = self.pools.settings.connections_per_site
+        if self.queued and not self.pools.is_draining:
+            self.arrange()
+
+    def end(self) -> None:
+        """The last connection has gone and none is wanted."""
+        if self._ceiling_timer is not None:
+            self._ceiling_timer.cancel()
+            self._ceiling_timer = None
