@@ -5,7 +5,8 @@ state is another snapshot. What is dear to compute is kept in a ``KeyRing`` that
 digests, and private keys, which are opened when they are first used and then known by their row.
 
 Cost on the hot path: ``authenticate`` 1.1 microseconds for known and unknown users alike; ``identity_for``
-0.4 to 1.3 by depth of the domain, and once 0.05 ms when a key is first used.
+0.4 to 1.3 by depth of the domain, and once 0.02 ms when a key is first used. Building from 10,000 domains
+with keys: 0.2 s in the thread of ``refresh``.
 
 It deliberately does not know of unverified identities, and never reads the database.
 """
