@@ -35,7 +35,7 @@ def test_date():
         (b"Date: 1\r\nDate: 2\r\nMessage-ID: 1\r\nMessage-ID: 2\r\n", OUR_DATE + OUR_ID),
         (
             b"Return-Path: <b@example.com>\r\nBCC: c@example.org,\r\n d@example.org\r\nCc: e@example.org\r\n"
-            b"Resent-Bcc: f@example.org\r\nX-SES-Tags: a=b\r\nX-Ses-Configuration-Set: c\r\nX-SESSION: kept\r\n",
+            b"Resent-Bcc: f@example.org\r\nX-SES-Tags: a=b\r\nX-Ses-Set: c\r\nX-SESSION: kept\r\n",
             b"Cc: e@example.org\r\nX-SESSION: kept\r\n" + OUR_DATE + OUR_ID,
         ),
         (
