@@ -1,0 +1,1 @@
+"""What operators see: metrics and health. Only reads; changes go through ``relay.daemon``."""

@@ -261,7 +261,7 @@ def load(path: Path | None = None) -> Config:
 
 
 def parse(text: str, file: Path) -> Config:
-    """The configuration from its text; ``file`` is what relative paths are relative to. Raises ConfigError."""
+    """The configuration from its text; relative paths are relative to ``file``. Raises ConfigError."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -53,7 +53,7 @@ def _mark(worker: int, _: Any, __: str, event: dict[str, Any]) -> dict[str, Any]
 
 def _render_keyvalue(_: Any, __: str, event: dict[str, Any]) -> str:  # noqa: ANN401
     trace = event.pop("exception", "")
-    first = {k: event.pop(k) for k in ("at", "level", "event") if k in event}
+    first: dict[str, Any] = {k: event.pop(k) for k in ("at", "level", "event") if k in event}
     line = " ".join(f"{k}={_value(v)}" for k, v in {**first, **event}.items())
     return f"{line}\n{trace}" if trace else line
 
@@ -90,14 +90,18 @@ class Lines:
     """The message log of a worker (``relay.base.log.MessageLog``)."""
 
     def __init__(self, clock: Clock, level: str, form: str, worker: int, descriptor: int = 2) -> None:
-        self.is_on = level in ("debug", "info")
         self._clock = clock
-        self._is_json = form == "json"
+        self.set_form(level, form)
         self._worker = worker
         self._descriptor = descriptor
         self._waiting: list[str] = []
         self._second = 0
         self._stamp = ""
+
+    def set_form(self, level: str, form: str) -> None:
+        """Take over a level and a format, at a reload."""
+        self.is_on = level in ("debug", "info")
+        self._is_json = form == "json"
 
     def __call__(self, event: str, message_id: str, /, **fields: object) -> None:
         """Write one line about a message."""

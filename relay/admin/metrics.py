@@ -1,0 +1,131 @@
+"""The only list of metric names: what a scrape of ``/metrics`` shows, and where each number comes from.
+
+Workers count with plain integers; the supervisor asks each for its readings at scrape and this module turns
+them into Prometheus families, one sample per worker. No label is unbounded: worker, reply code, reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_COUNTERS = {
+    "accepted": ("relay_messages_accepted", "Messages promised with a 250."),
+    "accepted_bytes": ("relay_messages_accepted_bytes", "Content of accepted messages, in bytes."),
+    "client_connections": ("relay_client_connections", "Connections that clients made."),
+    "client_connections_refused": (
+        "relay_client_connections_refused",
+        "Connections refused by a limit or a network.",
+    ),
+    "client_tls_sessions": ("relay_client_tls_sessions", "Client sessions that went over to TLS."),
+    "client_tls_failures": ("relay_client_tls_failures", "TLS handshakes of clients that failed."),
+    "auth_successes": ("relay_client_auth_successes", "Successful logins."),
+    "auth_failures": ("relay_client_auth_failures", "Failed logins."),
+    "client_timeouts": ("relay_client_timeouts", "Client sessions that were silent too long."),
+    "client_troubles": ("relay_client_troubles", "Bugs of ours that a client was answered 451 for."),
+    "delivered": ("relay_recipients_delivered", "Recipients whose server took the message."),
+    "deferred": ("relay_recipients_deferred", "Attempts that ended with try again."),
+    "failed": ("relay_recipients_failed", "Recipients given up, expired ones included."),
+    "expired": ("relay_recipients_expired", "Recipients given up because the time was up."),
+    "delivery_seconds": (
+        "relay_delivery_seconds",
+        "Sum of the time from acceptance to delivery, over delivered recipients.",
+    ),
+    "connections_opened": ("relay_delivery_connections_opened", "Connections made to receivers."),
+    "connections_failed": ("relay_delivery_connections_failed", "Connections to receivers that failed."),
+    "loaded": ("relay_queue_loaded_recipients", "Recipients that came from disk into the window."),
+    "commits": ("relay_spool_commits", "Transactions of the spool, each with one fsync."),
+    "changes": ("relay_spool_changes", "Changes written in those transactions."),
+    "commit_seconds": ("relay_spool_commit_seconds", "Time spent in those transactions."),
+    "commit_failures": ("relay_spool_commit_failures", "Transactions that failed."),
+    "corrupt": ("relay_spool_corrupt", "Damaged messages and databases set aside since the start."),
+    "uncertain_found": ("relay_spool_uncertain", "Recipients found uncertain at the start."),
+    "cpu_seconds": ("relay_worker_cpu_seconds", "Processor time of the worker."),
+}
+
+_GAUGES = {
+    "client_sessions": ("relay_client_sessions", "Open sessions with clients."),
+    "connections": ("relay_delivery_connections", "Open connections to receivers."),
+    "connections_idle": ("relay_delivery_connections_idle", "Those of them that are idle."),
+    "window": ("relay_queue_window_recipients", "Recipients in memory."),
+    "window_size": ("relay_queue_window_limit_recipients", "Bound on them."),
+    "fresh_bytes": ("relay_queue_memory_bytes", "Content in memory that waits for delivery."),
+    "receive_bytes": ("relay_client_memory_bytes", "Content in memory that is being received."),
+    "sites": ("relay_sites", "Sites with mail in memory or of late."),
+    "sites_down": ("relay_sites_down", "Sites that are left alone because they cannot be reached."),
+    "spool_failing": ("relay_spool_failing", "1 while the disk refuses to be written."),
+    "spool_full": ("relay_spool_full", "1 while the disk reserve is reached."),
+    "directory_stale": ("relay_directory_stale", "1 while the directory cannot be read."),
+    "directory_revision": ("relay_directory_revision", "Revision of the directory in force."),
+    "resident_bytes": ("relay_worker_resident_memory_bytes", "Resident memory of the worker."),
+}
+
+_LABELLED = {
+    "refused": ("relay_messages_refused", "Messages refused, by reply code.", "code"),
+    "reasons": ("relay_outcomes", "Deferred and failed recipients, by reason.", "reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorReadings:
+    """What the supervisor itself knows: per worker, whether it is ready and how often it was restarted."""
+
+    ready: Mapping[int, bool]
+    restarts: Mapping[int, int]
+    started_at: float
+    version: str
+
+
+class _Readings(Collector):
+    def __init__(self, workers: Mapping[int, Mapping[str, Any]], supervisor: SupervisorReadings) -> None:
+        self._workers = workers
+        self._supervisor = supervisor
+
+    def collect(self) -> Iterable[Metric]:
+        kinds: tuple[tuple[Mapping[str, tuple[str, str]], type[Any]], ...] = (
+            (_COUNTERS, CounterMetricFamily),
+            (_GAUGES, GaugeMetricFamily),
+        )
+        for table, family_type in kinds:
+            for key, (name, text) in table.items():
+                family = family_type(name, text, labels=["worker"])
+                for worker, readings in self._workers.items():
+                    family.add_metric([str(worker)], float(readings.get(key, 0)))
+                yield family
+        for key, (name, text, label) in _LABELLED.items():
+            labelled = CounterMetricFamily(name, text, labels=["worker", label])
+            for worker, readings in self._workers.items():
+                for value, count in readings.get(key, {}).items():
+                    labelled.add_metric([str(worker), value], count)
+            yield labelled
+        up = GaugeMetricFamily("relay_worker_up", "1 while the worker is ready.", labels=["worker"])
+        restarts = CounterMetricFamily(
+            "relay_worker_restarts", "Times the worker had to be started anew.", labels=["worker"]
+        )
+        for worker, is_ready in self._supervisor.ready.items():
+            up.add_metric([str(worker)], float(is_ready))
+            restarts.add_metric([str(worker)], self._supervisor.restarts.get(worker, 0))
+        yield up
+        yield restarts
+        yield GaugeMetricFamily(
+            "relay_start_time_seconds",
+            "When the relay started, in seconds since the epoch.",
+            self._supervisor.started_at,
+        )
+        info = GaugeMetricFamily("relay_info", "The version, as a label.", labels=["version"])
+        info.add_metric([self._supervisor.version], 1)
+        yield info
+
+
+def render(workers: Mapping[int, Mapping[str, Any]], supervisor: SupervisorReadings) -> bytes:
+    """The text of a scrape, from the readings of each worker by number."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Readings(workers, supervisor))
+    return generate_latest(registry)

@@ -1,0 +1,52 @@
+"""``/metrics`` and ``/healthz`` of the supervisor, by Starlette under uvicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from relay.admin.health import Health
+from relay.admin.metrics import CONTENT_TYPE
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the supervisor's."""
+        yield
+
+
+class HttpServer:
+    """Serves until told to end."""
+
+    def __init__(
+        self, metrics: Callable[[], Awaitable[bytes]], health: Callable[[], Awaitable[Health]]
+    ) -> None:
+        async def show_metrics(_: Request) -> Response:
+            return Response(await metrics(), media_type=CONTENT_TYPE)
+
+        async def show_health(_: Request) -> Response:
+            found = await health()
+            body = {"status": found.status, "reasons": list(found.reasons)}
+            return JSONResponse(body, status_code=found.http_status)
+
+        routes = [Route("/metrics", show_metrics), Route("/healthz", show_health)]
+        settings = uvicorn.Config(
+            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+        self._server = _Server(settings)
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Serve on a bound socket until ``end``."""
+        await self._server.serve(sockets=[sock])
+
+    def end(self) -> None:
+        """Finish."""
+        self._server.should_exit = True

@@ -1,0 +1,55 @@
+"""The message that tells the sender: RFC 3464, from the null sender, accepted like any other message.
+
+Contract: ``make`` returns a change that stores the bounce; the caller puts it into the transaction that
+settles the failed recipients, so that neither is there without the other. It quotes the header of the
+original where that can be read. It raises if the bounce cannot be made; the caller then defers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from relay.base.address import domain_of
+from relay.base.clock import Clock
+from relay.base.events import Change, Event
+from relay.base.message import Client, Envelope, Message, Recipient, Submission
+from relay.base.outcome import Deferred, Failed
+from relay.codec import dsn
+
+_HEAD_BYTES = 256 * 1024  # of a large message; a header is shorter
+
+Prepare = Callable[[Submission], tuple[Message, list[Event]]]
+
+
+class BounceMaker:
+    """Makes bounces in the name of one host."""
+
+    def __init__(self, hostname: str, prepare: Callable[[int], Prepare], clock: Clock) -> None:
+        """``prepare(shard)`` is the intake's function for messages of that shard."""
+        self._hostname = hostname
+        self._prepare = prepare
+        self._clock = clock
+
+    def make(
+        self,
+        message: Message,
+        failures: list[tuple[Recipient, Failed | Deferred]],
+        content: bytes | Path | None,
+    ) -> Change:
+        """A change that stores the bounce of these recipients of the message."""
+        if isinstance(content, Path):
+            with content.open("rb") as stream:
+                content = stream.read(_HEAD_BYTES)
+        report = dsn.bounce(
+            message=message,
+            failures=failures,
+            original=content or b"",
+            hostname=self._hostname,
+            now=self._clock.now(),
+        )
+        recipient = Recipient(0, message.sender, domain_of(message.sender))
+        envelope = Envelope(sender="", recipients=[recipient], is_utf8=message.is_utf8)
+        submission = Submission(0, envelope, report, Client())
+        bounce, events = self._prepare(message.shard)(submission)
+        return Change(stored=[bounce], events=events)
