@@ -94,7 +94,7 @@ class Intake(Generic[K]):
         self._clock = clock
         self._shard = shard
         self._ids = MessageIds(shard)
-        self._max_age_s = max_age_s
+        self.max_age_s = max_age_s
         self._counters = counters
         self._tasks = tasks
         self._log = message_log or SilentLog()
@@ -152,7 +152,7 @@ class Intake(Generic[K]):
             recipients=envelope.recipients,
             size_bytes=len(content),
             arrived_at=now,
-            expires_at=now + self._max_age_s,
+            expires_at=now + self.max_age_s,
             content=content,
             is_8bit=is_8bit,
             is_utf8=envelope.is_utf8 and _needs_utf8(submission, content, is_8bit),

@@ -9,7 +9,8 @@ On a listener with ``proxy_protocol`` the PROXY header is read first, from the b
 more, since a TLS handshake may follow it. A connection that does not come from ``proxy_networks``, or does
 not begin with such a header in time, is closed without a word.
 
-It binds no port and reads no configuration.
+It binds no port and reads no configuration. ``Surroundings.tasks`` must be started before, hence end after
+it.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ class Listener:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until the stack unwinds."""
+        await start_all([self], stack)
+
+    async def serve(self) -> None:
+        """Take connections from now on."""
         loop = asyncio.get_running_loop()
-        await self._around.tasks.start(stack)
-        stack.push_async_callback(self._drain)
-        await self._tasks.start(stack)
-        stack.push_async_callback(self._close)
         for sock in self._sockets:
             sock.setblocking(False)
             if self.settings.proxy_protocol:
@@ -86,13 +87,16 @@ class Listener:
     def _session(self) -> Session:
         return Session(self.settings, self._around, self.sessions)
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Take no more connections."""
         for server in self._servers:
             server.close()
+        await self._tasks.end()
         for sock in self._sockets:
             sock.close()
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
+        """Let the sessions end, within the bound; abort those that do not."""
         for session in list(self.sessions):
             session.stop()
         try:
@@ -146,6 +150,22 @@ class Listener:
             raise
         finally:
             self._places.release()
+
+
+async def start_all(listeners: Sequence[Listener], stack: AsyncExitStack) -> None:
+    """Serve all until the stack unwinds: then first all close, then all drain at once."""
+
+    async def drain() -> None:
+        await asyncio.gather(*[one.drain() for one in listeners])
+
+    async def close() -> None:
+        for one in listeners:
+            await one.close()
+
+    stack.push_async_callback(drain)
+    stack.push_async_callback(close)
+    for one in listeners:
+        await one.serve()
 
 
 async def _read_header(connection: socket.socket) -> tuple[str, int] | None:

@@ -128,6 +128,8 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone; a message that was handed in goes its own way."""
         self._is_closing = True
+        if self._stream is None:
+            return
         self._stream = None
         if self._timer is not None:
             self._timer.cancel()
@@ -321,7 +323,12 @@ class Connection(SMTP):
             self._around.counters.tls_failures += 1
             log.info("TLS handshake failed", extra={"client": self.dialogue.address, "reason": str(error)})
             plain.close()
+            self.connection_lost(None)  # the loop tells only those whose handshake was done
             return
+        except BaseException:
+            plain.close()
+            self.connection_lost(None)
+            raise
         if stream is None or self._stream is None:
             plain.close()
             return

@@ -139,6 +139,7 @@ class Server:
     async def start(self, drain_s: float = 5.0):
         sock = socket.create_server(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
+        await self.around.tasks.start(self._stack)
         self.listener = Listener(self.settings, self.around, [sock], drain_s)
         await self.listener.start(self._stack)
         return self
