@@ -13,7 +13,8 @@ ID = "0000018bcfe56800-5b1c0000-0000-4000-8000-000000000000-000001"
 CLIENT = Client("192.0.2.1", 4711, "app.example.com", "ESMTPSA")
 CONTENT = (
     b"Return-Path: <x@example.com>\r\nFrom: shop@example.com\r\nTo: user@example.org\r\n"
-    b"Bcc: secret@example.org\r\nDate: yesterday\r\nCC : also@example.org\r\nSubject: Hello\r\n\r\n.dot\r\n two  spaces \r\n\r\n\r\n"
+    b"Bcc: secret@example.org\r\nDate: yesterday\r\nCC : also@example.org\r\nSubject: Hello\r\n"
+    b"\r\n.dot\r\n two  spaces \r\n\r\n\r\n"
 )
 
 IDENTITY = load(generate(RSA, 1024), "example.com", "own", RSA)
