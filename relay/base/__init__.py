@@ -1,1 +1,1 @@
-"""Words shared by every stage: no I/O but the clock and tasks, no third-party imports but idna (in address)."""
+"""Words shared by every stage: no I/O but the clock and tasks, no third-party imports but idna (address)."""
