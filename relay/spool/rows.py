@@ -47,13 +47,16 @@ _INSERT_UNCERTAIN = _values("uncertain", 4, "INSERT OR IGNORE")
 _DELETE_MESSAGE = _deletes("message", "key")
 _DELETE_BODY = _deletes("body", "key")
 _DELETE_RECIPIENTS = _deletes("recipient", "message")
+# "(message, number) IN (VALUES ...)" would scan the whole table from the second pair on; a named list does not
 _DELETE_RECIPIENT = {
-    n: f"DELETE FROM recipient WHERE (message, number) IN (VALUES {','.join(['(?,?)'] * n)})"  # noqa: S608
+    n: f"WITH d (message, number) AS (VALUES {','.join(['(?,?)'] * n)}) "  # noqa: S608
+    "DELETE FROM recipient WHERE (message, number) IN (SELECT message, number FROM d)"
     for n in _CHUNKS
 }
 _DEFER = {
     n: f"WITH d (message, number, attempts, due, reply) AS (VALUES {','.join(['(?,?,?,?,?)'] * n)}) "  # noqa: S608
-    "UPDATE recipient SET state = 1, attempts = d.attempts, due = d.due, reply = d.reply FROM d "
+    f"UPDATE recipient SET state = CASE state WHEN {HELD} THEN {HELD} ELSE {DEFERRED} END, "
+    "attempts = d.attempts, due = d.due, reply = d.reply FROM d "
     "WHERE recipient.message = d.message AND recipient.number = d.number"
     for n in _CHUNKS
 }
