@@ -1,0 +1,112 @@
+"""``relay run``, ``reload``, ``status`` and ``config check``: the daemon itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from relay.base.errors import ConfigError, RelayError
+from relay.daemon import config, control, logs
+from relay.daemon.commands.rows import print_row, print_rows
+
+EX_CONFIG = 78
+
+config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def run() -> None:
+    """Run the relay in the foreground, until SIGTERM or Ctrl-C."""
+    from relay.daemon.supervisor import Supervisor
+
+    try:
+        text, file = config.read()
+        settings = config.parse(text, file)
+    except ConfigError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(EX_CONFIG) from None
+    logs.configure(settings.log.level, settings.log.format)
+
+    async def work() -> int:
+        return await Supervisor(text, settings).run()
+
+    try:
+        status = uvloop.run(work())
+    except ConfigError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(EX_CONFIG) from None
+    raise typer.Exit(status)
+
+
+def asked(question: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+    """The answer of the running relay; ends the command with status 1 if there is none."""
+    try:
+        return asyncio.run(question)
+    except RelayError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def loaded() -> config.Config:
+    """The configuration; ends the command with status 78 if it cannot be used."""
+    try:
+        return config.load()
+    except ConfigError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(EX_CONFIG) from None
+
+
+def reload() -> None:
+    """Make the running relay read its configuration and certificate again (as SIGHUP does)."""
+    need = asked(control.ask(loaded().spool.path, "reload"))
+    typer.echo("taken over" + (f"; needs a restart: {', '.join(need)}" if need else ""))
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show how the running relay is."""
+    answer = asked(control.ask(loaded().spool.path, "status"))
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    rows = []
+    for number, is_ready in answer["ready"].items():
+        readings = answer["readings"].get(number, {})
+        shown = ("accepted", "delivered", "deferred", "failed", "client_sessions", "connections", "window")
+        rows.append(
+            {"worker": number, "ready": is_ready}
+            | {name: readings.get(name, "") for name in shown}
+            | {"memory_mb": round(readings.get("resident_bytes", 0) / 1e6)}
+        )
+    print_rows(rows, as_json=False, nothing="no workers")
+
+
+@config_app.command()
+def check(as_json: AsJson = False) -> None:
+    """Read the configuration and say whether it can be used."""
+    settings = loaded()
+    row = {
+        "file": str(settings.path),
+        "hostname": settings.relay.hostname,
+        "listeners": ", ".join(
+            f"{host}:{port} ({one.tls}, auth {one.auth})"
+            for one in settings.listener
+            for host, port in one.address
+        ),
+        "workers": settings.workers.effective_count,
+        "spool": str(settings.spool.path),
+        "directory": settings.directory.url,
+        "routes": len(settings.route),
+    }
+    print_row(row, as_json=as_json)
+
+
+@config_app.command()
+def show() -> None:
+    """Print every setting as it is in force, as JSON."""
+    typer.echo(loaded().model_dump_json(indent=2))
