@@ -200,8 +200,13 @@ class Postfix:
 
     def __exit__(self, *_: object) -> None:
         below = procs.descendants(self.roots, procs.read_all())
-        for process in reversed(self._started):
-            process.terminate()
+        # with maillog_file set, start-fg keeps a shell above the master, which would die alone of a signal
+        with suppress(OSError, ValueError):
+            master = int((self.root / "queue" / "pid" / "master.pid").read_text())
+            if master in below:
+                os.kill(master, signal.SIGTERM)
+        if self._started:
+            self._started[0].terminate()
         for process in reversed(self._started):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(10)
