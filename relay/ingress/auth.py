@@ -114,9 +114,9 @@ class Throttle:
 
     def is_limited(self, address: str, username: str, now: float) -> bool:
         """Whether to answer without looking at the password. ``now`` is monotonic."""
-        if self._count(self._by_address, address, now) >= self._max_per_address:
+        if self._count(self._by_address, address, now) > self._max_per_address - 0.5:  # a half: counts decay
             return True
-        if self._count(self._by_credential, username, now) < self._max_per_credential:
+        if self._count(self._by_credential, username, now) < self._max_per_credential - 0.5:
             return False
         return (address, username) not in self._proved
 

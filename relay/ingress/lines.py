@@ -53,18 +53,23 @@ class Lines:
         self._at = 0
         return rest
 
-    def next(self, limit: int) -> bytes | LineFault | None:
-        """The next line without its CRLF; a fault; or None until more comes. ``limit`` counts the CRLF."""
+    def next(self, limit: int, auth_limit: int = 0) -> bytes | LineFault | None:
+        """The next line without its CRLF; a fault; or None until more comes.
+
+        ``limit`` is in bytes and counts the CRLF; ``auth_limit`` holds for a line that begins with AUTH.
+        """
         buffer = self._buffer
         if self._is_skipping and not self._skip():
             return None
         at = self._at
         end = buffer.find(b"\n", at)
         if end < 0:
-            return self._fault(LineFault.TOO_LONG) if len(buffer) - at >= limit else None
+            if len(buffer) - at >= limit and self._is_too_long(len(buffer) - at, auth_limit):
+                return self._fault(LineFault.TOO_LONG)
+            return None
         if end == at or buffer[end - 1] != 13:
             return self._fault(LineFault.BARE_LF)
-        if end - at >= limit:
+        if end - at >= limit and self._is_too_long(end - at, auth_limit):
             return self._fault(LineFault.TOO_LONG)
         line = buffer[at : end - 1]
         self._at = end + 1
@@ -74,13 +79,9 @@ class Lines:
             return LineFault.NUL
         return line
 
-    def starts_with(self, verb: bytes) -> bool:
-        """Whether the unread input begins with this verb (upper case) and a space."""
-        size = len(verb)
-        at = self._at
-        return (
-            self._buffer[at : at + size].upper() == verb and self._buffer[at + size : at + size + 1] == b" "
-        )
+    def _is_too_long(self, size: int, auth_limit: int) -> bool:
+        """Asked only of lines beyond the common limit; those of AUTH may be longer (RFC 4954 4)."""
+        return size >= auth_limit or self._buffer[self._at : self._at + 5].upper() != b"AUTH "
 
     def _fault(self, fault: LineFault) -> LineFault:
         self._is_skipping = True

@@ -121,7 +121,7 @@ class Session(Connection):
             content.refuse(chunk.refusal)
         content.expect(chunk.size_bytes)
         if content.is_hopeless:
-            self._say_and_close(content.refusal or replies.TROUBLE)
+            self._say_and_linger(content.refusal or replies.TROUBLE)
             return None
         self._is_last_chunk = chunk.is_last
         if chunk.size_bytes == 0:
@@ -136,7 +136,7 @@ class Session(Connection):
         assert content is not None
         rest = content.feed(chunk)
         if content.is_hopeless:
-            self._say_and_close(content.refusal or replies.TROUBLE)
+            self._say_and_linger(content.refusal or replies.TROUBLE)
             return None
         if rest is None:
             return None

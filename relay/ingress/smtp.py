@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _MAX_UNREAD = 262_144  # bytes that may wait while the session is busy; then the socket is not read
 _FIVE = 0x35
 _BAD = frozenset((b"500", b"501", b"502", b"503", b"504", b"530", b"535", b"555"))
+_LINGER_S = 2.0  # how long input is dropped behind the last words
 _GRACE_S = 600.0  # how long past its lifetime a session may go on reading content
 _LINE_FAULTS = {
     LineFault.TOO_LONG: replies.TOO_LONG_LINE,
@@ -162,6 +163,8 @@ class Connection(SMTP):
 
     def data_received(self, data: bytes) -> None:
         """Run the dialogue on what has come."""
+        if self._is_closing:
+            return
         self._lines.feed(data)
         if not (self._is_busy or self._is_held):
             self._advance()
@@ -183,6 +186,7 @@ class Connection(SMTP):
     def _run(self) -> None:
         lines = self._lines
         has_progress = False
+        auth_limit = self.settings.max_auth_line_bytes
         while not (self._is_busy or self._is_closing or self._is_held):
             if self._is_in_content:
                 if not len(lines):
@@ -194,7 +198,7 @@ class Connection(SMTP):
                 if rest:
                     lines.feed(rest)
                 continue
-            line = lines.next(self._line_limit)
+            line = lines.next(self._line_limit, auth_limit)
             if line is None:
                 break
             has_progress = True  # bytes that make no line do not put off the deadline
@@ -255,6 +259,21 @@ class Connection(SMTP):
         self._out.append(answer[1] if self.dialogue.is_extended else answer[0])
         self._flush()
         self._close()
+
+    def _say_and_linger(self, answer: Pair) -> None:
+        """Last words to a client that still sends: closing at once would reset them away unread."""
+        if self._is_closing or self._stream is None:
+            return
+        if self.dialogue.tls:  # has no half-close
+            self._say_and_close(answer)
+            return
+        self._out.append(answer[1] if self.dialogue.is_extended else answer[0])
+        self._flush()
+        self._is_closing = True
+        self._stream.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(_LINGER_S, self.abort)
 
     def _trouble(self) -> None:
         """A bug of ours: temporary for the client, and the log has the rest."""

@@ -1,4 +1,4 @@
-"""A real server on loopback: uvloop, real TLS with a certificate made for the run, and an intake that records."""
+"""A real server on loopback: uvloop, TLS with a certificate made for the run, an intake that records."""
 
 import asyncio
 import contextlib

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ def read(said: bytes, *, cuts=(), limit: int = 1000, budget: Budget | None = Non
     """Feed ``said`` cut at these places; the content and what lies behind it."""
     content = DottedContent(budget or Budget(10_000), limit)
     edges = [0, *sorted(cuts), len(said)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         rest = content.feed(said[start:end])
         if rest is not None:
             return content, rest + said[end:]

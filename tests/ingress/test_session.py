@@ -1,8 +1,23 @@
 """Whole dialogues over a real socket."""
 
 import asyncio
+import ipaddress
+import logging
+import socket
+import struct
+from base64 import b64encode
 
+import pytest
+
+from relay.base.budget import Budget
+from relay.base.errors import Refused, SpoolError, SpoolFull
 from relay.base.message import Client
+from relay.base.reply import Reply
+from relay.ingress.auth import Throttle
+from relay.ingress.connections import LocalTally
+
+from .conftest import trusting
+from .fakes import KEY_ID, PASSWORD
 
 MESSAGE = b"From: a@x.test\r\nSubject: hello\r\n\r\nline one\r\n..stuffed\r\nlast\r\n.\r\n"
 CONTENT = b"From: a@x.test\r\nSubject: hello\r\n\r\nline one\r\n.stuffed\r\nlast\r\n"
@@ -55,3 +70,321 @@ async def test_byte_at_a_time_equals_all_at_once(open_server):
     assert b"250 2.6.0 Ok id-1\r\n221 2.0.0 Bye\r\n" in heard[0]
     first, second = open_server.intake.submissions
     assert first.content == second.content == CONTENT
+
+
+async def transaction(client, recipient: str = "b@y.test", parameters: str = "") -> str:
+    """MAIL, RCPT, DATA in one write; the reply to DATA."""
+    client.say(f"MAIL FROM:<a@x.test>{parameters}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode())
+    await client.hear()
+    await client.hear()
+    return await client.hear()
+
+
+@pytest.mark.parametrize(
+    ("error", "reply"),
+    [
+        (
+            Refused(Reply(554, "Message rejected: Email address is not verified.")),
+            "554 5.0.0 Message rejected:",
+        ),
+        (
+            Refused(Reply(454, "Throttling failure: Daily message quota exceeded", "4.7.1")),
+            "454 4.7.1 Throttling",
+        ),
+        (SpoolFull("no space"), "452 4.3.1 Insufficient system storage"),
+        (SpoolError("disk on fire"), "451 4.3.0 Temporary service failure"),
+        (KeyError("secret detail"), "451 4.3.0 Temporary service failure"),
+    ],
+)
+async def test_what_the_intake_refuses_becomes_a_reply(open_server, error, reply):
+    open_server.intake.answer = error
+    client = await open_server.client()
+    await transaction(client)
+    client.say(MESSAGE)
+    heard = await client.hear()
+    assert heard.startswith(reply)
+    assert "secret" not in heard
+    assert open_server.around.budget.used_bytes == 0
+    open_server.intake.answer = "at once"
+    await transaction(client)
+    client.say(MESSAGE)
+    assert (await client.hear()).startswith("250 2.6.0 Ok ")
+
+
+async def test_a_bug_in_the_intake_is_temporary_and_the_session_goes_on(open_server, caplog):
+    open_server.intake.accept = None
+    client = await open_server.client()
+    await transaction(client)
+    client.say(MESSAGE)
+    assert await client.hear() == "451 4.3.0 Temporary service failure"
+    assert (await client.ask("NOOP")).startswith("250 ")
+    assert open_server.counters.troubles == 1
+    assert open_server.around.budget.used_bytes == 0
+    assert "trouble in an SMTP session" in caplog.text
+
+
+async def test_plain_codes_after_helo_and_commands_without_meaning(open_server):
+    client = await open_server.connect()
+    assert await client.ask("HELO c") == "250 relay.test"
+    assert await client.ask("MAIL FROM:<a@x.test>") == "250 Ok"
+    assert await client.ask("RSET") == "250 Ok"
+    assert await client.ask("RSET x") == "501 No argument is allowed"
+    assert await client.ask("VRFY a@x.test") == "252 Send some mail, I'll try my best"
+    assert await client.ask("EXPN list") == "502 EXPN not implemented"
+    assert (await client.ask("HELP")).startswith("250 Supported commands: AUTH DATA EHLO")
+    assert await client.ask("NOOP ignored") == "250 OK"
+    assert await client.ask("noop") == "250 OK"
+    assert await client.ask("STARTTLS") == "502 STARTTLS is not available"
+    assert await client.ask("AUTH PLAIN") == "500 Command not recognized"
+    assert await client.ask("TURN") == "500 Command not recognized"
+    assert await client.ask("") == "500 Command not recognized"
+    client.say(b"MAIL FROM:<\xff@x.test>\r\n")
+    assert await client.hear() == "501 Argument is not UTF-8"
+    assert await client.ask("QUIT now") == "501 No argument is allowed"
+    assert await client.ask("QUIT") == "221 Bye"
+
+
+async def test_bdat_in_two_chunks(open_server):
+    client = await open_server.client()
+    client.say(
+        b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nBDAT 14\r\nSubject: x\r\n\r\nBDAT 8 LAST\r\n"
+        b".\r\nbody\n"
+    )
+    heard = [await client.hear() for _ in range(4)]
+    assert heard[2] == "250 2.0.0 Ok"
+    client.say(b"NOOP\r\n")
+    assert await client.hear() == "250 2.0.0 OK"
+    [submission] = open_server.intake.submissions
+    assert submission.content == b"Subject: x\r\n\r\n.\r\nbody\n\r\n"
+    assert open_server.around.budget.used_bytes == 0
+
+
+async def test_bdat_without_a_transaction_is_read_and_refused(open_server):
+    client = await open_server.client()
+    client.say(b"BDAT 6\r\nQUIT\r\nBDAT 0 LAST\r\nNOOP\r\n")
+    assert await client.hear() == "503 5.5.1 Send MAIL first"
+    assert await client.hear() == "503 5.5.1 Send MAIL first"
+    assert await client.hear() == "250 2.0.0 OK"
+    assert await client.ask("BDAT many") == "501 5.5.4 Syntax: BDAT size [LAST]"
+    assert await client.closes() == b""
+
+
+async def test_too_long_is_said_at_mail_or_behind_the_dot(serve):
+    server = await serve(auth="none", tls="none", max_message_bytes=10_000)
+    client = await server.client()
+    assert await client.ask("MAIL FROM:<a@x.test> SIZE=10001") == "552 5.3.4 Message is too long."
+    await transaction(client)
+    for _ in range(20):
+        client.say(b"x" * 998 + b"\r\n")
+    client.say(b".\r\nNOOP\r\n")
+    assert await client.hear() == "552 5.3.4 Message is too long."
+    assert await client.hear() == "250 2.0.0 OK"
+    assert server.intake.submissions == []
+    assert server.counters.refused == {552: 1}
+    assert server.around.budget.used_bytes == 0
+
+
+async def test_endless_content_ends_the_session(serve):
+    server = await serve(auth="none", tls="none", max_message_bytes=10_000)
+    client = await server.client()
+    await transaction(client)
+    client.say(b"x" * 500_000)
+    assert await client.closes() == b"552 5.3.4 Message is too long.\r\n"
+
+
+async def test_no_memory_is_452_before_or_while_reading(serve):
+    server = await serve({"budget": Budget(5000)}, auth="none", tls="none")
+    client = await server.client()
+    assert await client.ask("MAIL FROM:<a@x.test> SIZE=6000") == "452 4.3.1 Insufficient system storage"
+    await transaction(client)
+    client.say(b"x" * 6000 + b"\r\n.\r\n")
+    assert await client.hear() == "452 4.3.1 Insufficient system storage"
+    await transaction(client)
+    client.say(MESSAGE)
+    assert (await client.hear()).startswith("250 2.6.0 Ok ")
+
+
+async def test_smuggled_commands_stay_content(open_server):
+    client = await open_server.client()
+    for end in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r\n\0.\r\n"):
+        assert (await transaction(client)).startswith("354 ")
+        inner = b"Subject: x\r\n\r\nbody" + end + b"MAIL FROM:<evil@x.test>\r\nRCPT TO:<v@y.test>\r\nDATA\r\n"
+        client.say(inner + b"\r\n.\r\n")
+        assert (await client.hear()).startswith("250 2.6.0 ")
+    assert len(open_server.intake.submissions) == 7
+    assert all(b"evil" in one.content for one in open_server.intake.submissions)
+
+
+async def test_too_many_bad_commands(serve):
+    server = await serve(auth="none", tls="none", max_bad_commands=3)
+    client = await server.client()
+    client.say(b"A\r\nB\r\nC\r\nD\r\n")
+    assert await client.closes() == (
+        b"500 5.5.2 Command not recognized\r\n" * 3 + b"421 4.7.0 Too many bad commands\r\n"
+    )
+
+
+async def test_a_session_has_a_last_message(serve):
+    server = await serve(auth="none", tls="none", max_messages=1)
+    client = await server.client()
+    await transaction(client)
+    client.say(MESSAGE)
+    assert await client.hear() == "250 2.6.0 Ok id-1"
+    assert (await client.closes()).startswith(b"421 4.7.0 Session limit")
+
+
+async def test_strangers_are_not_served(serve):
+    server = await serve(auth="none", tls="none", trusted_networks=(ipaddress.ip_network("192.0.2.0/24"),))
+    client = await server.connect(is_greeted=False)
+    assert await client.closes() == b"554 Access denied\r\n"
+    assert server.counters.connections_refused == 1
+
+
+async def test_too_many_connections(serve):
+    server = await serve({"tally": LocalTally(max_per_address=1)}, auth="none", tls="none")
+    first = await server.connect()
+    second = await server.connect(is_greeted=False)
+    assert await second.closes() == b"421 Too many concurrent SMTP connections\r\n"
+    assert await first.ask("QUIT") == "221 Bye"
+    assert await first.closes() == b""
+    third = await server.connect()
+    assert await third.ask("NOOP") == "250 OK"
+
+
+async def encrypted(server):
+    client = await server.client()
+    assert await client.ask("STARTTLS") == "220 2.0.0 Ready to start TLS"
+    await client.start_tls(trusting(server.chain))
+    assert "250-AUTH PLAIN LOGIN" in await client.ask("EHLO c")
+    return client
+
+
+async def test_tls_auth_mail(serve):
+    server = await serve()
+    client = await server.client()
+    assert await client.ask("AUTH PLAIN") == "530 5.7.0 Must issue a STARTTLS command first"
+    client = await encrypted(server)
+    assert await client.ask("STARTTLS") == "502 5.5.1 STARTTLS is not available"
+    assert await client.ask("MAIL FROM:<a@x.test>") == "530 5.7.0 Authentication required"
+    assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+    assert await client.ask(b64encode(KEY_ID.encode()).decode()) == "334 UGFzc3dvcmQ6"
+    assert await client.ask(b64encode(PASSWORD.encode()).decode()) == "235 2.7.0 Authentication successful."
+    assert await client.ask("AUTH LOGIN") == "503 5.5.1 Already authenticated"
+    await transaction(client)
+    client.say(MESSAGE)
+    assert await client.hear() == "250 2.6.0 Ok id-1"
+    [submission] = server.intake.submissions
+    assert submission.account_id == 7
+    assert submission.client.protocol == "ESMTPSA"
+    assert submission.client.credential == KEY_ID
+    assert submission.client.tls.startswith("TLSv1.3 TLS_")
+
+
+async def test_wrapper(serve):
+    server = await serve(tls="wrapper")
+    client = await server.connect(is_tls=True)
+    await client.ask("EHLO c")
+    await client.log_in()
+    assert await client.ask("MAIL FROM:<a@x.test>") == "250 2.1.0 Ok"
+    assert server.counters.tls_sessions == 1
+
+
+async def test_nothing_said_in_clear_survives_starttls(serve):
+    server = await serve()
+    client = await server.connect()
+    client.say(b"EHLO c\r\nSTARTTLS\r\nEHLO injected\r\nMAIL FROM:<evil@x.test>\r\n")
+    await client.hear()
+    assert (await client.hear()).startswith("220 ")
+    await client.start_tls(trusting(server.chain))
+    assert await client.ask("MAIL FROM:<a@x.test>") == "503 Send EHLO first"
+
+
+async def test_a_failed_handshake_gives_its_place_back(serve, caplog):
+    caplog.set_level(logging.INFO)
+    server = await serve()
+    client = await server.client()
+    assert (await client.ask("STARTTLS")).startswith("220 ")
+    client.say(b"this is no TLS\r\n" * 100)
+    await client.closes()
+    assert server.around.tally.total == 0
+    assert server.counters.sessions == 0
+    assert server.counters.tls_failures == 1
+    assert "TLS handshake failed" in caplog.text
+
+
+async def test_wrong_passwords_end_the_session(serve, caplog):
+    caplog.set_level(logging.INFO)
+    server = await serve(max_auth_failures=2)
+    client = await encrypted(server)
+    word = b64encode(f"\0{KEY_ID}\0hunter2".encode()).decode()
+    assert await client.ask(f"AUTH PLAIN {word}") == "535 5.7.8 Authentication Credentials Invalid"
+    assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+    assert await client.ask("*") == "501 5.7.0 Authentication cancelled"
+    assert await client.ask(f"AUTH PLAIN {word}") == "535 5.7.8 Authentication Credentials Invalid"
+    assert await client.hear() == "421 4.7.0 Too many authentication failures"
+    assert server.counters.auth_failures == 2
+    assert "hunter2" not in caplog.text
+    assert word not in caplog.text
+
+
+async def test_past_the_limit_passwords_are_not_looked_at(serve):
+    server = await serve({"throttle": Throttle(max_per_address=1, delay_s=0.001, max_delay_s=0.002)})
+    client = await encrypted(server)
+    wrong = b64encode(f"\0{KEY_ID}\0x".encode()).decode()
+    assert (await client.ask(f"AUTH PLAIN {wrong}")).startswith("535 ")
+    assert await client.ask(f"AUTH PLAIN {wrong}") == "454 4.7.0 Temporary authentication failure"
+    assert server.accounts.asked == 1
+
+
+async def test_credentials_out_of_reach(serve, caplog):
+    server = await serve()
+    server.accounts.is_reachable = False
+    client = await encrypted(server)
+    word = b64encode(f"\0{KEY_ID}\0{PASSWORD}".encode()).decode()
+    assert await client.ask(f"AUTH PLAIN {word}") == "454 4.7.0 Temporary authentication failure"
+    assert word not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+async def test_auth_lines_may_be_long_others_not(serve):
+    server = await serve()
+    client = await encrypted(server)
+    assert await client.ask("NOOP " + "x" * 3000) == "500 5.5.6 Line too long"
+    assert await client.ask("AUTH PLAIN") == "334 "
+    assert await client.ask("A" * 12000) == "501 5.5.2 Cannot decode the response"
+    assert await client.ask("AUTH PLAIN " + "A" * 12000) == "501 5.5.2 Cannot decode the response"
+    assert await client.ask("AUTH PLAIN") == "334 "
+    assert await client.ask("A" * 13000) == "500 5.5.6 Line too long"
+    assert await client.ask("NOOP") == "250 2.0.0 OK"
+
+
+async def test_the_client_leaves_after_the_dot(open_server):
+    open_server.intake.answer = "when told"
+    client = await open_server.client()
+    await transaction(client)
+    client.say(MESSAGE)
+    await open_server.intake.came.wait()
+    sock = client.writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+    while open_server.listener.sessions:
+        await asyncio.sleep(0)
+    [promise] = open_server.intake.promises
+    assert not promise.cancelled()
+    promise.set_result("id-1")
+    await asyncio.sleep(0)
+    assert open_server.around.budget.used_bytes == 0
+    assert open_server.around.tally.total == 0
+
+
+@pytest.mark.parametrize("last", [b"", b"QUIT\r\n"])
+async def test_a_half_closed_client_hears_of_its_message(open_server, last):
+    open_server.intake.answer = "when told"
+    client = await open_server.client()
+    await transaction(client)
+    client.say(MESSAGE + last)
+    client.writer.write_eof()
+    await open_server.intake.came.wait()
+    await asyncio.sleep(0)
+    open_server.intake.promises[0].set_result("id-1")
+    assert await client.closes() == b"250 2.6.0 Ok id-1\r\n" + (b"221 2.0.0 Bye\r\n" if last else b"")
