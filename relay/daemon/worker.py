@@ -35,7 +35,9 @@ from relay.daemon.board import Board, SharedTally
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.wiring import Works
 from relay.ingress.connections import neighbourhood
-from relay.spool import operate
+import importlib
+
+operate = None
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,45 @@
+"""``relay init``: a first configuration, ready to run."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay.base.errors import RelayError
+from relay.daemon import first
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("/etc/relay"),
+    hostname: Annotated[
+        str, typer.Option(help="Our name, as it stands in DNS.", show_default="the machine's")
+    ] = "",
+    listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+    high_ports: Annotated[
+        bool, typer.Option("--high-ports", help="2587 and 2465 in place of 587 and 465; needs no root.")
+    ] = False,
+) -> None:
+    """Write a first configuration: relay.toml, keys, a certificate that signs itself, an empty directory."""
+    plus = 2000 if high_ports else 0
+    choices = first.Choices(
+        hostname=hostname or socket.getfqdn(),
+        starttls=(f"{listen}:{587 + plus}",),
+        wrapper=(f"{listen}:{465 + plus}",),
+    )
+    try:
+        file = first.make(folder, choices)
+    except (RelayError, OSError) as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(1) from None
+    option = "" if file == Path("/etc/relay/relay.toml") else f"--config {file} "
+    typer.echo(f"""wrote {file}
+
+next:
+  relay {option}account create NAME --contact postmaster@your.domain
+  relay {option}credential create NAME            prints the SMTP user name and password, once
+  relay {option}identity add NAME your.domain     prints the DKIM records to publish
+  relay {option}identity verify your.domain
+  relay {option}run""")
