@@ -4,14 +4,17 @@ Contract: ``submit(change, future)`` from the event loop; the future resolves af
 SpoolFull / SpoolError. The thread takes all that wait, writes large files first, then the rows, commits, and
 wakes all futures with a single ``call_soon_threadsafe``.
 
-Failure: when a transaction fails it is rolled back. New messages of that batch are refused (their client gets
-451 or 452 and keeps the message). Outcomes cannot be refused, since the delivery has happened: they are kept
-and tried again until the disk takes them, and the shard says ``is_failing`` meanwhile. After an I/O error the
-connection is closed and opened anew, because a failed fsync may have dropped pages that SQLite still
-believes in: nothing is promised on their strength.
+Failure (``faults`` decides whose): when a transaction fails it is rolled back. New messages of that batch are
+refused (their client gets 451 or 452 and keeps the message), and so is all new mail while ``failure`` is
+set. Outcomes cannot be refused, since the delivery has happened: they are kept and tried again every half
+second, with a write of our own if there are none, until the disk takes them. The connection is closed and
+opened anew, because a failed fsync may have dropped pages that SQLite still believes in: nothing is promised
+on their strength. An outcome that can never be written (a bug of ours) is written without its texts; if it
+brings a bounce, its recipients are held for the operator, so that they neither vanish nor go out again.
 
 After a crash: a change is there whole or not at all. Crash after COMMIT but before the 250: the client sends
-again and the message exists twice, as RFC 5321 4.5.5 allows.
+again and the message exists twice, as RFC 5321 4.5.5 allows. Outcomes that the disk still refuses when we
+stop are lost, and their recipients are in the journal of dots.
 """
 
 from __future__ import annotations
@@ -26,17 +29,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from relay.base.errors import SpoolError, SpoolFull
+from relay.base.errors import SpoolError
 from relay.base.events import Change
-from relay.spool import content, rows, schema
+from relay.spool import content, remnant, rows, schema
+from relay.spool.faults import Fault, as_spool_error, fault_of, may_be_refused
 from relay.spool.journal import DotJournal
+from relay.spool.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 _MAX_BATCH = 512  # changes a transaction; above this the latency of the first grows for nothing
 _MAX_BATCH_BYTES = 16 << 20
-_CHECKPOINT_BYTES = 48 << 20  # of write-ahead log; measured at 100 KB messages, see bench
 _RETRY_S = 0.5
+_LAST_TRIES = 4  # at the end, so that stopping on a dead disk takes two seconds and not for ever
 
 Entry = tuple[Change, "asyncio.Future[None] | None"]
 Control = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
@@ -46,27 +51,37 @@ class Committer:
     """The thread that owns the writing connection of one shard. Counters are read by others at any time."""
 
     def __init__(
-        self, folder: Path, connection: sqlite3.Connection, journal: DotJournal, keep_events: int
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        journal: DotJournal,
+        keep_events: int,
+        rebuild: Callable[[], sqlite3.Connection] | None = None,
     ) -> None:
         self._folder = folder
-        self._connection = connection
+        self._connection: sqlite3.Connection | None = connection
         self._journal = journal
-        self._keep_events = keep_events
+        self._rebuild = rebuild
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._controls: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"commit-{folder.name}", daemon=True)
-        self._unsettled: list[Entry] = []
-        self._controls: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        first, last = connection.execute(
-            "SELECT coalesce(min(offset), 0), coalesce(max(offset), 0) FROM event"
-        ).fetchone()
-        self._first_event, self._last_event = first, last
-        self._wal_bytes = 0
-        self.is_failing = False
+        self._kept: list[Entry] = []  # outcomes that the disk refused
+        self._retry_at = 0.0
+        self._upkeep = Upkeep(folder, keep_events)
+        self._upkeep.look(connection)
+        self.failure: SpoolError | None = None  # why the disk was last refused; None while it is fine
+        self.is_closed = False  # set in the loop, before stop()
+        self.rebuilds = 0
         self.commits = 0
         self.changes = 0
         self.failures = 0
         self.commit_seconds = 0.0
+
+    @property
+    def is_failing(self) -> bool:
+        """The last transaction failed; outcomes wait in memory for the disk."""
+        return self.failure is not None
 
     def start(self) -> None:
         """Start the thread."""
@@ -74,10 +89,17 @@ class Committer:
 
     def submit(self, change: Change, future: asyncio.Future[None] | None) -> None:
         """Hand over a change; never blocks. ``future`` belongs to the loop this object was made in."""
+        if self.is_closed:
+            if future is not None:
+                future.set_exception(SpoolError("the spool is closed"))
+            return
         self._queue.put((change, future))
 
     def control(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
         """Run an operator's ``work`` in a transaction of its own, after the changes that wait."""
+        if self.is_closed:
+            future.set_exception(SpoolError("the spool is closed"))
+            return
         self._controls.put((work, future))
         self._queue.put((Change(), None))
 
@@ -86,28 +108,31 @@ class Committer:
         self._queue.put(None)
         self._thread.join()
 
+    # -- the thread ---------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         stopping = False
         while not stopping:
             batch, stopping = self._take()
-            if batch:
+            if batch or self.failure is not None:
                 self._commit(batch)
             while not self._controls.empty():
                 self._control(*self._controls.get())
-        try:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error:
-            log.exception(
-                "last checkpoint failed; the next start does it", extra={"folder": str(self._folder)}
-            )
-        self._connection.close()
+        self._end()
 
     def _take(self) -> tuple[list[Entry], bool]:
-        """Wait for work, then take all there is, within bounds."""
-        batch, self._unsettled = self._unsettled, []
+        """Wait for work, then take all there is, within bounds; while the disk fails, wait the pause out."""
+        batch, self._kept = self._kept, []
         size = 0
         try:
-            entry = self._queue.get(timeout=_RETRY_S if batch else None)
+            while (pause := self._retry_at - monotonic()) > 0 and self.failure is not None:
+                entry = self._queue.get(timeout=pause)
+                if entry is None:
+                    return batch, True
+                batch.append(entry)
+            if self.failure is not None:
+                return batch, False
+            entry = self._queue.get()
             while entry is not None:
                 batch.append(entry)
                 size += sum(m.size_bytes for m in entry[0].stored)
@@ -118,117 +143,179 @@ class Committer:
             return batch, False
         return batch, True
 
-    def _commit(self, batch: list[Entry]) -> None:
+    def _commit(self, batch: list[Entry], write: rows.Write = rows.write) -> None:
         started = monotonic()
         try:
-            gone = self._transact([change for change, _ in batch])
-        except (sqlite3.OperationalError, OSError) as error:
-            self._failed(batch, error)
-            return
+            gone = self._transact([change for change, _ in batch], write)
         except Exception as error:
-            self._isolate(batch, error)
+            self._met(error, batch)
             return
-        self.is_failing = False
+        if self.failure is not None:
+            log.warning("spool can write again", extra={"folder": str(self._folder)})
+            self.failure = None
         self.commits += 1
         self.changes += len(batch)
         self.commit_seconds += monotonic() - started
         for change, _ in batch:
             if change.slots:
                 self._journal.clear(change.slots)
-            gone += change.files
+            if change.files:
+                gone += change.files
         self._wake([(future, None) for _, future in batch if future is not None])
         try:
-            content.remove_files(self._folder, gone)
-            self._housekeep()
+            if gone:
+                content.remove_files(self._folder, gone)
+            assert self._connection is not None
+            self._upkeep.keep(self._connection)
         except (sqlite3.Error, OSError):
             log.exception("spool housekeeping failed; tried again later", extra={"folder": str(self._folder)})
 
-    def _transact(self, changes: list[Change]) -> list[str]:
+    def _transact(self, changes: list[Change], write: rows.Write) -> list[str]:
         """Order on disk: large files and their directory, then the rows. Crash between: a file without a row,
         which recovery removes; its message had no 250. Returns ids whose files no row names any more."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = schema.open_writer(self._folder)
         large = [(m.id, m.content) for c in changes for m in c.stored if m.is_large and m.content is not None]
         if large:
             content.write_files(self._folder, large)
-        connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            gone = rows.write(connection, changes)
+            if self.failure is not None:
+                schema.touch(connection)  # a write that needs the disk even if no change does
+            gone = write(connection, changes)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        for change in changes:
-            self._last_event += len(change.events)
-            self._wal_bytes += 4096 + sum(m.size_bytes for m in change.stored)
+        self._upkeep.wrote(changes)
         return gone
 
     def _control(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
         connection = self._connection
         try:
+            if connection is None:
+                raise SpoolError("the spool database cannot be opened at present")
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             log.exception("queue control failed", extra={"folder": str(self._folder)})
-            self._wake([(future, SpoolError(str(error)))])
+            if connection is not None and connection.in_transaction:
+                connection.rollback()
+            self._call(_resolve, [(future, as_spool_error(error))])
         else:
-            self._loop.call_soon_threadsafe(_answer, future, result)
+            self._call(_answer, future, result)
 
-    def _failed(self, batch: list[Entry], error: Exception) -> None:
-        """Refuse the new messages of the batch, keep its outcomes, and renew the connection."""
-        self.is_failing = True
+    def _end(self) -> None:
+        """A last effort for outcomes that the disk refused, and no future left without an answer."""
+        for _ in range(_LAST_TRIES):
+            if not self._kept:
+                break
+            threading.Event().wait(_RETRY_S)
+            batch, self._kept = self._kept, []
+            self._commit(batch)
+        if self._kept:
+            log.error(
+                "outcomes not written; their recipients are tried again and listed as uncertain",
+                extra={"folder": str(self._folder), "changes": len(self._kept)},
+            )
+        closed = SpoolError("the spool is closed")
+        self._wake([(future, closed) for _, future in self._kept if future is not None])
+        if self._connection is not None:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error:
+                log.exception("last checkpoint failed; left to the next start")
+            self._connection.close()
+
+    # -- failure ------------------------------------------------------------------------------------------
+
+    def _met(self, error: Exception, batch: list[Entry]) -> None:
+        """A transaction failed: by whose fault?"""
+        fault = fault_of(error)
+        if fault is Fault.CHANGE and batch:
+            self._tell_apart(batch, error)
+            return
         self.failures += 1
         log.error(
             "spool cannot write: new mail gets 451 or 452, outcomes are kept and tried again; "
             "look at the disk of [spool] path",
-            extra={"folder": str(self._folder), "error": str(error)},
+            extra={"folder": str(self._folder), "fault": fault.value, "error": str(error)},
         )
-        is_full = "full" in str(error) or getattr(error, "errno", None) in (28, 122)
-        failure = SpoolFull(str(error)) if is_full else SpoolError(str(error))
-        refused = []
-        for change, future in batch:
-            if change.stored and not change.slots and not change.settled:
-                refused.append((future, failure))
-            else:
-                self._unsettled.append((change, future))
-        self._wake([(future, failure) for future, failure in refused if future is not None])
-        try:
-            self._connection.close()
-            self._connection = schema.open_writer(self._folder)
-        except sqlite3.Error:
-            log.exception("spool database cannot be opened again", extra={"folder": str(self._folder)})
+        failure = as_spool_error(error)
+        refused: list[Entry] = []
+        for entry in batch:
+            (refused if may_be_refused(entry[0]) else self._kept).append(entry)
+        self._retry_at = monotonic() + _RETRY_S
+        self.failure = failure
+        self._renew(fault)
+        self._drop_files(refused)
+        self._wake([(future, failure) for _, future in refused if future is not None])
 
-    def _isolate(self, batch: list[Entry], error: Exception) -> None:
-        """A change that can never be written (a bug of ours) must not take the others with it."""
+    def _renew(self, fault: Fault) -> None:
+        """Open the connection anew; the next transaction tries if this fails."""
+        try:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            if fault is Fault.DAMAGE and self._rebuild is not None:
+                self._connection = self._rebuild()
+                self.rebuilds += 1
+                self._upkeep.look(self._connection)
+                return
+            self._connection = schema.open_writer(self._folder)
+            if fault is Fault.FULL:  # what is in the write-ahead log may fit into free pages of the database
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (sqlite3.Error, OSError, SpoolError) as error:
+            log.error(
+                "spool database cannot be opened again; tried again",
+                extra={"folder": str(self._folder), "error": str(error)},
+            )
+
+    def _drop_files(self, refused: list[Entry]) -> None:
+        """Large files of refused messages would fill the disk of a spool that is full already."""
+        try:
+            content.remove_files(self._folder, [m.id for c, _ in refused for m in c.stored if m.is_large])
+        except OSError:
+            log.exception("files of refused messages stay until the next start")
+
+    def _tell_apart(self, batch: list[Entry], error: Exception) -> None:
+        """Halve the batch until the change that cannot be written (a bug of ours) stands alone."""
         if len(batch) > 1:
-            for entry in batch:
-                self._commit([entry])
+            middle = len(batch) // 2
+            self._commit(batch[:middle])
+            self._commit(batch[middle:])
             return
         self.failures += 1
         ((change, future),) = batch
         log.error("change cannot be written", extra={"change": repr(change)[:2000]}, exc_info=error)
+        refusal: SpoolError | None = SpoolError(f"cannot be written: {error}")
+        if not may_be_refused(change):
+            try:
+                self._transact([change], remnant.write)
+            except Exception as worse:
+                if fault_of(worse) is not Fault.CHANGE:
+                    self._met(worse, batch)
+                    return
+                log.exception("nor can what is left of it; its recipients stay where they are")
+            else:
+                self._journal.clear(change.slots)
+                if not change.stored:  # those who wait for a bounce are told that there is none
+                    refusal = None
         if future is not None:
-            self._wake([(future, SpoolError(f"cannot be written: {error}"))])
+            self._wake([(future, refusal)])
 
     def _wake(self, results: list[tuple[asyncio.Future[None], SpoolError | None]]) -> None:
         if results:
-            try:
-                self._loop.call_soon_threadsafe(_resolve, results)
-            except RuntimeError:  # the loop has ended: no one waits any more
-                log.warning("changes committed after the loop's end", extra={"count": len(results)})
+            self._call(_resolve, results)
 
-    def _housekeep(self) -> None:
-        """Move the log into the database when it has grown, and drop the oldest events past the bound."""
-        surplus = self._last_event - self._first_event - self._keep_events
-        if surplus > 1000 + self._keep_events // 100:
-            self._first_event += surplus
-            self._connection.execute("DELETE FROM event WHERE offset <= ?", (self._first_event,))
-        if self._wal_bytes >= _CHECKPOINT_BYTES:
-            self._wal_bytes = 0
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # the loop has ended: no one waits any more
+            log.warning("spool result after the loop's end")
 
 
 def _answer(future: asyncio.Future[Any], result: Any) -> None:  # noqa: ANN401

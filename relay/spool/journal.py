@@ -28,10 +28,12 @@ class DotJournal:
     """The mapped file of one shard. Each place is two words: recipient number, then message key (0: free)."""
 
     def __init__(self, folder: Path) -> None:
+        """Map the file, making it if need be. Raises OSError (ENOSPC: its megabyte is taken at once)."""
         descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if os.fstat(descriptor).st_size != _PLACES * _PLACE_BYTES:
-                os.ftruncate(descriptor, _PLACES * _PLACE_BYTES)
+            os.ftruncate(descriptor, _PLACES * _PLACE_BYTES)
+            # a hole in a mapped file on a full disk would be SIGBUS at the first dot noted there
+            os.posix_fallocate(descriptor, 0, _PLACES * _PLACE_BYTES)
             self._map = mmap.mmap(descriptor, _PLACES * _PLACE_BYTES)
         finally:
             os.close(descriptor)

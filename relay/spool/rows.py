@@ -8,13 +8,15 @@ Measured: executemany of 32 messages cost 3 to 5 times the wall time of this und
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from relay.base.events import Change
 from relay.base.message import Message, Recipient, RecipientState
 from relay.spool.content import checksum
 from relay.spool.schema import DEFERRED, FRESH, HELD
+
+Write: TypeAlias = Callable[[sqlite3.Connection, Iterable[Change]], list[str]]
 
 _CHUNKS = (64, 16, 4, 1)
 _STATE = {RecipientState.FRESH: FRESH, RecipientState.DEFERRED: DEFERRED, RecipientState.HELD: HELD}
@@ -47,7 +49,7 @@ _INSERT_UNCERTAIN = _values("uncertain", 4, "INSERT OR IGNORE")
 _DELETE_MESSAGE = _deletes("message", "key")
 _DELETE_BODY = _deletes("body", "key")
 _DELETE_RECIPIENTS = _deletes("recipient", "message")
-# "(message, number) IN (VALUES ...)" would scan the whole table from the second pair on; a named list does not
+# "(message, number) IN (VALUES ...)" scans the table from the second pair on; a named list does not
 _DELETE_RECIPIENT = {
     n: f"WITH d (message, number) AS (VALUES {','.join(['(?,?)'] * n)}) "  # noqa: S608
     "DELETE FROM recipient WHERE (message, number) IN (SELECT message, number FROM d)"

@@ -77,6 +77,12 @@ def open_writer(folder: Path, page_size: int = 32768) -> sqlite3.Connection:
     return connection
 
 
+def touch(connection: sqlite3.Connection) -> None:
+    """Write to the open transaction something that changes nothing: its COMMIT then shows that the disk takes
+    writes again. Raises sqlite3.Error."""
+    connection.execute(f"PRAGMA user_version={VERSION}")
+
+
 def open_reader(folder: Path) -> sqlite3.Connection:
     """Open a shard's database to read; it never blocks the writer, nor the writer it."""
     connection = sqlite3.connect(

@@ -1,10 +1,12 @@
 """A shard: the part of the spool that one worker owns.
 
 Contract: ``commit(change)`` returns a future that resolves when the change is on disk. ``due`` lists waiting
-recipients, ``contents`` reads content. Everything else about durability is in ``committer`` and ``recover``.
+recipients, ``contents`` reads content, ``control`` runs an operator's work between two transactions. What is
+promised when is in ``committer``, what a crash leaves in ``recover``, what damage leaves in ``rebuild``.
 
-Bounds: ``is_full`` says that the disk reserve is reached or that the disk refuses; ingress then answers
-452 4.3.1. Fresh content in memory is bounded by the budget of the one who keeps it, not here.
+Bounds: new mail is refused with SpoolFull once the disk reserve is reached, and with the disk's own error
+while the disk refuses writes; ingress answers 452 4.3.1 or 451. Outcomes and bounces are always taken. Fresh
+content in memory is bounded by the budget of the one who keeps it, not here.
 
 Cost on the hot path: a commit is one queue put and one future; the rows cost 20 to 40 microseconds of the
 commit thread per message, shared fsync included (``python -m bench.spool``).
@@ -13,22 +15,29 @@ commit thread per message, shared fsync included (``python -m bench.spool``).
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
+import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from relay.base.clock import Clock
-from relay.base.errors import SpoolCorrupt, SpoolFull
+from relay.base.errors import SpoolCorrupt, SpoolError, SpoolFull
 from relay.base.events import Change
 from relay.base.message import Message
-from relay.spool import content, recover, rows, schema
+from relay.spool import aside, content, rebuild, recover
 from relay.spool.committer import Committer
+from relay.spool.faults import Fault, fault_of, may_be_refused
 from relay.spool.journal import DotJournal
+from relay.spool.reader import Reader
 
 log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+_REBUILD_EVERY_S = 600.0  # damage that comes back at once is the disk's or the memory's: no copy for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +64,74 @@ class Shard:
         self._next_key = 0
         self._free_bytes = 0
         self._free_checked = -1e9
+        self._rebuilt_at = -1e9
 
     @classmethod
     async def open(
         cls, path: Path, number: int, limits: SpoolLimits, clock: Clock, stack: AsyncExitStack
     ) -> Shard:
-        """Lock, recover and open shard ``number`` below ``path``. Raises SpoolError if it is in use."""
+        """Lock, recover and open shard ``number`` below ``path``. Raises SpoolError if it is in use, full or
+        cannot be read."""
         shard = cls(number, recover.shard_folder(path, number), limits, clock)
-        await shard._start(stack)
+        try:
+            await shard._start(stack)
+        except (sqlite3.Error, OSError) as error:
+            raise SpoolError(f"{shard.folder} cannot be opened: {error}") from error
         return shard
 
     async def _start(self, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        folder = self.folder
-        stack.callback(os.close, recover.lock(folder))
-        connection, was_damaged = await loop.run_in_executor(
-            None, recover.open_database, folder, self._clock.now()
-        )
-        self.corrupt += was_damaged
-        self.journal = DotJournal(folder)
+        stack.callback(os.close, recover.lock(self.folder))
+        self.journal = DotJournal(self.folder)
         stack.callback(self.journal.close)
-        now = self._clock.now()
-        self.uncertain_found, self.waiting_found = await loop.run_in_executor(
-            None, recover.recover, folder, connection, self.journal, now
+        connection = await loop.run_in_executor(None, self._recover)
+        self.committer = Committer(
+            self.folder, connection, self.journal, self.limits.keep_events, self._rebuild
         )
-        connection.execute("DELETE FROM uncertain WHERE at < ?", (now - self.limits.uncertain_age_s,))
-        (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM message").fetchone()
-        self._next_key = max(last + 1, int(now * 1000) << 20)
-        self._reader = schema.open_reader(folder)
+        self._reader = Reader(self.folder, self.number, lambda: self.committer.rebuilds)
         stack.callback(self._reader.close)
-        self.committer = Committer(folder, connection, self.journal, self.limits.keep_events)
         self.committer.start()
-        stack.push_async_callback(loop.run_in_executor, None, self.committer.stop)
+        stack.push_async_callback(self._stop)
+
+    async def _stop(self) -> None:
+        self.committer.is_closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self.committer.stop)
+
+    def _recover(self) -> sqlite3.Connection:
+        now = self._clock.now()
+        connection, was_damaged = recover.open_database(self.folder, now)
+        try:
+            try:
+                found = recover.recover(self.folder, connection, self.journal, now)
+            except sqlite3.DatabaseError as error:
+                if fault_of(error) is not Fault.DAMAGE:
+                    raise
+                connection.close()
+                connection, was_damaged = rebuild.rebuild(self.folder, now), True
+                found = recover.recover(self.folder, connection, self.journal, now)
+            self.corrupt += was_damaged
+            self.uncertain_found, self.waiting_found = found
+            connection.execute("DELETE FROM uncertain WHERE at < ?", (now - self.limits.uncertain_age_s,))
+            (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM message").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        self._next_key = max(last + 1, int(now * 1000) << 20)
+        return connection
+
+    def _rebuild(self) -> sqlite3.Connection:
+        """In the commit thread: damage was found while running."""
+        now = self._clock.monotonic()
+        if now - self._rebuilt_at < _REBUILD_EVERY_S:
+            raise SpoolError("damaged again soon after it was rebuilt: look at the disk and the memory")
+        self._rebuilt_at = now
+        self.corrupt += 1
+        log.error("spool database is damaged; it is rebuilt now", extra={"folder": str(self.folder)})
+        return rebuild.rebuild(self.folder, self._clock.now())
 
     @property
     def is_full(self) -> bool:
-        """The disk reserve is reached, or the disk refuses to be written; asked for each new message, looked
-        up once a second."""
+        """The disk reserve is reached; asked for each new message, looked up once a second."""
         now = self._clock.monotonic()
         if now - self._free_checked >= 1.0:
             self._free_checked = now
@@ -100,105 +140,74 @@ class Shard:
         return self._free_bytes < self.limits.disk_reserve_bytes
 
     def commit(self, change: Change) -> asyncio.Future[None]:
-        """Write the change; the future resolves once it is on disk.
+        """Write the change; the future resolves once it is on disk, or gets SpoolError.
 
-        New messages get their key here. Raises SpoolFull at once when ``is_full`` and the change stores a
-        message that someone could keep instead; outcomes and bounces are always taken.
+        New messages get their key here. Raises SpoolError at once, and SpoolFull if that is why, when the
+        change stores a message that someone could keep instead while there is no room or the disk refuses.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if change.stored:
-            if not change.settled and not change.slots and self.is_full:
-                raise SpoolFull(f"less than {self.limits.disk_reserve_bytes} bytes free at {self.folder}")
-            for message in change.stored:
-                message.key = self._next_key
-                self._next_key += 1
-                message.is_large = message.size_bytes > self.limits.large_bytes
+            if may_be_refused(change):
+                if self.is_full:
+                    raise SpoolFull(f"less than {self.limits.disk_reserve_bytes} bytes free at {self.folder}")
+                if (failure := self.committer.failure) is not None:
+                    raise type(failure)(str(failure))
+            self._number(change.stored)
         self.committer.submit(change, future)
         return future
 
     def note(self, change: Change) -> None:
         """Write a change whose end no one awaits (outcomes): it is kept until the disk takes it."""
-        for message in change.stored:
+        self._number(change.stored)
+        self.committer.submit(change, None)
+
+    def _number(self, messages: list[Message]) -> None:
+        for message in messages:
             message.key = self._next_key
             self._next_key += 1
             message.is_large = message.size_bytes > self.limits.large_bytes
-        self.committer.submit(change, None)
+
+    async def control(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Run an operator's ``work`` (see ``operate``) in a transaction of its own, after the changes that
+        wait, in the commit thread; returns what it returned. Raises SpoolError, with nothing changed."""
+        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self.committer.control(work, future)
+        return await future
+
+    def remove_files(self, message_ids: Iterable[str]) -> None:
+        """Remove the files of large messages that the operator deleted."""
+        content.remove_files(self.folder, message_ids)
 
     async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]:
-        """Content by message key: bytes, the path of a large file, or the damage found. One thread hop."""
+        """Content by message key: bytes, the path of a large file, or the damage found. One thread hop.
+        Raises SpoolError."""
         keys = [message.key for message in messages]
-        found = await asyncio.get_running_loop().run_in_executor(
-            None, content.read, self._reader, self.folder, keys
-        )
-        return {key: found.get(key) or SpoolCorrupt("the row is gone") for key in keys}
+        found = await self._reader.contents(keys)
+        return {key: found[key] if key in found else SpoolCorrupt("the row is gone") for key in keys}
 
     async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
         """Messages with recipients that are due before ``before`` and not in ``known``, oldest first, at most
-        ``limit`` recipients."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._due, before, limit, known)
-
-    def _due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
-        messages: dict[int, Message] = {}
-        taken = 0
-        cursor = self._reader.execute(
-            f"SELECT {rows.RECIPIENT_COLUMNS}, {rows.MESSAGE_COLUMNS} FROM recipient r"  # noqa: S608
-            " JOIN message m ON m.key = r.message WHERE r.state = 1 AND r.due <= ? ORDER BY r.due LIMIT ?",
-            (before, limit + len(known)),
-        )
-        for row in cursor:
-            if (row[9], row[0]) in known:
-                continue
-            message = messages.get(row[9])
-            if message is None:
-                message = messages[row[9]] = rows.message_of(row[10:], self.number)
-            message.recipients.append(rows.recipient_of(row[:10]))
-            taken += 1
-            if taken >= limit:
-                break
-        cursor.close()
-        return list(messages.values())
+        ``limit`` recipients. Raises SpoolError."""
+        return await self._reader.due(before, limit, known)
 
     async def next_due(self) -> float | None:
-        """When the earliest waiting recipient is due; None if none waits."""
-        sql = "SELECT min(due) FROM recipient WHERE state = 1"
-        row = await asyncio.get_running_loop().run_in_executor(
-            None, lambda: self._reader.execute(sql).fetchone()
-        )
-        return None if row[0] is None else float(row[0])
+        """When the earliest waiting recipient is due; None if none waits. Raises SpoolError."""
+        return await self._reader.next_due()
 
     async def is_empty(self) -> bool:
-        """No message is kept here."""
-        sql = "SELECT NOT EXISTS (SELECT 1 FROM message)"
-        row = await asyncio.get_running_loop().run_in_executor(
-            None, lambda: self._reader.execute(sql).fetchone()
-        )
-        return bool(row[0])
+        """No message is kept here. Raises SpoolError."""
+        return await self._reader.is_empty()
 
     async def set_aside(self, message: Message, damage: SpoolCorrupt) -> Change:
         """Put what is left of a damaged message into ``corrupt/``, and return the change that takes it out of
-        the queue. Nothing is deleted: envelope and remains can be looked at and sent again by hand."""
-        self.corrupt += 1
-        log.error("message is damaged and set aside", extra={"id": message.id, "damage": str(damage)})
-        await asyncio.get_running_loop().run_in_executor(None, self._set_aside, message, damage)
+        the queue. Nothing is deleted: envelope and remains can be looked at and sent again by hand. Raises
+        SpoolError or OSError; the message then stays where it is."""
+        recipients, body = await self._reader.remains(message.key)
         pairs = [(message.key, r.number) for r in message.recipients]
+        if recipients:  # else another attempt, or the operator, was first
+            self.corrupt += 1
+            log.error("message is damaged and set aside", extra={"id": message.id, "damage": str(damage)})
+            await asyncio.get_running_loop().run_in_executor(
+                None, aside.write, self.folder, message, recipients, body, damage
+            )
         return Change(settled=pairs, finished=[message.key])
-
-    def _set_aside(self, message: Message, damage: SpoolCorrupt) -> None:
-        target = self.folder / "corrupt" / message.id
-        recipients = self._reader.execute(
-            "SELECT address, notify, orcpt, reply FROM recipient WHERE message = ?", (message.key,)
-        ).fetchall()
-        remains = self._reader.execute("SELECT content FROM body WHERE key = ?", (message.key,)).fetchone()
-        envelope = {
-            "id": message.id,
-            "sender": message.sender,
-            "recipients": recipients,
-            "account": message.account_id,
-            "arrived_at": message.arrived_at,
-            "damage": str(damage),
-        }
-        target.with_suffix(".json").write_text(json.dumps(envelope, indent=1))
-        if remains is not None:
-            target.with_suffix(".eml").write_bytes(remains[0])
-        elif (file := content.file_of(self.folder, message.id)).exists():
-            file.rename(target.with_suffix(".eml"))

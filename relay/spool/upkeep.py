@@ -1,0 +1,62 @@
+"""What the commit thread does between transactions: move the log into the database, drop the oldest events.
+
+The write-ahead log is moved when about 48 MB of content went through it, or when the file itself has grown
+past 192 MB: a retry of one recipient dirties two or three pages of 32 KiB, which content does not tell.
+Offsets of events only grow; the newest event is never dropped, since SQLite would use its offset again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from relay.base.events import Change
+from relay.spool import schema
+
+_CHECKPOINT_BYTES = 48 << 20  # of content; measured at 100 KB messages, see bench
+_LARGEST_LOG_BYTES = 192 << 20  # above journal_size_limit, to which SQLite cuts the file after a checkpoint
+_LOOK_EVERY = 64  # transactions between two looks at the size of the log
+
+
+class Upkeep:
+    """Owned by the commit thread."""
+
+    def __init__(self, folder: Path, keep_events: int) -> None:
+        self._log = folder / (schema.DATABASE + "-wal")
+        self._keep_events = max(1, keep_events)
+        self._surplus_events = 1000 + self._keep_events // 100  # dropped this many at a time
+        self._first_event = 0
+        self._last_event = 0
+        self._written_bytes = 0
+        self._transactions = 0
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """See which events are there. Raises sqlite3.Error."""
+        self._first_event, self._last_event = connection.execute(
+            "SELECT coalesce(min(offset), 1), coalesce(max(offset), 0) FROM event"
+        ).fetchone()
+
+    def wrote(self, changes: Sequence[Change]) -> None:
+        """These changes were committed."""
+        for change in changes:
+            self._last_event += len(change.events)
+            self._written_bytes += 4096
+            for message in change.stored:
+                self._written_bytes += message.size_bytes
+        self._transactions += 1
+
+    def keep(self, connection: sqlite3.Connection) -> None:
+        """Do what is due. Raises sqlite3.Error or OSError; what was not done is done the next time."""
+        oldest = self._last_event - self._keep_events + 1
+        if oldest - self._first_event > self._surplus_events:
+            connection.execute("DELETE FROM event WHERE offset < ?", (oldest,))
+            self._first_event = oldest
+        if self._transactions >= _LOOK_EVERY:
+            self._transactions = 0
+            if os.stat(self._log).st_size > _LARGEST_LOG_BYTES:
+                self._written_bytes = _CHECKPOINT_BYTES
+        if self._written_bytes >= _CHECKPOINT_BYTES:
+            self._written_bytes = 0
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
