@@ -93,7 +93,7 @@ def main_cf(root: Path, sink_port: int) -> str:
         "smtp_destination_concurrency_limit": 40,
         "default_destination_concurrency_limit": 40,
         "smtp_connection_cache_on_demand": "yes",
-        "smtp_connection_cache_destinations": f"[127.0.0.1]:{sink_port}",
+        "smtp_connection_cache_destinations": "127.0.0.1",
         # signing
         "smtpd_milters": f"unix:{root}/dkim/socket",
         "milter_default_action": "tempfail",
