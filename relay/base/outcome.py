@@ -58,6 +58,8 @@ class Peer:
 
 NOBODY = Peer()
 
+STOPPED = "the relay stopped"  # Deferred.detail of an attempt that our own end cut off
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:

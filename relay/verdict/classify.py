@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from relay.base.message import Message, Recipient
-from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Reason
-
-SHUTDOWN = "shutdown"  # Deferred.detail of an attempt that our own stop cut off
+from relay.base.outcome import STOPPED, Deferred, Delivered, Failed, Outcome, Reason
 
 
 class Schedule(Protocol):
@@ -72,4 +70,4 @@ def classify(
 
 def is_shutdown(outcome: Deferred) -> bool:
     """Our own stop cut the attempt off; it says nothing about the recipient."""
-    return outcome.reason is Reason.INTERNAL and outcome.detail == SHUTDOWN
+    return outcome.reason is Reason.INTERNAL and outcome.detail == STOPPED
