@@ -143,7 +143,7 @@ class Settler:
         now: float,
     ) -> None:
         """Failed or expired recipients: settled, their event, and the bounce, in the same change."""
-        told = [(r, o) for r, o in failures if r.notify != "NEVER"]
+        told = [(r, o) for r, o in failures if not r.notify or "FAILURE" in r.notify]  # RFC 3461 4.1
         if message.sender and told:
             try:
                 bounce = self._bounces.make(message, told, content)
