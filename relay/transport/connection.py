@@ -141,9 +141,9 @@ class Connection:
                 attempt = self._attempt = take(name)
                 if attempt is None:
                     site.queued = 0
-                    if await self._stay_idle():
-                        continue
-                    break
+                    if pools.places.has_line or not await self._stay_idle():
+                        break
+                    continue
                 if site.queued > 0:
                     site.queued -= 1
             outcomes = await self._deliver(session, attempt)

@@ -71,7 +71,11 @@ class Pools:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Close everything when the stack unwinds; attempts in flight are finished as Deferred."""
-        await self.tasks.start(stack)
+        stack.push_async_callback(self._stop)
+
+    async def _stop(self) -> None:
+        self.is_draining = True  # else each place that is freed would be given to a new connection
+        await self.tasks.end()
 
     def wake(self, route: Route, queued: int) -> None:
         """``queued`` attempts for the route's site could be taken now. Never waits."""
@@ -93,11 +97,11 @@ class Pools:
             site.close_idle()
         try:
             async with asyncio.timeout(deadline_s):
-                while len(self.tasks):
+                while self.places.taken:
                     self._gone.clear()
                     await self._gone.wait()
         except TimeoutError:
-            await self.tasks.end()
+            await self._stop()
 
     def make_room(self, asking: SitePool) -> None:
         """Close an idle connection of another site, if none is leaving yet; its place goes to the line."""

@@ -40,6 +40,7 @@ from relay.transport.settings import SessionSettings
 from relay.transport.wire import Wire
 
 _BUSY = 421
+_GO_AHEAD = 354
 
 
 class Session:
@@ -80,7 +81,8 @@ class Session:
         """Take leave with QUIT where the stream is in step (RFC 5321 4.1.1.10), else drop the connection."""
         self._is_clean = False
         try:
-            if self._wire.is_in_step:
+            # after a 354 that is not followed up, QUIT would be content
+            if self._wire.is_in_step and self._wire.replies[-1][0] != _GO_AHEAD:
                 self._wire.expect(1)
                 self._wire.send(b"QUIT\r\n")
                 await self._wire.answered(self._settings.quit_s)

@@ -1,0 +1,152 @@
+"""The resolver against a real DNS server on loopback."""
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from relay.base.errors import ConfigError
+from relay.transport.answers import CacheSettings, Mx, Status
+from relay.transport.resolve import Resolver
+from tests.fakes.clock import ManualClock
+from tests.fakes.dns import SILENT, FakeDns
+
+
+@asynccontextmanager
+async def resolving(zone, timeout_s=5.0, negative_ttl=60, **settings):
+    clock = ManualClock()
+    async with FakeDns(zone, negative_ttl) as dns, AsyncExitStack() as stack:
+        resolver = Resolver(clock, dns.address, timeout_s, CacheSettings(**settings))
+        await resolver.start(stack)
+        yield resolver, dns, clock
+
+
+async def test_mx_records_come_sorted_and_in_lower_case():
+    async with resolving({"example.net": {"MX": ["20 Backup.Example.NET.", "10 mx1.example.net."]}}) as (
+        resolver,
+        _,
+        _,
+    ):
+        answer = await resolver.mx("example.net")
+        assert answer.status is Status.FOUND
+        assert answer.mx == (Mx(10, "mx1.example.net"), Mx(20, "backup.example.net"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "status"),
+    [
+        (None, Status.NO_DOMAIN),
+        ({"A": ["192.0.2.1"]}, Status.EMPTY),
+        ("SERVFAIL", Status.TEMPORARY),
+        ("REFUSED", Status.TEMPORARY),
+        ({"MX": ["0 ."]}, Status.FOUND),
+    ],
+)
+async def test_kinds_of_answers(entry, status):
+    async with resolving({"example.net": entry} if entry else {}) as (resolver, _, _):
+        assert (await resolver.mx("example.net")).status is status
+
+
+async def test_the_null_mx_is_an_empty_host():
+    async with resolving({"example.net": {"MX": ["0 ."]}}) as (resolver, _, _):
+        assert (await resolver.mx("example.net")).mx == (Mx(0, ""),)
+
+
+async def test_a_silent_server_is_temporary():
+    async with resolving({"example.net": SILENT}, timeout_s=0.2) as (resolver, _, _):
+        answer = await resolver.mx("example.net")
+        assert answer.status is Status.TEMPORARY
+        assert resolver.failures == 1
+
+
+async def test_a_truncated_answer_is_asked_for_again_over_tcp():
+    zone = {"example.net": {"MX": [f"{n} mx{n}.example.net." for n in range(100)], "truncated": True}}
+    async with resolving(zone) as (resolver, dns, _):
+        assert len((await resolver.mx("example.net")).mx) == 100
+        assert dns.asked == [("example.net", "MX", "udp"), ("example.net", "MX", "tcp")]
+
+
+async def test_a_cname_is_followed():
+    zone = {
+        "alias.example": {"CNAME": ["example.net."], "ttl": 20},
+        "example.net": {"MX": ["10 mx1.example.net."]},
+    }
+    async with resolving(zone) as (resolver, dns, clock):
+        assert (await resolver.mx("alias.example")).mx == (Mx(10, "mx1.example.net"),)
+        clock.advance(21)  # the shorter TTL of the chain counts
+        await resolver.mx("alias.example")
+        assert len(dns.asked) == 2
+
+
+async def test_addresses_of_both_families_alternate():
+    zone = {"mx.example.net": {"A": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "AAAA": ["2001:db8::1"]}}
+    async with resolving(zone) as (resolver, _, _):
+        answer = await resolver.addresses("mx.example.net")
+        assert answer.addresses[0] == "2001:db8::1"
+        assert sorted(answer.addresses[1:]) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+async def test_a_literal_asks_nobody():
+    async with resolving({}) as (resolver, dns, _):
+        assert (await resolver.addresses("2001:db8::1")).addresses == ("2001:db8::1",)
+        assert dns.asked == []
+
+
+@pytest.mark.parametrize(("ttl", "kept_s"), [(0, 10), (5, 10), (300, 300), (86400, 3600)])
+async def test_answers_are_kept_for_their_ttl_within_bounds(ttl, kept_s):
+    async with resolving({"example.net": {"MX": ["10 a."], "ttl": ttl}}) as (resolver, dns, clock):
+        await resolver.mx("example.net")
+        clock.advance(kept_s - 1)
+        await resolver.mx("EXAMPLE.net.")
+        assert len(dns.asked) == 1
+        clock.advance(2)
+        await resolver.mx("example.net")
+        assert len(dns.asked) == 2
+
+
+@pytest.mark.parametrize(("minimum", "kept_s"), [(1, 10), (60, 60), (9999, 300)])
+async def test_names_that_do_not_exist_are_kept_too(minimum, kept_s):
+    async with resolving({}, negative_ttl=minimum) as (resolver, dns, clock):
+        await resolver.mx("example.net")
+        clock.advance(kept_s - 1)
+        assert (await resolver.mx("example.net")).status is Status.NO_DOMAIN
+        assert len(dns.asked) == 1
+        clock.advance(2)
+        await resolver.mx("example.net")
+        assert len(dns.asked) == 2
+
+
+async def test_trouble_is_forgotten_soon():
+    async with resolving({"example.net": "SERVFAIL"}) as (resolver, dns, clock):
+        await resolver.mx("example.net")
+        await resolver.mx("example.net")
+        assert resolver.questions == 1
+        dns.zone["example.net"] = {"MX": ["10 a."]}
+        clock.advance(6)
+        assert (await resolver.mx("example.net")).status is Status.FOUND
+
+
+async def test_the_same_question_at_the_same_time_is_asked_once():
+    async with resolving({"example.net": {"MX": ["10 a."]}}) as (resolver, dns, _):
+        dns.release.clear()
+        asking = [asyncio.create_task(resolver.mx("example.net")) for _ in range(10)]
+        while not dns.asked:
+            await asyncio.sleep(0)
+        asking[0].cancel()  # does not take the answer from the others
+        dns.release.set()
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(answers[0], asyncio.CancelledError)
+        assert {a.status for a in answers[1:]} == {Status.FOUND}
+        assert len(dns.asked) == 1
+
+
+async def test_a_name_that_cannot_exist_is_not_asked_for():
+    async with resolving({}) as (resolver, dns, _):
+        assert (await resolver.mx("a" * 64 + ".example")).status is Status.NO_DOMAIN
+        assert (await resolver.mx("a..example")).status is Status.NO_DOMAIN
+        assert dns.asked == []
+
+
+def test_a_resolver_must_be_an_address():
+    with pytest.raises(ConfigError, match="IP address"):
+        Resolver(ManualClock(), "localhost:53")
