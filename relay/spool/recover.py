@@ -86,7 +86,7 @@ def recover(folder: Path, connection: sqlite3.Connection, journal: DotJournal, n
     pending = journal.pending()
     connection.execute("BEGIN IMMEDIATE")
     uncertain = 0
-    for _, key, number in pending:
+    for key, number in {(key, number) for _, key, number in pending}:  # two sessions may have tried
         uncertain += connection.execute(
             "INSERT OR REPLACE INTO uncertain SELECT m.id, r.address, ?, 'crash' FROM recipient r"
             " JOIN message m ON m.key = r.message WHERE r.message = ? AND r.number = ?",

@@ -16,9 +16,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +38,7 @@ from relay.traffic.window import Window
 
 log = logging.getLogger(__name__)
 
+_KEEP_SITES = 1000  # ready queues without attempts that stay in memory
 _PREFETCH = 16  # contents read in one go; one thread hop costs about as much as ten small reads
 
 
@@ -108,6 +111,7 @@ class Scheduler:
         self._wake = wake
         self._clock = clock
         self._sites: dict[str, ReadyQueue] = {}
+        self._most_sites = _KEEP_SITES
         self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
         self._damaged: dict[Attempt, SpoolCorrupt] = {}
         self._room = asyncio.Event()
@@ -119,9 +123,11 @@ class Scheduler:
         """Begin to load what is due; end with the stack."""
         await self._tasks.start(stack)
         self._tasks.spawn(self._load_forever(), "loader")
+        stack.callback(self.drain)
 
     def drain(self) -> None:
-        """Hand out no more attempts; what is queued stays on disk for the next start."""
+        """Hand out no more attempts; what is queued stays on disk for the next start. Outcomes are settled at
+        once, since a task that reads content for a bounce might not end before we do."""
         self._is_draining = True
 
     # -- in -----------------------------------------------------------------------------------------------
@@ -237,9 +243,7 @@ class Scheduler:
         batch = [message]
         queue = self._sites.get(attempt.site)
         if queue is not None and not message.is_large:
-            for waiting in queue.attempts:
-                if len(batch) >= _PREFETCH:
-                    break
+            for waiting in islice(queue.attempts, _PREFETCH):
                 other = waiting.message
                 if other.content is None and not other.is_large and other.shard == message.shard:
                     batch.append(other)
@@ -266,18 +270,27 @@ class Scheduler:
         message = attempt.message
         if self._damaged and (damage := self._damaged.pop(attempt, None)) is not None:
             self._tasks.spawn(self._set_aside(attempt, damage), "set aside")
-        elif message.content is None and self._verdict.wants_content(attempt, outcomes):
+        elif (
+            message.content is None
+            and not self._is_draining
+            and self._verdict.wants_content(attempt, outcomes)
+        ):
             self._tasks.spawn(self._finish_with_content(attempt, outcomes), "verdict")
         else:
             self._settle(attempt, outcomes, message.content)
 
     async def _finish_with_content(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
+        """The bounce quotes the message; if it cannot be read, or we are stopping, the sender learns of the
+        failure without the quote: an outcome that waited longer would be lost with us."""
+        content: bytes | Path | None = None
         try:
-            content: bytes | Path | None = await self.content(attempt)
+            content = await self.content(attempt)
         except SpoolCorrupt:
-            del self._damaged[attempt]
-            content = None  # the sender learns of the failure, without the header of the message
-        self._settle(attempt, outcomes, content)
+            self._damaged.pop(attempt, None)
+        except Exception:
+            log.exception("bounce without the header of its message", extra={"id": attempt.message.id})
+        finally:
+            self._settle(attempt, outcomes, content)
 
     def _settle(self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None) -> None:
         message = attempt.message
@@ -308,7 +321,7 @@ class Scheduler:
         known = self.window.known.get(message.shard)
         pairs = {(message.key, r.number) for r in recipients} & known if known else None
         if pairs:
-            future.add_done_callback(lambda _: self._left(message.shard, pairs))
+            future.add_done_callback(lambda done: self._left(done, message.shard, pairs))
         else:
             self.window.fresh -= len(recipients)
         if change.stored:
@@ -316,7 +329,11 @@ class Scheduler:
         if self._more_due and not self._room.is_set() and self.window.wants:
             self._room.set()
 
-    def _left(self, shard: int, pairs: set[tuple[int, int]]) -> None:
+    def _left(self, done: asyncio.Future[None], shard: int, pairs: set[tuple[int, int]]) -> None:
+        """Their outcome is on disk. If it could not be written (a bug of ours, which the spool has logged)
+        they stay known: loaded again, they would be delivered again, and so on until someone looks."""
+        if done.cancelled() or done.exception() is not None:
+            return
         self.window.known[shard] -= pairs
         if self._more_due and self.window.wants:
             self._room.set()
@@ -334,9 +351,14 @@ class Scheduler:
             message.content = None
 
     async def _set_aside(self, attempt: Attempt, damage: SpoolCorrupt) -> None:
-        self.set_aside += 1
         message = attempt.message
-        change = await self._shards[message.shard].set_aside(message, damage)
+        try:
+            change = await self._shards[message.shard].set_aside(message, damage)
+            self.set_aside += 1
+        except Exception:  # no room in corrupt/, say: it stays in the queue
+            log.exception("message cannot be set aside; tried again later", extra={"id": message.id})
+            change = Change(deferred=[self._later(message, r) for r in attempt.recipients])
+        change.slots.extend(attempt.slots)
         self._commit(message, attempt.recipients, change)
         self._let_go(message)
 
@@ -366,22 +388,12 @@ class Scheduler:
             self._room.clear()
             self._more_due = False
             for number in list(self._shards):
-                wants = self.window.wants
-                if not wants:
-                    self._more_due = True
-                    break
-                known = self.window.known.setdefault(number, set())
                 try:
-                    messages = await self._shards[number].due(self._clock.now(), wants, set(known))
+                    await self._load(number)
                 except Exception:
                     log.exception("reading the queue failed; tried again", extra={"shard": number})
-                    continue
-                taken = sum(len(m.recipients) for m in messages)
-                self._more_due |= taken >= wants
-                self.loads += taken
-                for message in messages:
-                    known.update((message.key, r.number) for r in message.recipients)
-                    self._admit(message)
+            if len(self._sites) > self._most_sites:
+                self._forget_sites()
             if self._more_due and self.window.wants:
                 continue
             try:
@@ -389,6 +401,28 @@ class Scheduler:
                     await self._room.wait()
             except TimeoutError:
                 pass
+
+    async def _load(self, number: int) -> None:
+        """Bring in what is due in one shard, as far as there is room."""
+        wants = self.window.wants
+        if not wants:
+            self._more_due = True
+            return
+        known = self.window.known.setdefault(number, set())
+        messages = await self._shards[number].due(self._clock.now(), wants, set(known))
+        taken = sum(len(m.recipients) for m in messages)
+        self._more_due |= taken >= wants
+        self.loads += taken
+        for message in messages:  # all are known before the first can be settled
+            known.update((message.key, r.number) for r in message.recipients)
+        for message in messages:
+            self._admit(message)
+
+    def _forget_sites(self) -> None:
+        """Sites without attempts whose failures are long ago: there are as many sites as domains."""
+        long_ago = self._clock.monotonic() - self.settings.site_backoff.longest_s
+        self._sites = {n: q for n, q in self._sites.items() if q.attempts or q.retry_at > long_ago}
+        self._most_sites = max(_KEEP_SITES, 2 * len(self._sites))
 
     def flush(self) -> None:
         """Try everything again now: forget that sites were down, look at the disk at once."""
@@ -398,15 +432,27 @@ class Scheduler:
         self._room.set()
 
     def forget(self, shard: int, keys: set[int]) -> int:
-        """Messages were deleted from the shard: drop the attempts in memory; returns how many."""
-        dropped = 0
+        """The operator deleted or held messages in the shard: drop their attempts that still wait in memory;
+        returns how many. What was neither deleted nor held goes back to disk, due now. An attempt that a
+        connection has taken goes on."""
+        dropped: list[tuple[Message, list[Recipient]]] = []
         for queue in self._sites.values():
-            for attempt in [a for a in queue.attempts if a.message.shard == shard and a.message.key in keys]:
-                queue.attempts.remove(attempt)
-                self._commit(attempt.message, attempt.recipients, Change())
-                self._let_go(attempt.message)
-                dropped += 1
-        return dropped
+            kept: deque[Attempt] = deque()
+            for attempt in queue.attempts:
+                if attempt.message.shard == shard and attempt.message.key in keys:
+                    dropped.append((attempt.message, attempt.recipients))
+                else:
+                    kept.append(attempt)
+            queue.attempts = kept
+        for domain, waiting in self._looking.items():
+            dropped += [(m, rs) for m, rs in waiting if m.shard == shard and m.key in keys]
+            self._looking[domain] = [(m, rs) for m, rs in waiting if m.shard != shard or m.key not in keys]
+        now = self._clock.now()
+        for message, recipients in dropped:
+            back = [Deferral(message.key, r.number, r.attempts, now, r.reply) for r in recipients]
+            self._commit(message, recipients, Change(deferred=back))
+            self._let_go(message)
+        return len(dropped)
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(site, attempts that wait, is down) of every site in memory."""
