@@ -1,0 +1,41 @@
+# make run | test | check | bench | crash: everything installs into .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROUNDS ?= 100
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check format bench bench-backlog crash clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+run: $(STAMP)          ## one real message end to end, then keep serving (ONCE=1: end after the message)
+	$(BIN)/relay demo var $(if $(ONCE),--once)
+
+test: $(STAMP)         ## everything, with the real programs where they are installed
+	$(BIN)/python -m pytest -n $(or $(JOBS),3) --cov=relay --cov-report=term:skip-covered $(ARGS)
+
+check: $(STAMP)        ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)        ## against Postfix + OpenDKIM in one run (QUICK=1: under a minute)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-backlog: $(STAMP) ## 100,000 messages to a dead next hop, a restart in the middle
+	$(BIN)/python -m bench.backlog $(ARGS)
+
+crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
+	$(BIN)/python -m tests.crash --rounds $(ROUNDS)
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
