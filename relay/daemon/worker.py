@@ -16,10 +16,12 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import sys
 from base64 import b64decode
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,7 @@ from relay.daemon.board import Board, SharedTally
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.wiring import Works
 from relay.ingress.connections import neighbourhood
-import importlib
-
-operate = None
+from relay.spool import operate
 
 log = logging.getLogger(__name__)
 
@@ -187,22 +187,34 @@ class Worker:
             return {"code": 451, "text": str(error)}
 
     async def _operate(self, what: str, fields: dict[str, Any]) -> int:
-        """An operator's request on the queue, on every shard of this worker."""
-        now, done = self.clock.now(), 0
-        scheduler = self.works.scheduler
+        """An operator's request on the queue, on every shard of this worker; how many it concerned: messages
+        for ``delete``, else recipients."""
         chosen = operate.Chosen(**fields)
+        done = 0
         for number, shard in self.works.shards.items():
-            if what == "delete":
-                gone = await shard.control(lambda connection: operate.delete(connection, chosen))
-                scheduler.forget(number, {key for key, _, _ in gone})
-                shard.remove_files([message_id for _, message_id, is_large in gone if is_large])
-                done += len(gone)
-            else:
-                work = {"flush": operate.flush, "hold": operate.hold, "release": operate.release}[what]
-                done += await shard.control(lambda connection, work=work: work(connection, now, chosen))
+            keys, count, files = await shard.control(partial(_change_queue, what, self.clock.now(), chosen))
+            if keys:
+                self.works.scheduler.forget(number, keys)
+            shard.remove_files(files)
+            done += count
         if what in ("flush", "release"):
-            scheduler.flush()
+            self.works.scheduler.flush()
         return done
+
+
+def _change_queue(
+    what: str, now: float, chosen: operate.Chosen, connection: sqlite3.Connection
+) -> tuple[set[int], int, list[str]]:
+    """In the commit thread: the keys to forget, how many it concerned, and the files that are left over."""
+    if what == "delete":
+        keys = operate.keys(connection, chosen)
+        gone = operate.delete(connection, chosen)
+        return keys, len(gone), [message_id for _, message_id, has_file in gone if has_file]
+    if what == "hold":
+        return operate.keys(connection, chosen), operate.hold(connection, now, chosen), []
+    if what == "flush":
+        return set(), operate.flush(connection, now, chosen), []
+    return set(), operate.release(connection, now, chosen), []
 
 
 def _resident_bytes() -> int:
