@@ -224,9 +224,7 @@ async def run(folder: Path, *, once: bool, say: Callable[[str], None]) -> dict[s
         reply = await asyncio.to_thread(submit, settings, login, "It works.\n")
         accepted_ms = (clock.monotonic() - started) * 1000
         message_id = reply.rpartition("Ok ")[2]
-        say(
-            f"accepted       {message_id} in {accepted_ms:.1f} ms (connect, STARTTLS, AUTH LOGIN, DATA, fsync)"
-        )
+        say(f"accepted       {message_id} in {accepted_ms:.1f} ms, from connect to 250")
         async with asyncio.timeout(30):
             got = await receiver.received.get()
         delivered_ms = (clock.monotonic() - started) * 1000
