@@ -1,0 +1,207 @@
+"""``python -m bench``: the relay against Postfix + OpenDKIM. ``QUICK=1`` (or ``--quick``): under a minute.
+
+For each size both sides take turns at full speed, then take a fixed rate for the latencies: half of what the
+relay can do, and for Postfix also half of what Postfix can do. Between turns the side that waits is idle but
+running, as it would be on a real machine. A figure is the median over the rounds; all rounds are in the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import machine, report
+from bench.figures import merge
+from bench.postfix import Postfix
+from bench.profile import Profile
+from bench.profile import table as profile_table
+from bench.round import Load, Side, SinkProcess, run_load
+from bench.side import Relay, free_port
+
+# messages of one round at full speed: about as many seconds on each side
+FULL = {("relay", 4096): 30000, ("relay", 102400): 8000, ("postfix", 4096): 5000, ("postfix", 102400): 2500}
+QUICK = {("relay", 4096): 6000, ("relay", 102400): 1500, ("postfix", 4096): 1500, ("postfix", 102400): 800}
+
+
+class Bench:
+    """One run: the sides, the sink, and the figures so far."""
+
+    def __init__(self, given: argparse.Namespace, sink: SinkProcess) -> None:
+        self.given = given
+        self.sink = sink
+        self.run = 0
+        self.rounds: list[dict[str, Any]] = []
+        self.full: dict[int, dict[str, dict[str, float]]] = {}
+        self.half: dict[int, dict[str, dict[str, float]]] = {}
+
+    def load(self, side: Side, what: str, load: Load) -> dict[str, float]:
+        """Run one load, remember and show it."""
+        self.run += 1
+        figures = run_load(side, self.sink, self.run, load)
+        self.rounds.append({"side": side.name, "what": what, "size": load.size, **figures})
+        print(
+            f"  {side.name:8}{what:18}{load.size // 1024:4} KiB{load.messages:7} messages"
+            f"{figures['delivered_per_s']:8.0f}/s  accept p99 {figures['accept_p99_ms']:7.1f} ms"
+            f"  CPU {figures['cpu_s_per_1000']:6.3f} s/1,000  others {figures['others_cores']:.2f} cores",
+            flush=True,
+        )
+        return figures
+
+    def messages(self, side: Side, size: int) -> int:
+        """How many messages one round at full speed has."""
+        if self.given.messages:
+            return int(self.given.messages)
+        table = QUICK if self.given.quick else FULL
+        return table.get((side.name, size), max(table[(side.name, 4096)] * 4096 // size, 500))
+
+    def connections(self, side: Side, size: int) -> int:
+        """How many connections the source opens: for Postfix the number that suits it best."""
+        if self.given.connections:
+            return int(self.given.connections)
+        if side.name != "postfix" or self.given.quick:
+            return 40
+        tries = {
+            count: self.load(side, f"try {count}", Load(self.messages(side, size) // 3, size, count))
+            for count in (20, 40, 60)
+        }
+        return max(tries, key=lambda count: tries[count]["delivered_per_s"])
+
+    def measure(self, sides: list[Side], size: int) -> None:
+        """Both sides in turns at one size."""
+        rounds: dict[str, list[dict[str, float]]] = {side.name: [] for side in sides}
+        for side in sides:
+            self.load(side, "warm-up", Load(min(self.messages(side, size) // 3, 2000), size, 40))
+        connections = {side.name: self.connections(side, size) for side in sides}
+        for number in range(self.given.rounds):
+            for side in sides:
+                load = Load(self.messages(side, size), size, connections[side.name])
+                rounds[side.name].append(self.load(side, f"full speed {number + 1}", load))
+        self.full[size] = {name: merge(figures) for name, figures in rounds.items()}
+        self.half[size] = self.at_rates(sides, size)
+
+    def at_rates(self, sides: list[Side], size: int) -> dict[str, dict[str, float]]:
+        """The latencies: at half of the relay's greatest throughput, and for Postfix at half of its own."""
+        best = {name: figures["delivered_per_s"] for name, figures in self.full[size].items()}
+        seconds = 3 if self.given.quick else 8
+        found = {}
+        rate = best.get("relay", best.get("postfix", 0.0)) / 2
+        for side in sides:
+            # what it cannot keep up with is cut short: the figure is then how it bears an overload
+            count = int(min(rate, best[side.name]) * seconds)
+            found[side.name] = self.load(side, f"{rate:.0f}/s", Load(count, size, 80, rate))
+        if "postfix" in best and "relay" in best and not self.given.quick:
+            own = best["postfix"] / 2
+            side = next(side for side in sides if side.name == "postfix")
+            found["postfix own half"] = self.load(
+                side, f"{own:.0f}/s", Load(int(own * seconds), size, 80, own)
+            )
+        return found
+
+    def with_login(self, relay: Relay) -> None:
+        """The relay with STARTTLS and AUTH on each connection, for comparison with its plain figure."""
+        options = ("--tls", f"--auth={relay.login}")
+        load = Load(self.messages(relay, 4096), 4096, 40, port=relay.auth_port, options=options)
+        self.load(relay, "STARTTLS and AUTH", load)
+
+    def profile(self, relay: Relay, size: int) -> None:
+        """Where the workers' time goes, in a load of its own: the spy slows what it watches."""
+        best = self.full[size]["relay"]["delivered_per_s"]
+        spy = Profile(relay.workers(), seconds=8)
+        self.load(relay, "profiled", Load(int(best * 8), size, 40))
+        print(profile_table(spy.result()) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    options = argparse.ArgumentParser(prog="bench", description="The relay against Postfix + OpenDKIM.")
+    options.add_argument("--quick", action="store_true", default=os.environ.get("QUICK", "") not in ("", "0"))
+    options.add_argument("--only", choices=("relay", "postfix"), help="run one side")
+    options.add_argument("--size", type=int, action="append", help="bytes of content; may be repeated")
+    options.add_argument("--messages", type=int, default=0, help="messages of one round at full speed")
+    options.add_argument("--connections", type=int, default=0, help="connections of the source")
+    options.add_argument("--rounds", type=int, default=0, help="rounds at full speed (2; quick: 1)")
+    options.add_argument("--workers", type=int, default=2, help="workers of the relay")
+    options.add_argument("--profile", action="store_true", help="py-spy on the workers")
+    options.add_argument("--login", action="store_true", help="also with STARTTLS and AUTH (relay only)")
+    options.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where queue and spool live")
+    options.add_argument("--keep", action="store_true", help="leave the directory in place")
+    options.add_argument("--relay", default="", metavar="TOML", help="text to append to the relay's config")
+    options.add_argument("--postfix", action="append", default=[], metavar="NAME=VALUE", help="main.cf")
+    given = options.parse_args()
+    given.rounds = given.rounds or (1 if given.quick else 2)
+    given.size = given.size or [4096, 102400]
+    return given
+
+
+def interrupted(number: int, _frame: object) -> None:
+    """SIGTERM leaves as an interrupt does: what was started is ended."""
+    raise KeyboardInterrupt(number)
+
+
+def main() -> int:
+    """Run the benchmark; exit status 0 if every message arrived, 1 if not."""
+    given = arguments()
+    signal.signal(signal.SIGTERM, interrupted)
+    with ExitStack() as stack:
+        root = Path(tempfile.mkdtemp(prefix="relay-bench-", dir=given.dir))
+        root.chmod(0o755)
+        if not given.keep:
+            stack.callback(shutil.rmtree, root, ignore_errors=True)
+        facts = {
+            "cores": len(os.sched_getaffinity(0)),
+            "rsa2048_sign_us": machine.sign_us(),
+            "fsync_ms": machine.fsync_ms(root),
+            "file_system": machine.file_system(root),
+        }
+        print(
+            f"{facts['cores']} cores; one RSA-2048 signature {facts['rsa2048_sign_us']:.0f} us; "
+            f"one fsync {facts['fsync_ms']:.2f} ms on {facts['file_system']} ({given.dir})",
+            flush=True,
+        )
+        sink = stack.enter_context(SinkProcess())
+        bench = Bench(given, sink)
+        sides: list[Side] = []
+        relay = None
+        if given.only != "postfix":
+            relay = Relay(root / "relay", free_port(), sink.port, given.workers, given.relay)
+            sides.append(stack.enter_context(relay))
+        if given.only != "relay":
+            why_not = Postfix.why_not()
+            if why_not:
+                print(f"  without Postfix: {why_not}", flush=True)
+            else:
+                overrides = dict(setting.split("=", 1) for setting in given.postfix)
+                sides.append(
+                    stack.enter_context(Postfix(root / "postfix", free_port(), sink.port, overrides))
+                )
+        for size in given.size:
+            bench.measure(sides, size)
+        if relay is not None and given.login:
+            bench.with_login(relay)
+        if relay is not None and given.profile:
+            for size in given.size:
+                bench.profile(relay, size)
+    for size in given.size:
+        print()
+        print(report.table(f"{size} bytes, full speed", bench.full[size]))
+        rate = next(iter(bench.half[size].values()))["rate"]
+        print()
+        print(report.table(f"{size} bytes, {rate:.0f} messages/s", bench.half[size], is_latency=True))
+    print()
+    print(json.dumps(report.summary(bench.full, bench.half, facts, bench.rounds)))
+    return 1 if any(one["lost"] for one in bench.rounds) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

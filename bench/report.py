@@ -1,0 +1,88 @@
+"""The figures as a table for people and as one line of JSON for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.figures import ratio
+
+ROWS = (
+    ("accepted_per_s", "accepted, messages/s", 0),
+    ("delivered_per_s", "delivered, messages/s", 0),
+    ("cpu_s_per_1000", "CPU s per 1,000 messages", 2),
+    ("accept_p50_ms", "accept latency p50, ms", 1),
+    ("accept_p99_ms", "accept latency p99, ms", 1),
+    ("transit_p50_ms", "accepted to delivered p50, ms", 1),
+    ("transit_p99_ms", "accepted to delivered p99, ms", 1),
+    ("peak_rss_mb", "peak RSS, all processes, MiB", 0),
+    ("largest_rss_mb", "peak RSS, largest process, MiB", 0),
+    ("pss_mb", "PSS after the load, MiB", 0),
+    ("pushback", "4xx replies", 0),
+    ("lost", "not delivered", 0),
+    ("duplicates", "delivered twice", 0),
+    ("others_cores", "cores busy with other work", 2),
+)
+_LATENCY = (
+    "accepted_per_s",
+    "accept_p50_ms",
+    "accept_p99_ms",
+    "transit_p50_ms",
+    "transit_p99_ms",
+    "lag_p99_ms",
+)
+
+
+def table(title: str, columns: Mapping[str, Mapping[str, float]], *, is_latency: bool = False) -> str:
+    """One table: a row a figure, a column a side, and the ratio of the first to the second where both are."""
+    names = list(columns)
+    heads = [*names, "ratio"] if len(names) == 2 else names
+    lines = [title, f"{'':34}" + "".join(f"{head:>18}" for head in heads)]
+    rows = [row for row in ROWS if not is_latency or row[0] in _LATENCY]
+    if is_latency:
+        rows.append(("lag_p99_ms", "waited for a connection p99, ms", 1))
+    for key, label, digits in rows:
+        values = [columns[name].get(key) for name in names]
+        if all(value is None for value in values):
+            continue
+        cells = ["-" if value is None else f"{value:,.{digits}f}" for value in values]
+        if len(names) == 2:
+            times = ratio(values[0] or 0.0, values[1] or 0.0)
+            cells.append("" if times is None else f"{times:.2f}")
+        lines.append(f"{label:34}" + "".join(f"{cell:>18}" for cell in cells))
+    return "\n".join(lines)
+
+
+def summary(
+    full: Mapping[int, Mapping[str, Mapping[str, float]]],
+    half: Mapping[int, Mapping[str, Mapping[str, float]]],
+    machine: Mapping[str, Any],
+    rounds: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the last line says. ``full`` and ``half`` are figures by size and side: at full speed, and at half
+    of the relay's own greatest throughput. Keys whose side did not run are None."""
+
+    def of(figures: Mapping[int, Mapping[str, Mapping[str, float]]], size: int, key: str) -> float | None:
+        return figures.get(size, {}).get("relay", {}).get(key)
+
+    def times(size: int) -> float | None:
+        sides = full.get(size, {})
+        if "relay" not in sides or "postfix" not in sides:
+            return None
+        return ratio(sides["relay"]["delivered_per_s"], sides["postfix"]["delivered_per_s"])
+
+    sizes = {4096: "4k", 102400: "100k"}
+    words: dict[str, Any] = {f"ratio_{name}": times(size) for size, name in sizes.items()}
+    words["p99_accept_ms"] = of(half, 4096, "accept_p99_ms")
+    peaks = [sides["relay"]["peak_rss_mb"] for sides in full.values() if "relay" in sides]
+    words["peak_rss_mb"] = max(peaks) if peaks else None
+    for size, name in sizes.items():
+        words[f"delivered_per_s_{name}"] = of(full, size, "delivered_per_s")
+        words[f"cpu_s_per_1000_{name}"] = of(full, size, "cpu_s_per_1000")
+    cpu_4k, sign_us = of(full, 4096, "cpu_s_per_1000"), machine.get("rsa2048_sign_us")
+    words["cpu_per_message_in_signatures"] = ratio((cpu_4k or 0.0) * 1e3, sign_us or 0.0)
+    words["machine"] = dict(machine)
+    words["full"] = {str(size): dict(sides) for size, sides in full.items()}
+    words["half"] = {str(size): dict(sides) for size, sides in half.items()}
+    words["rounds"] = [dict(one) for one in rounds]
+    return words
