@@ -183,7 +183,7 @@ class Intake(Generic[K]):
         try:
             self._on_stored(message)
         except Exception:  # it is on disk and will be found there: the promise holds
-            log.exception("a stored message could not be scheduled", extra={"message": message.id})
+            log.exception("a stored message could not be scheduled", extra={"message_id": message.id})
         if not promise.done():
             promise.set_result(message.id)
         if self._log.is_on:

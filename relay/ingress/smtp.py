@@ -289,6 +289,8 @@ class Connection(SMTP):
     def _set_timer(self, now: float) -> None:
         settings = self.settings
         due = min(self._deadline, now + settings.data_timeout_s, now + settings.command_timeout_s)
+        if self._ends_at > now:
+            due = min(due, self._ends_at)
         self._timer = self.loop.call_later(max(due - now, 0.01), self._tick)
 
     def _tick(self) -> None:

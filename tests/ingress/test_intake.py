@@ -1,0 +1,222 @@
+import asyncio
+import json
+import threading
+from contextlib import AsyncExitStack
+
+import pytest
+
+from relay.base.errors import Refused, SpoolError, SpoolFull
+from relay.base.events import EventKind
+from relay.base.message import Client, Envelope, Recipient, Submission
+from relay.base.reply import Reply
+from relay.base.tasks import Tasks
+from relay.ingress.counters import Counters
+from relay.ingress.intake import Intake
+from tests.fakes.clock import ManualClock
+
+CONTENT = b"From: a@x.test\r\nSubject: x\r\n\r\nbody\r\n"
+
+
+class Policy:
+    """Allows everything with one key, or refuses."""
+
+    def __init__(self):
+        self.refusal = None
+
+    def check(self, submission, header):
+        assert header.first(b"from") == b"a@x.test" or submission.content.startswith(b"X")
+        if self.refusal:
+            raise self.refusal
+        return ["key"]
+
+
+class Signer:
+    """Puts a line on top that shows what it was given."""
+
+    def __init__(self):
+        self.thread = None
+
+    def sign(self, submission, header, message_id, now, keys):
+        self.thread = threading.current_thread()
+        return f"Signed: {','.join(keys)}\r\n".encode() + submission.content
+
+
+class Spool:
+    """Keeps changes; the test says when they are on disk."""
+
+    def __init__(self):
+        self.changes = []
+        self.futures = []
+        self.came = asyncio.Event()
+
+    def commit(self, change):
+        future = asyncio.get_running_loop().create_future()
+        self.changes.append(change)
+        self.futures.append(future)
+        self.came.set()
+        return future
+
+
+class Log:
+    is_on = True
+
+    def __init__(self):
+        self.lines = []
+
+    def __call__(self, event, message_id, /, **fields):
+        self.lines.append((event, message_id, fields))
+
+
+class Bench:
+    def __init__(self):
+        self.policy, self.signer, self.spool, self.log = Policy(), Signer(), Spool(), Log()
+        self.counters = Counters()
+        self.clock = ManualClock()
+        self.stored = []
+        self.tasks = Tasks("test")
+        self.intake = Intake(
+            policy=self.policy,
+            signer=self.signer,
+            spool=self.spool,
+            on_stored=self.stored.append,
+            clock=self.clock,
+            shard=3,
+            max_age_s=3600,
+            counters=self.counters,
+            tasks=self.tasks,
+            message_log=self.log,
+            thread_bytes=1000,
+        )
+
+
+@pytest.fixture
+async def bench():
+    async with AsyncExitStack() as stack:
+        bench = Bench()
+        await bench.tasks.start(stack)
+        yield bench
+
+
+def submission(content: bytes = CONTENT, is_utf8: bool = False, to: str = "b@y.test") -> Submission:
+    envelope = Envelope("a@x.test", [Recipient(0, to, "y.test")], is_utf8=is_utf8, ret="HDRS", envid="e")
+    return Submission(7, envelope, content, Client("192.0.2.1", 1, "c", "ESMTPSA", "", "KEY"))
+
+
+async def test_signed_committed_scheduled_then_promised(bench):
+    promise = bench.intake.accept(submission())
+    [change] = bench.spool.changes
+    [message] = change.stored
+    [event] = change.events
+    assert not promise.done()
+    assert bench.stored == []
+    bench.spool.futures[0].set_result(None)
+    assert await promise == message.id
+    assert bench.stored == [message]
+    assert message.content == b"Signed: key\r\n" + CONTENT
+    assert message.size_bytes == len(message.content)
+    assert (message.shard, message.account_id, message.key, message.ret, message.envid) == (
+        3,
+        7,
+        0,
+        "HDRS",
+        "e",
+    )
+    assert (message.arrived_at, message.expires_at) == (bench.clock.now(), bench.clock.now() + 3600)
+    assert message.id.endswith("-000003")
+    assert (event.kind, event.message_id, event.account_id) == (EventKind.SEND, message.id, 7)
+    assert json.loads(event.detail) == {
+        "source": "a@x.test",
+        "destination": ["b@y.test"],
+        "sourceIp": "192.0.2.1",
+        "credential": "KEY",
+        "sizeBytes": len(CONTENT),
+    }
+    [(kind, message_id, fields)] = bench.log.lines
+    assert (kind, message_id, fields["account"]) == ("accepted", message.id, 7)
+    assert (bench.counters.accepted, bench.counters.accepted_bytes) == (1, message.size_bytes)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"From: a@x.test\r\n\r\nbare\nline\r\n", "554 5.6.0 Message rejected: bare <LF> in the content"),
+        (b"From: a@x.test\r\n\r\nbare\rline\r\n", "554 5.6.0 Message rejected: bare <CR> in the content"),
+        (b"From: a@x.test\r\n\r\nnul\0\r\n", "554 5.6.0 Message rejected: NUL byte in the content"),
+        (b"From: a@x.test\r\nno field\r\n\r\n", "554 5.6.0 Message rejected: header has a line"),
+        (b"From: a@x.test\r\n\r\n" + b"x" * 2000 + b"\n", "554 5.6.0 Message rejected: bare <LF>"),
+    ],
+)
+async def test_forbidden_bytes(bench, content, says):
+    with pytest.raises(Refused) as caught:
+        await bench.intake.accept(submission(content))
+    assert str(caught.value.reply).startswith(says)
+    assert bench.spool.changes == []
+    assert bench.counters.refused == {554: 1}
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+async def test_policy_refuses(bench, size):
+    bench.policy.refusal = Refused(Reply(454, "Throttling failure"), "quota of account 7")
+    with pytest.raises(Refused):
+        await bench.intake.accept(submission(CONTENT + b"x" * size + b"\r\n"))
+    assert bench.spool.changes == []
+    [(kind, _, fields)] = bench.log.lines
+    assert (kind, fields["code"], fields["reason"]) == ("refused", 454, "quota of account 7")
+
+
+@pytest.mark.parametrize(("error", "caught"), [(SpoolFull("x"), SpoolFull), (SpoolError("x"), SpoolError)])
+async def test_a_commit_that_fails_promises_nothing(bench, error, caught):
+    promise = bench.intake.accept(submission())
+    bench.spool.futures[0].set_exception(error)
+    with pytest.raises(caught):
+        await promise
+    assert bench.stored == []
+
+
+async def test_a_cancelled_commit_is_a_spool_error(bench):
+    promise = bench.intake.accept(submission())
+    bench.spool.futures[0].cancel()
+    with pytest.raises(SpoolError):
+        await promise
+
+
+async def test_the_message_goes_on_when_nobody_waits(bench):
+    bench.intake.accept(submission()).cancel()
+    bench.spool.futures[0].set_result(None)
+    await asyncio.sleep(0)
+    assert len(bench.stored) == 1
+
+
+async def test_what_is_on_disk_is_promised_though_it_cannot_be_scheduled(bench, caplog):
+    bench.intake._on_stored = None
+    promise = bench.intake.accept(submission())
+    bench.spool.futures[0].set_result(None)
+    assert await promise == bench.spool.changes[0].stored[0].id
+    assert "could not be scheduled" in caplog.text
+
+
+async def test_large_content_is_signed_in_a_thread(bench):
+    promise = bench.intake.accept(submission(CONTENT + b"x" * 2000 + b"\r\n"))
+    await bench.spool.came.wait()
+    bench.spool.futures[0].set_result(None)
+    assert await promise == bench.stored[0].id
+    assert bench.signer.thread is not threading.main_thread()
+    bench.intake.accept(submission())
+    assert bench.signer.thread is threading.main_thread()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_utf8", "to", "flags"),
+    [
+        (CONTENT, False, "b@y.test", (False, False)),
+        (CONTENT, True, "b@y.test", (False, False)),
+        (CONTENT, True, "ü@y.test", (False, True)),
+        (CONTENT + "ü\r\n".encode(), True, "b@y.test", (True, False)),
+        (b"X: " + "ü\r\n\r\n".encode(), True, "b@y.test", (True, True)),
+        (b"X: " + "ü\r\n\r\n".encode(), False, "b@y.test", (True, False)),
+    ],
+)
+async def test_what_the_message_needs_of_its_receiver(bench, content, is_utf8, to, flags):
+    message, _ = bench.intake.prepare(submission(content, is_utf8, to))
+    assert (message.is_8bit, message.is_utf8) == flags
+    assert bench.spool.changes == []

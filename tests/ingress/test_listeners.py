@@ -1,0 +1,136 @@
+import asyncio
+import ipaddress
+import socket
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+
+from relay.base.errors import ConfigError
+from relay.ingress.listeners import Listener
+from relay.ingress.settings import ListenerSettings
+
+from .conftest import Server, trusting
+from .test_proxy import V4, v2
+from .test_session import MESSAGE, transaction
+
+PROXY = {
+    "proxy_protocol": True,
+    "proxy_networks": (ipaddress.ip_network("127.0.0.0/8"),),
+    "trusted_networks": (ipaddress.ip_network("192.0.2.0/24"),),
+}
+V1_HEADER = b"PROXY TCP4 192.0.2.1 198.51.100.1 40000 25\r\n"
+
+
+async def test_shutdown_lets_a_message_finish_and_sends_the_idle_away(pair_files):
+    async with AsyncExitStack() as outer:
+        stack = AsyncExitStack()
+        server = Server(outer, *pair_files, auth="none", tls="none")
+        server._stack = stack
+        await server.start()
+        server._stack = outer
+        idle, in_content, committing = [await server.client() for _ in range(3)]
+        server.intake.answer = "when told"
+        await transaction(committing)
+        committing.say(MESSAGE)
+        await server.intake.came.wait()
+        await transaction(in_content)
+        server.intake.answer = "at once"
+        ending = asyncio.get_running_loop().create_task(stack.aclose())
+        assert await idle.closes() == b"421 4.3.2 Service shutting down\r\n"
+        with pytest.raises(ConnectionRefusedError):
+            await server.connect()
+        server.intake.promises[0].set_result("id-x")
+        assert await committing.closes() == b"250 2.6.0 Ok id-x\r\n421 4.3.2 Service shutting down\r\n"
+        in_content.say(MESSAGE)
+        assert await in_content.closes() == b"250 2.6.0 Ok id-2\r\n421 4.3.2 Service shutting down\r\n"
+        await ending
+        assert server.around.tally.total == 0
+
+
+async def test_shutdown_is_bounded(pair_files, caplog):
+    async with AsyncExitStack() as outer:
+        stack = AsyncExitStack()
+        server = Server(outer, *pair_files, auth="none", tls="none")
+        server._stack = stack
+        await server.start(drain_s=0.05)
+        server._stack = outer
+        client = await server.client()
+        await transaction(client)
+        await stack.aclose()
+        assert not server.listener.sessions
+        assert "sessions aborted at shutdown" in caplog.text
+
+
+def test_tls_needs_a_certificate(pair_files):
+    server = Server(None, *pair_files)
+    server.around.certificate = None
+    with pytest.raises(ConfigError, match="needs \\[tls\\] certificate"):
+        Listener(ListenerSettings(hostname="x"), server.around, [])
+
+
+@pytest.mark.parametrize("header", [V1_HEADER, v2(0x21, 0x11, V4)])
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_the_client_behind_a_proxy_is_the_client(serve, header, is_slow):
+    server = await serve(auth="none", tls="none", **PROXY)
+    client = await server.connect(is_greeted=False)
+    said = header + b"EHLO c\r\n"
+    for octet in said if is_slow else []:
+        client.say(bytes([octet]))
+        await asyncio.sleep(0.0005)
+    if not is_slow:
+        client.say(said)
+    assert (await client.hear()).startswith("220 ")
+    assert (await client.hear()).startswith("250-")
+    await transaction(client)
+    client.say(MESSAGE)
+    await client.hear()
+    [submission] = server.intake.submissions
+    assert (submission.client.address, submission.client.port) == ("192.0.2.1", 40000)
+
+
+async def test_limits_count_the_client_not_the_proxy(serve):
+    server = await serve(auth="none", tls="none", **PROXY)
+    client = await server.connect(is_greeted=False)
+    client.say(V1_HEADER.replace(b"192.0.2.1", b"203.0.113.1"))
+    assert await client.closes() == b"554 Access denied\r\n"
+
+
+async def test_proxy_before_wrapper_tls(serve):
+    server = await serve(tls="wrapper", **PROXY)
+
+    def talk():
+        with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+            plain.sendall(V1_HEADER)
+            with trusting(server.chain).wrap_socket(plain) as secure:
+                greeting = secure.recv(100)
+                secure.sendall(b"QUIT\r\n")
+                return greeting + secure.recv(100)
+
+    heard = await asyncio.get_running_loop().run_in_executor(None, talk)
+    assert heard == b"220 relay.test ESMTP\r\n221 Bye\r\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, b"EHLO c\r\n"),
+        ({}, b"PROXY nonsense\r\n"),
+        ({"handshake_timeout_s": 0.05}, b"PROXY TCP4 "),
+        ({"proxy_networks": (ipaddress.ip_network("10.0.0.0/8"),)}, V1_HEADER),
+    ],
+)
+async def test_connections_that_are_no_proxy_are_closed(serve, settings, said):
+    server = await serve(auth="none", tls="none", **(PROXY | settings))
+    client = await server.connect(is_greeted=False)
+    client.say(said)
+    with suppress(ConnectionResetError):
+        assert await client.closes() == b""
+    assert server.counters.connections_refused == 1
+    assert server.counters.connections == 0
+
+
+async def test_a_proxy_may_check_our_health(serve):
+    server = await serve(auth="none", tls="none", **(PROXY | {"trusted_networks": PROXY["proxy_networks"]}))
+    client = await server.connect(is_greeted=False)
+    client.say(v2(0x20, 0, b""))
+    assert (await client.hear()).startswith("220 ")
