@@ -42,7 +42,7 @@ class ScriptedPeer:
         self.live = 0
         self.tls_sessions = 0
         self.server_names = []
-        self._writers = set()
+        self._writers = {}
 
     async def __aenter__(self):
         if self.tls is not None:
@@ -55,8 +55,9 @@ class ScriptedPeer:
 
     async def __aexit__(self, *_):
         self._server.close()
-        for writer in list(self._writers):
+        for writer, task in list(self._writers.items()):
             writer.transport.abort()
+            task.cancel()
         while self.live:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -93,15 +94,15 @@ class ScriptedPeer:
     async def _serve(self, reader, writer):
         self.connections += 1
         self.live += 1
-        self._writers.add(writer)
+        self._writers[writer] = asyncio.current_task()
         if self.wrapper:
             self.tls_sessions += 1
         try:
             await self._converse(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            self._writers.discard(writer)
+            self._writers.pop(writer, None)
             writer.close()
             self.live -= 1
 
@@ -125,8 +126,12 @@ class ScriptedPeer:
                 reply = self._reply("STARTTLS", "220 go ahead")
                 if not await self._say(writer, reply):
                     return
-                if reply[:3] in ("220", b"220"):
+                if reply[:3] in ("220", b"220") and reply != SILENT:
+                    clear = writer.transport
                     await writer.start_tls(self.tls)
+                    if writer.transport is None:  # the client went away in between
+                        writer._transport = clear
+                        return
                     self.tls_sessions += 1
                 continue
             elif verb == "RCPT":

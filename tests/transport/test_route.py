@@ -1,0 +1,160 @@
+"""From a domain to a route: rules, MX, fallback, loops, and what is remembered."""
+
+import time
+
+import pytest
+
+from relay.base.outcome import Deferred, Failed, Reason, Scope
+from relay.base.route import Host, Route
+from relay.transport.answers import Answer, Mx, Status
+from relay.transport.route import Router
+from relay.transport.rules import RoutingRule
+from tests.fakes.clock import ManualClock
+
+NOWHERE = Answer(Status.NO_DOMAIN, detail="does not exist")
+DEAD = Answer(Status.TEMPORARY, detail="no answer")
+
+
+class Dns:
+    """MX records and addresses from two dicts; a name in neither does not exist."""
+
+    def __init__(self, clock, mx=None, hosts=None, ttl=300):
+        self.clock, self.by_domain, self.by_host, self.ttl = clock, mx or {}, hosts or {}, ttl
+        self.asked = []
+
+    async def mx(self, domain):
+        self.asked.append(domain)
+        found = self.by_domain.get(domain)
+        if isinstance(found, Answer):
+            return found
+        expires_at = self.clock.monotonic() + self.ttl
+        if found:
+            return Answer(Status.FOUND, mx=tuple(Mx(p, h) for p, h in found), expires_at=expires_at)
+        return Answer(Status.EMPTY, expires_at=expires_at) if domain in self.by_host else NOWHERE
+
+    async def addresses(self, host):
+        found = self.by_host.get(host)
+        if isinstance(found, Answer):
+            return found
+        expires_at = self.clock.monotonic() + self.ttl
+        return Answer(Status.FOUND if found else Status.EMPTY, addresses=tuple(found), expires_at=expires_at)
+
+
+MX = {
+    "example.net": [(20, "mx2.example.net"), (10, "mx1.example.net")],
+    "same.example": [(5, "mx2.example.net"), (5, "mx1.example.net")],
+    "null.example": [(0, "")],
+    "null-and-more.example": [(0, ""), (10, "mx1.example.net")],
+    "we-are-best.example": [(10, "relay.example"), (20, "mx1.example.net")],
+    "we-are-backup.example": [
+        (10, "mx1.example.net"),
+        (20, "relay.example"),
+        (20, "x.example"),
+        (30, "y.example"),
+    ],
+    "twice.example": [(10, "mx1.example.net"), (20, "mx1.example.net")],
+    "broken.example": DEAD,
+}
+HOSTS = {
+    "host.example": ["192.0.2.1"],
+    "text.example": [],
+    "relay.example": ["192.0.2.25"],
+    "half.example": DEAD,
+}
+
+
+def routing(**more):
+    clock = ManualClock()
+    dns = Dns(clock, MX, HOSTS)
+    return Router(dns, clock, ("Relay.Example", "192.0.2.25"), **more), dns, clock
+
+
+@pytest.mark.parametrize(
+    ("domain", "site", "hosts"),
+    [
+        ("example.net", "mx:mx1.example.net,mx2.example.net", ["mx1.example.net", "mx2.example.net"]),
+        ("same.example", "mx:mx1.example.net,mx2.example.net", ["mx1.example.net", "mx2.example.net"]),
+        ("null-and-more.example", "mx:mx1.example.net", ["mx1.example.net"]),
+        ("we-are-backup.example", "mx:mx1.example.net", ["mx1.example.net"]),
+        ("twice.example", "mx:mx1.example.net", ["mx1.example.net"]),
+        ("host.example", "mx:host.example", ["host.example"]),
+        ("[192.0.2.7]", "mx:192.0.2.7", ["192.0.2.7"]),
+        ("[IPv6:2001:db8::7]", "mx:2001:db8::7", ["2001:db8::7"]),
+    ],
+)
+async def test_routes(domain, site, hosts):
+    router, _, _ = routing()
+    route = await router.find(domain)
+    assert isinstance(route, Route)
+    assert (route.site, [h.name for h in route.hosts]) == (site, hosts)
+    assert {h.port for h in route.hosts} == {25}
+    assert router.cached(domain) is route
+
+
+@pytest.mark.parametrize(
+    ("domain", "outcome", "scope", "reason"),
+    [
+        ("nowhere.example", Failed, Scope.RECIPIENT, Reason.NO_DOMAIN),
+        ("text.example", Failed, Scope.RECIPIENT, Reason.NO_DOMAIN),
+        ("", Failed, Scope.RECIPIENT, Reason.NO_DOMAIN),
+        ("[not-an-address]", Failed, Scope.RECIPIENT, Reason.NO_DOMAIN),
+        ("[2001:db8::1]", Failed, Scope.RECIPIENT, Reason.NO_DOMAIN),
+        ("null.example", Failed, Scope.RECIPIENT, Reason.NULL_MX),
+        ("we-are-best.example", Failed, Scope.RECIPIENT, Reason.LOOP),
+        ("relay.example", Failed, Scope.RECIPIENT, Reason.LOOP),
+        ("[192.0.2.25]", Failed, Scope.RECIPIENT, Reason.LOOP),
+        ("broken.example", Deferred, Scope.SITE, Reason.DNS_TEMPORARY),
+        ("half.example", Deferred, Scope.SITE, Reason.DNS_TEMPORARY),
+    ],
+)
+async def test_domains_without_a_route(domain, outcome, scope, reason):
+    router, _, _ = routing()
+    found = await router.find(domain)
+    assert isinstance(found, outcome)
+    assert (found.scope, found.reason) == (scope, reason)
+    assert router.cached(domain) is None
+
+
+async def test_a_route_is_known_until_its_records_expire():
+    router, dns, clock = routing()
+    assert router.cached("example.net") is None
+    await router.find("example.net")
+    clock.advance(299)
+    await router.find("example.net")
+    assert dns.asked == ["example.net"]
+    clock.advance(2)
+    assert router.cached("example.net") is None
+    await router.find("example.net")
+    assert len(dns.asked) == 2
+
+
+async def test_rules_come_first_and_can_be_replaced():
+    router, dns, clock = routing(rules=[RoutingRule("example.net", "127.0.0.1:2525")])
+    route = await router.find("example.net")
+    assert route.hosts == (Host("127.0.0.1", 2525),)
+    clock.advance(1e9)
+    assert router.cached("example.net") is route
+    router.replace_rules([])
+    assert router.cached("example.net") is None
+    assert (await router.find("example.net")).site.startswith("mx:")
+    assert dns.asked == ["example.net"]
+
+
+async def test_the_cache_is_bounded():
+    router, _, _ = routing(limit=2)
+    for domain in ("example.net", "same.example", "twice.example"):
+        await router.find(domain)
+    assert router.cached("example.net") is None
+    assert router.cached("twice.example") is not None
+
+
+async def test_a_known_route_costs_next_to_nothing():
+    router, _, _ = routing()
+    await router.find("example.net")
+    best = 1.0
+    for _ in range(20):
+        start = time.perf_counter()
+        for _ in range(1000):
+            router.cached("example.net")
+        best = min(best, (time.perf_counter() - start) / 1000)
+    assert best < 5e-6
