@@ -87,7 +87,7 @@ class Pools:
         elif route is not site.route:
             site.change_route(route)
         site.queued = queued
-        if site.idle or site.held < site.limit:
+        if queued > site.roused + site.opening and (site.idle or site.held < site.limit):
             site.arrange()
 
     async def drain(self, deadline_s: float) -> None:
