@@ -24,10 +24,10 @@ from contextlib import AsyncExitStack
 
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
+from relay.ingress.connection import Connection
 from relay.ingress.proxy import MAX_HEADER_BYTES, parse
 from relay.ingress.session import Session
 from relay.ingress.settings import ListenerSettings, is_within
-from relay.ingress.smtp import Connection
 from relay.ingress.surroundings import Surroundings
 
 log = logging.getLogger(__name__)

@@ -1,363 +1,56 @@
-"""The server's end of an SMTP connection: aiosmtpd's ``SMTP``, with its per-line coroutines made plain calls.
+"""What is taken from aiosmtpd: its protocol class, with NOOP, HELP and EXPN. Its only importer.
 
-Contract: one instance is one connection. ``data_received`` runs the dialogue as far as the input goes,
-collects the replies of a pipelined batch and writes them once. Whatever has to wait (a commit, a TLS
-handshake, a slowed AUTH) sets ``_is_busy``; input then stays unread until ``_resume``. There is no task for a
-session, so an end of file or a reset cancels nothing. A half-closed client still gets its replies. What a
-line or content means is asked of ``relay.ingress.session``, which completes this class.
+Contract: ``InheritedCommands`` is an aiosmtpd ``SMTP`` whose commands can be called plainly: they await
+nothing but ``push`` and the event hooks, of which there are none, so they run to their end at once.
 
-Cost on the hot path: aiosmtpd's own loop takes a coroutine for each line, and its constructor inspects every
-attribute of session and event receiver for each connection. Neither is run; the attributes that its remaining
-commands (NOOP, HELP, EXPN) read are set here. One timer per connection, re-armed only when it fires.
-
-The only importer of aiosmtpd. It decides nothing that is not about bytes, time and sockets.
+Cost: ``SMTP.__init__`` is left out on purpose. It inspects every attribute of session and event receiver for
+each connection (0.13 ms); what the inherited commands read is set here. aiosmtpd's own loop, with a coroutine
+for each line and for each line of content, is not run either: see ``connection``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-from relay.ingress import replies
-from relay.ingress.dialogue import Dialogue
-from relay.ingress.lines import LineFault, Lines
 from relay.ingress.replies import Pair
-from relay.ingress.settings import ListenerSettings
-from relay.ingress.surroundings import Surroundings
-from relay.ingress.tls import describe
 
-log = logging.getLogger(__name__)
-
-_MAX_UNREAD = 262_144  # bytes that may wait while the session is busy; then the socket is not read
-_FIVE = 0x35
-_BAD = frozenset((b"500", b"501", b"502", b"503", b"504", b"530", b"535", b"555"))
-_LINGER_S = 2.0  # how long input is dropped behind the last words
-_GRACE_S = 600.0  # how long past its lifetime a session may go on reading content
-_LINE_FAULTS = {
-    LineFault.TOO_LONG: replies.TOO_LONG_LINE,
-    LineFault.BARE_LF: replies.BARE_LF,
-    LineFault.BARE_CR: replies.BARE_CR,
-    LineFault.NUL: replies.NUL,
+_HELP_SHOWS = {
+    name: getattr(SMTP, f"smtp_{name}")
+    for name in (
+        "AUTH",
+        "DATA",
+        "EHLO",
+        "HELO",
+        "HELP",
+        "MAIL",
+        "NOOP",
+        "QUIT",
+        "RCPT",
+        "RSET",
+        "STARTTLS",
+        "VRFY",
+    )
 }
 
 
-class Connection(SMTP):
-    """One client's connection. Its mutable state is set in ``__init__``; the event loop's thread owns it."""
+class InheritedCommands(SMTP):
+    """A protocol with aiosmtpd's lesser commands; replies go to ``_reply``."""
 
-    dialogue: Dialogue
-
-    def __init__(
-        self,
-        settings: ListenerSettings,
-        around: Surroundings,
-        peers: set[Connection],
-        behind_proxy: tuple[str, int] | None = None,
-    ) -> None:
-        """``peers`` holds the open connections of the listener; ``behind_proxy`` is the proxied client."""
-        # SMTP.__init__ is left out on purpose: see the module's docstring
+    def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.settings = settings
-        self._around = around
-        self._peers = peers
-        self._behind_proxy = behind_proxy
-        self._lines = Lines()
-        self._line_limit = settings.max_line_bytes
-        self._out: list[bytes] = []
-        self._is_busy = False  # waits for something of ours; takes no input
-        self._is_in_content = False  # what comes next is content, not a line
-        self._is_held = False  # the client does not read its replies
-        self._is_paused = False  # we do not read the socket
-        self._is_closing = False
-        self._is_stopping = False
-        self._is_counted = False  # in the tally
-        self._has_eof = False
-        self._bad_commands = 0
-        self._deadline = 0.0
-        self._ends_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._stream: asyncio.Transport | None = None
         self._handle_hooks = {}
         self._smtp_methods = _HELP_SHOWS
-        self.tls_context = around.certificate.context if around.certificate else None
+        self.tls_context = None
 
     def __del__(self) -> None:
         """Nothing to look at: the superclass asks for a future that a connection here does not have."""
 
-    def _obey(self, line: bytes) -> None:
-        raise NotImplementedError
-
-    def _read_content(self, chunk: bytes) -> bytes | None:
-        """Use the content in ``chunk``; what lies behind it, or None if more content must come."""
-        raise NotImplementedError
-
-    def _lost(self) -> None:
-        """The connection is gone: give back what is held for it."""
-        raise NotImplementedError
-
-    def _refuse_client(self) -> Pair | None:
-        raise NotImplementedError
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client, or say why not."""
-        self._stream = cast(asyncio.Transport, transport)
-        self._peers.add(self)
-        self._around.counters.connections += 1
-        self._around.counters.sessions += 1
-        address, port = self._behind_proxy or (transport.get_extra_info("peername") or ("", 0))[:2]
-        tls = describe(transport.get_extra_info("ssl_object"))
-        if tls:
-            self._around.counters.tls_sessions += 1
-        self.dialogue = Dialogue(self.settings, address, port, tls)
-        now = self.loop.time()
-        self._deadline = now + self.settings.command_timeout_s
-        self._ends_at = now + self.settings.max_session_s
-        self._set_timer(now)
-        refusal: Pair | None = replies.BUSY
-        if self._around.tally.enter(address):
-            self._is_counted = True
-            refusal = self._refuse_client()
-        if refusal is not None:
-            self._around.counters.connections_refused += 1
-            self._say_and_close(refusal)
-            return
-        self._write(b"220 " + self.settings.hostname.encode() + b" ESMTP\r\n")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone; a message that was handed in goes its own way."""
-        self._is_closing = True
-        if self._stream is None:
-            return
-        self._stream = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._lines.clear()
-        self._peers.discard(self)
-        self._around.counters.sessions -= 1
-        if self._is_counted:
-            self._is_counted = False
-            self._around.tally.leave(self.dialogue.address)
-        self._lost()
-
-    def eof_received(self) -> bool:
-        """The client sends no more; it still gets the replies to what it has sent."""
-        self._has_eof = True
-        if not self._is_busy:
-            self._close()
-            return False
-        return not self.dialogue.tls  # TLS has no half-close: its transport ends whatever is said here
-
-    def pause_writing(self) -> None:
-        """The client does not read its replies: take no more commands until it does."""
-        self._is_held = True
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._is_held = False
-        if not self._is_busy:
-            self._resume()
-
-    def data_received(self, data: bytes) -> None:
-        """Run the dialogue on what has come."""
-        if self._is_closing:
-            return
-        self._lines.feed(data)
-        if not (self._is_busy or self._is_held):
-            self._advance()
-        elif len(self._lines) > _MAX_UNREAD and self._stream is not None:
-            self._is_paused = True
-            self._stream.pause_reading()
-
-    def _advance(self) -> None:
-        """Use up the input as far as it goes; write the replies once."""
-        while True:
-            try:
-                self._run()
-                break
-            except Exception:
-                self._trouble()
-        if self._out:
-            self._flush()
-
-    def _run(self) -> None:
-        lines = self._lines
-        has_progress = False
-        auth_limit = self.settings.max_auth_line_bytes
-        while not (self._is_busy or self._is_closing or self._is_held):
-            if self._is_in_content:
-                if not len(lines):
-                    break
-                has_progress = True
-                rest = self._read_content(lines.take())
-                if rest is None:
-                    break
-                if rest:
-                    lines.feed(rest)
-                continue
-            line = lines.next(self._line_limit, auth_limit)
-            if line is None:
-                break
-            has_progress = True  # bytes that make no line do not put off the deadline
-            if isinstance(line, LineFault):
-                self._bad_line(line)
-            else:
-                self._obey(line)
-        if has_progress:
-            settings = self.settings
-            wait_s = settings.data_timeout_s if self._is_in_content else settings.command_timeout_s
-            self._deadline = self.loop.time() + wait_s
-
-    def _bad_line(self, fault: LineFault) -> None:
-        self._reply(_LINE_FAULTS[fault])
-
     def _reply(self, answer: Pair) -> None:
-        line = answer[1] if self.dialogue.is_extended else answer[0]
-        self._out.append(line)
-        if line[0] == _FIVE and line[:3] in _BAD:
-            self._bad_commands += 1
-            if self._bad_commands >= self.settings.max_bad_commands:
-                self._say_and_close(replies.TOO_MANY_BAD)
-
-    def _flush(self) -> None:
-        out = self._out
-        self._write(out[0] if len(out) == 1 else b"".join(out))
-        self._out = []
-
-    def _write(self, octets: bytes) -> None:
-        if self._stream is not None and not self._stream.is_closing():
-            self._stream.write(octets)
-
-    def _resume(self) -> None:
-        """What the session waited for is over."""
-        self._is_busy = False
-        if self._stream is None or self._is_closing:
-            self._out.clear()
-            return
-        if self._is_paused:
-            self._is_paused = False
-            self._stream.resume_reading()
-        self._advance()
-        if self._is_busy or self._is_closing:
-            return
-        if self._has_eof:
-            self._close()
-        elif self._is_stopping and not self._is_in_content:
-            self._say_and_close(replies.STOPPING)
-
-    def _close(self) -> None:
-        self._is_closing = True
-        if self._stream is not None:
-            self._stream.close()
-
-    def _say_and_close(self, answer: Pair) -> None:
-        if self._is_closing:
-            return
-        self._out.append(answer[1] if self.dialogue.is_extended else answer[0])
-        self._flush()
-        self._close()
-
-    def _say_and_linger(self, answer: Pair) -> None:
-        """Last words to a client that still sends: closing at once would reset them away unread."""
-        if self._is_closing or self._stream is None:
-            return
-        if self.dialogue.tls:  # has no half-close
-            self._say_and_close(answer)
-            return
-        self._out.append(answer[1] if self.dialogue.is_extended else answer[0])
-        self._flush()
-        self._is_closing = True
-        self._stream.write_eof()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(_LINGER_S, self.abort)
-
-    def _trouble(self) -> None:
-        """A bug of ours: temporary for the client, and the log has the rest."""
-        log.exception("trouble in an SMTP session", extra={"client": self.dialogue.address})
-        self._around.counters.troubles += 1
-        self._bad_commands += 1
-        if self._is_in_content or self._bad_commands >= self.settings.max_bad_commands:
-            self._say_and_close(replies.TROUBLE)  # where the content ends is uncertain now
-            return
-        self.dialogue.reset()
-        self._reply(replies.TROUBLE)
-
-    def _set_timer(self, now: float) -> None:
-        settings = self.settings
-        due = min(self._deadline, now + settings.data_timeout_s, now + settings.command_timeout_s)
-        if self._ends_at > now:
-            due = min(due, self._ends_at)
-        self._timer = self.loop.call_later(max(due - now, 0.01), self._tick)
-
-    def _tick(self) -> None:
-        """Look whether the client is silent or the session too old; a command itself sets no timer."""
-        now = self.loop.time()
-        if self._is_closing:
-            if now >= self._deadline and self._stream is not None:
-                self._stream.abort()  # our last words are not being read
-                return
-        elif not self._is_busy:
-            if now >= self._deadline:
-                self._around.counters.timeouts += 1
-                self._say_and_close(replies.TIMEOUT)
-            elif now >= self._ends_at + (_GRACE_S if self._is_in_content else 0):
-                self._say_and_close(replies.SESSION_ENDS)
-        if self._is_busy or self._is_closing:
-            self._deadline = max(self._deadline, now + min(self.settings.command_timeout_s, 30.0))
-        self._set_timer(now)
-
-    def stop(self) -> bool:
-        """The service ends: say so now, or behind the message in work. Whether it is still in work."""
-        self._is_stopping = True
-        if self._is_closing:
-            return False
-        if self._is_busy or self._is_in_content:
-            return True
-        self._say_and_close(replies.STOPPING)
-        return False
-
-    def abort(self) -> None:
-        """End at once."""
-        if self._stream is not None:
-            self._stream.abort()
-
-    async def _begin_tls(self) -> None:
-        """Go on encrypted, through the loop's own TLS; nothing read in clear survives (RFC 3207 4.2)."""
-        plain = self._stream
-        context = self.tls_context
-        self._lines.clear()
-        if plain is None or plain.is_closing() or context is None:
-            return
-        try:
-            stream = await self.loop.start_tls(
-                plain,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=self.settings.handshake_timeout_s,
-            )
-        except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
-            self._around.counters.tls_failures += 1
-            log.info("TLS handshake failed", extra={"client": self.dialogue.address, "reason": str(error)})
-            plain.close()
-            self.connection_lost(None)  # the loop tells only those whose handshake was done
-            return
-        except BaseException:
-            plain.close()
-            self.connection_lost(None)
-            raise
-        if stream is None or self._stream is None:
-            plain.close()
-            return
-        self._stream = stream
-        self._is_paused = False
-        self._around.counters.tls_sessions += 1
-        self.dialogue.begin_tls(describe(stream.get_extra_info("ssl_object")))
-        self._resume()
+        raise NotImplementedError
 
     def _inherited(self, command: Callable[[SMTP, str], Coroutine[Any, Any, None]], argument: str) -> None:
         """Run a command of aiosmtpd: it awaits ``push`` only, and that never waits here."""
@@ -387,22 +80,3 @@ class Connection(SMTP):
     async def check_auth_needed(self, caller_method: str) -> bool:
         """HELP is for everyone."""
         return False
-
-
-_HELP_SHOWS = {
-    name: getattr(SMTP, f"smtp_{name}")
-    for name in (
-        "AUTH",
-        "DATA",
-        "EHLO",
-        "HELO",
-        "HELP",
-        "MAIL",
-        "NOOP",
-        "QUIT",
-        "RCPT",
-        "RSET",
-        "STARTTLS",
-        "VRFY",
-    )
-}
