@@ -1,0 +1,133 @@
+"""The proof: a relay under load is killed again and again, and then the ledgers are compared.
+
+Per round the relay is brought up, works for a random moment, and is killed in one of four ways: one worker;
+everything at once; SIGTERM and, while it drains, everything; the supervisor alone. At the end it starts
+cleanly with a well-behaved sink, and the queue runs empty. Then must hold:
+
+- every recipient of a message whose 250 a client saw is in the sink's ledger (lost: none);
+- a recipient that is there more than once is one that the relay lists as uncertain;
+- every message the sink took was whole, and no client waited in vain for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash import ledger
+from tests.crash.rig import Rig, SinkProcess, until
+from tests.crash.source import Source
+
+WAYS = ("one worker", "everything", "while it drains", "the supervisor")
+
+
+@dataclass(slots=True)
+class Result:
+    """What the ledgers say, in recipients; ``accepted`` and ``unknown`` in messages."""
+
+    rounds: int = 0
+    accepted: int = 0
+    unknown: int = 0
+    recipients: int = 0
+    arrived: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    duplicates_listed: int = 0
+    uncertain_listed: int = 0
+    faults: int = 0
+    silences: int = 0
+    tracebacks: int = 0
+    seconds: float = 0.0
+    start_s: float = 0.0  # mean, from the exec to all workers ready
+    drain_s: float = 0.0  # of the queue at the end
+    refusals: dict[str, int] = field(default_factory=dict)
+    lost_sample: list[str] = field(default_factory=list)
+    unlisted_sample: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """The promise held."""
+        broken = self.lost or self.faults or self.tracebacks or self.silences
+        return bool(self.accepted) and not broken and self.duplicates == self.duplicates_listed
+
+
+def compare(accepted: Path, arrived: Path, uncertain: set[str], result: Result) -> None:
+    """Fill in what the ledgers say."""
+    promised = ledger.count(accepted)
+    received = ledger.count(arrived)
+    lost = [address for address in promised if address not in received]
+    twice = [address for address, times in received.items() if times > 1]
+    unlisted = [address for address in twice if address not in uncertain]
+    result.recipients, result.arrived = len(promised), len(received)
+    result.lost, result.lost_sample = len(lost), lost[:10]
+    result.duplicates, result.duplicates_listed = len(twice), len(twice) - len(unlisted)
+    result.uncertain_listed, result.unlisted_sample = len(uncertain), unlisted[:10]
+
+
+async def _kill(rig: Rig, way: str, chance: random.Random) -> None:
+    """Kill in the given way; afterwards the relay has to be started again, unless one worker was killed."""
+    workers = rig.worker_pids()
+    if way == "one worker":
+        victim = chance.choice(workers)
+        rig.kill([victim])
+        await until(lambda: victim not in rig.worker_pids(), 10.0, "the worker is dead")
+        return
+    if way == "while it drains":
+        rig.kill([rig.pid], signal.SIGTERM)
+        await asyncio.sleep(chance.uniform(0.0, 0.3))
+    victims = [rig.pid] if way == "the supervisor" else [rig.pid, *workers]
+    chance.shuffle(victims)
+    rig.kill(victims)
+    await rig.gone()  # workers without their supervisor end by themselves
+
+
+async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Result:
+    """All rounds, and the comparison."""
+    chance = random.Random(seed)
+    result = Result()
+    began = time.monotonic()
+    starts = []
+    accepted, arrived = folder / "accepted", folder / "arrived"
+    async with AsyncExitStack() as stack:
+        sink = await SinkProcess.start(arrived, stack, seed=seed)
+        rig = stack.enter_context(Rig(folder / "relay", sink.port))
+        book = ledger.Ledger(accepted)
+        stack.callback(book.close)
+        sink.behave("wild")
+        source = await stack.enter_async_context(Source(rig.port, book, connections))
+        for number in range(rounds):
+            started = time.monotonic()
+            is_new = not rig.is_running
+            if is_new:
+                rig.start()
+            await rig.ready()
+            if is_new:
+                starts.append(time.monotonic() - started)
+            await asyncio.sleep(chance.uniform(0.05, 0.8))
+            await _kill(rig, WAYS[number % len(WAYS)], chance)
+            result.rounds += 1
+        if not rig.is_running:
+            rig.start()
+        await rig.ready()
+        await source.stop()
+        sink.behave("calm")
+        if await rig.stop() != 0:
+            raise RuntimeError(f"the relay did not end well: {rig.log}")
+        draining = time.monotonic()
+        rig.start()
+        await rig.ready()
+        await until(rig.is_empty, 120.0, "the queue is empty")
+        result.drain_s = round(time.monotonic() - draining, 2)
+        await rig.stop()
+        compare(accepted, arrived, rig.uncertain(), result)
+        result.accepted, result.unknown = source.accepted, source.unknown
+        result.silences, result.refusals = source.silences, dict(source.replies.most_common(10))
+        result.faults, result.tracebacks = len(sink.faults), rig.traceback_count()
+    result.start_s = round(sum(starts) / max(1, len(starts)), 2)
+    result.seconds = round(time.monotonic() - began, 1)
+    return result
