@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, Session
 
 from relay.ingress.replies import Pair
 
@@ -66,6 +66,8 @@ class InheritedCommands(SMTP):
         self._inherited(SMTP.smtp_NOOP, argument)
 
     def _help(self, argument: str) -> None:
+        self.session = Session(self.loop)  # read by this command alone, hence made by it
+        self.session.extended_smtp = True
         self._inherited(SMTP.smtp_HELP, argument if argument.isascii() else "")
 
     def _expn(self, argument: str) -> None:

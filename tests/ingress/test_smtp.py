@@ -24,6 +24,7 @@ async def test_commands_of_aiosmtpd_run_to_their_end():
         b"250 2.0.0 OK\r\n",
         b"502 5.0.0 EXPN not implemented\r\n",
     ]
+    assert commands.replies[3][0] == b"250 Syntax: MAIL FROM: <address> [SP <mail-parameters>]\r\n"
     assert commands.replies[2][0].startswith(b"250 Supported commands: AUTH DATA EHLO HELO HELP MAIL")
 
 
