@@ -39,7 +39,6 @@ class ListenerSettings:
     command_timeout_s: float = 300.0  # RFC 5321 4.5.3.2.7
     data_timeout_s: float = 180.0  # per block; RFC 5321 4.5.3.2.5
     handshake_timeout_s: float = 30.0  # TLS handshake, PROXY header
-    thread_bytes: int = 1_048_576  # content above this is checked and signed in a thread
 
     def __post_init__(self) -> None:
         if self.auth == "required" and self.tls == "none":
