@@ -10,6 +10,7 @@ Not for small content in memory: that goes out in one write (``session``).
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -23,15 +24,25 @@ async def blocks(content: bytes | Path, size_bytes: int) -> AsyncGenerator[bytes
             yield content[start : start + BLOCK_BYTES]
         return
     loop = asyncio.get_running_loop()
-    file = await loop.run_in_executor(None, open, content, "rb", 0)
+    opening = loop.run_in_executor(None, io.FileIO, content)
+    reading: asyncio.Future[bytes] | None = None
     read_bytes = 0
     try:
-        while block := await loop.run_in_executor(None, file.read, BLOCK_BYTES):
+        file = await asyncio.shield(opening)
+        while True:
+            reading = loop.run_in_executor(None, file.read, BLOCK_BYTES)
+            block = await asyncio.shield(reading)
             read_bytes += len(block)
-            if size_bytes and read_bytes > size_bytes:
+            if not block or (size_bytes and read_bytes > size_bytes):
                 break
             yield block
     finally:
-        file.close()
+        # cancelled while a thread reads: closed under it, the descriptor could become another file's
+        (reading or opening).add_done_callback(lambda _: _close(opening))
     if size_bytes and read_bytes != size_bytes:
         raise OSError(f"{content} holds {read_bytes} bytes or more, not {size_bytes}")
+
+
+def _close(opening: asyncio.Future[io.FileIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
