@@ -195,6 +195,12 @@ def events(
             last, left = page[-1][0], left - len(page)
 
 
+def last_events(path: Path) -> dict[int, int]:
+    """The offset of the last event of each shard; 0 where there is none."""
+    sql = "SELECT coalesce(max(offset), 0) FROM event"
+    return {shard: _rows(path, shard, sql, [])[0][0] for shard in shards_in(path)}
+
+
 def _rows(path: Path, shard: int, sql: str, values: list[object]) -> list[tuple]:  # type: ignore[type-arg]
     with _reading(path, shard) as connection:
         return connection.execute(sql, values).fetchall()

@@ -18,8 +18,10 @@ from relay.daemon.commands import (
     account,
     credential,
     demo,
+    events,
     identity,
     init,
+    queue,
     running,
     send,
 )
@@ -62,3 +64,5 @@ app.add_typer(running.config_app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(credential.app, name="credential")
 app.add_typer(identity.app, name="identity")
+app.add_typer(queue.app, name="queue")
+app.add_typer(events.app, name="events")
