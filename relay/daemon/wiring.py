@@ -16,7 +16,7 @@ from typing import Any
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
-from relay.base.errors import ConfigError
+from relay.base.errors import ConfigError, DirectoryError
 from relay.base.events import Change
 from relay.base.log import MessageLog
 from relay.base.message import Submission
@@ -31,7 +31,7 @@ from relay.ingress.auth import Throttle
 from relay.ingress.connections import Tally
 from relay.ingress.counters import Counters
 from relay.ingress.intake import Intake
-from relay.ingress.listeners import Listener
+from relay.ingress.listeners import Listener, start_all
 from relay.ingress.settings import ListenerSettings
 from relay.ingress.surroundings import Grant, Surroundings
 from relay.ingress.tls import Certificate
@@ -86,14 +86,18 @@ def routing_rules(config: Config) -> list[RoutingRule]:
 
 
 class Logins:
-    """Who may log in, as ingress asks it: the live snapshot, which is an error when it is stale and empty."""
+    """Who may log in, as ingress asks it. While the directory cannot be read, those whom the last snapshot
+    knows still may; of others no one can say that they may not, so they hear "temporary" (454)."""
 
     def __init__(self, live: LiveSnapshot) -> None:
         self._live = live
 
     def authenticate(self, username: str, password: str) -> Grant | None:
-        """The credential that these prove."""
-        return self._live.current.authenticate(username, password)
+        """The credential that these prove. Raises DirectoryError if no one can say."""
+        grant = self._live.current.authenticate(username, password)
+        if grant is None and self._live.is_stale:
+            raise DirectoryError("the directory cannot be read at present")
+        return grant
 
 
 class Entrance:
@@ -173,8 +177,8 @@ class Works:
         for section, bound in zip(config.listener, sockets, strict=True):
             drain_s = config.workers.drain
             self.listeners.append(Listener(self.listener_settings(section), self.around, bound, drain_s))
-        for listener in self.listeners:
-            await listener.start(stack)
+        await self.around.tasks.start(stack)
+        await start_all(self.listeners, stack)
 
     async def _start_directory(self, stack: AsyncExitStack) -> None:
         section = self.config.directory
@@ -242,9 +246,7 @@ class Works:
     async def resolver_tasks(self, stack: AsyncExitStack) -> None:
         """Tasks of intake and of the resolver end with the stack."""
         await self.tasks.start(stack)
-        start = getattr(self.resolver, "start", None)
-        if start is not None:
-            await start(stack)
+        await self.resolver.start(stack)
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

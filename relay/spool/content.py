@@ -77,7 +77,7 @@ def read(
     for key, message_id, size, proof, content in rows:
         if content is None:
             found[key] = _check_file(file_of(folder, message_id), size, proof)
-        elif len(content) != size or checksum(content) != proof:
+        elif not isinstance(content, bytes) or len(content) != size or checksum(content) != proof:
             found[key] = SpoolCorrupt(
                 f"content of {message_id} has length {len(content)} and a wrong checksum"
             )

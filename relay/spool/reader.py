@@ -127,7 +127,7 @@ def _remains(
         "SELECT address, notify, orcpt, reply FROM recipient WHERE message = ?", (key,)
     ).fetchall()
     try:
-        body = connection.execute("SELECT content FROM body WHERE key = ?", (key,)).fetchone()
+        body = connection.execute("SELECT CAST(content AS BLOB) FROM body WHERE key = ?", (key,)).fetchone()
     except sqlite3.DatabaseError as error:
         log.warning("nothing can be read of a damaged body", extra={"key": key, "error": str(error)})
         body = None

@@ -1,6 +1,6 @@
 """The messages of the crash tests: each proves what it is and that it is whole.
 
-Every recipient address is used once: ``m<number>-<n>@<domain>``. The header field ``X-Crash: NUMBER CRC`` holds
+Every recipient address is used once: ``m<number>-<n>@<domain>``. The field ``X-Crash: NUMBER CRC`` holds
 the number of the submission and the CRC-32 of the body, so that the sink can tell a message that was mixed
 up or cut from a good one. Bodies hold lines that begin with a dot; now and then one is above the size from
 which the spool keeps content in a file, or has several recipients in two domains.
