@@ -64,6 +64,7 @@ class Rig:
         delivery: str = 'retry_schedule = ["1s"]\nsite_retry = "1s"\nsite_retry_max = "1s"',
         more_spool: str = 'disk_reserve = "0"',
         environment: dict[str, str] | None = None,
+        sending_domain: str = SENDING_DOMAIN,
     ) -> None:
         """``sections``: TOML to append; ``delivery`` and ``more_spool``: the lines of these tables."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class Rig:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._known: set[int] = set()  # every process of the relay that we have seen
-        self._make_directory()
+        self._make_directory(sending_domain)
         self.config.write_text(
             f"""
 [relay]
@@ -107,13 +108,13 @@ listen = ""
 """
         )
 
-    def _make_directory(self) -> None:
+    def _make_directory(self, sending_domain: str) -> None:
         secrets.create_key_file(self.folder / "relay.key")
         url = f"sqlite:///{self.folder.absolute() / 'directory.db'}"
         with closing(Directory(url, self.folder / "relay.key", "us-east-1")) as directory:
             directory.migrate()
-            directory.accounts.create(ACCOUNT, f"postmaster@{SENDING_DOMAIN}")
-            directory.identities.add(ACCOUNT, SENDING_DOMAIN, algorithms=(keys.ED25519,), is_verified=True)
+            directory.accounts.create(ACCOUNT, f"postmaster@{sending_domain}")
+            directory.identities.add(ACCOUNT, sending_domain, algorithms=(keys.ED25519,), is_verified=True)
 
     def __enter__(self) -> Rig:
         return self
@@ -249,11 +250,10 @@ class SinkProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, record: Path, stack: AsyncExitStack, port: int = 0, seed: int = 1) -> SinkProcess:
-        """Start it, and end it with the stack."""
+    async def start(cls, record: Path, stack: AsyncExitStack, *words: str) -> SinkProcess:
+        """Start it with these options, and end it with the stack."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.sink", "--record", str(record), "--port", str(port),
-            "--seed", str(seed),
+            sys.executable, "-m", "tests.crash.sink", "--record", str(record), *words,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         assert process.stdout is not None

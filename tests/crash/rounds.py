@@ -94,7 +94,7 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
     starts = []
     accepted, arrived = folder / "accepted", folder / "arrived"
     async with AsyncExitStack() as stack:
-        sink = await SinkProcess.start(arrived, stack, seed=seed)
+        sink = await SinkProcess.start(arrived, stack, "--seed", str(seed))
         rig = stack.enter_context(Rig(folder / "relay", sink.port))
         book = ledger.Ledger(accepted)
         stack.callback(book.close)

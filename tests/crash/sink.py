@@ -21,11 +21,13 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import uvloop
 
+from bench.content import RECEIVER, read_marker
 from tests.crash import mail
 from tests.crash.ledger import Ledger
 
@@ -35,12 +37,15 @@ END = b"\r\n.\r\n"
 _WILD = {"slow": 0.02, "lost": 0.004, "dropped": 0.004, "cut": 0.002, "later": 0.01}
 _BUSY = 0.01
 
+FaultOf: TypeAlias = Callable[[list[str], bytes], str]
+
 
 class Sink:
     """What all connections share."""
 
-    def __init__(self, record: Path, seed: int) -> None:
+    def __init__(self, record: Path, seed: int, fault_of: FaultOf) -> None:
         self.ledger = Ledger(record)
+        self.fault_of = fault_of
         self.faults = record.with_suffix(".faults")
         self.chance = random.Random(seed)
         self.is_wild = False
@@ -57,7 +62,7 @@ class Sink:
 
     def take(self, recipients: list[str], received: bytes) -> None:
         """Record a message."""
-        if fault := mail.fault_of(recipients, received):
+        if fault := self.fault_of(recipients, received):
             with self.faults.open("a") as stream:
                 stream.write(f"{' '.join(recipients)}: {fault}\n")
         self.ledger.note(recipients)
@@ -149,9 +154,15 @@ class Session(asyncio.Protocol):
             self.work()
 
 
-async def serve(port: int, record: Path, seed: int) -> None:
+def bench_fault_of(recipients: list[str], received: bytes) -> str:
+    """As ``mail.fault_of`` for the messages of ``bench.source``: is it the one of this recipient?"""
+    marker = read_marker(received)
+    return "" if marker and recipients == [f"user{marker[1]}@{RECEIVER}"] else f"marker {marker}"
+
+
+async def serve(port: int, record: Path, seed: int, fault_of: FaultOf) -> None:
     """Serve until standard input ends."""
-    sink = Sink(record, seed)
+    sink = Sink(record, seed, fault_of)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Session(sink), "127.0.0.1", port, backlog=512)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
@@ -168,8 +179,10 @@ def main() -> None:
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--record", type=Path, required=True)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--bench", action="store_true", help="the messages are those of bench.source")
     given = options.parse_args()
-    uvloop.run(serve(given.port, given.record, given.seed))
+    fault_of = bench_fault_of if given.bench else mail.fault_of
+    uvloop.run(serve(given.port, given.record, given.seed, fault_of))
 
 
 if __name__ == "__main__":
