@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 _MAX_BATCH = 512  # changes a transaction; above this the latency of the first grows for nothing
 _MAX_BATCH_BYTES = 16 << 20
 _RETRY_S = 0.5
+_LOG_EVERY = 60  # failed tries in a row between two lines, half a minute
 _LAST_TRIES = 4  # at the end, so that stopping on a dead disk takes two seconds and not for ever
 
 Entry = tuple[Change, "asyncio.Future[None] | None"]
@@ -239,11 +240,12 @@ class Committer:
             self._tell_apart(batch, error)
             return
         self.failures += 1
-        log.error(
-            "spool cannot write: new mail gets 451 or 452, outcomes are kept and tried again; "
-            "look at the disk of [spool] path",
-            extra={"folder": str(self._folder), "fault": fault.value, "error": str(error)},
-        )
+        if self.failure is None or self.failures % _LOG_EVERY == 0:
+            log.error(
+                "spool cannot write: new mail gets 451 or 452, outcomes are kept and tried again; "
+                "look at the disk of [spool] path",
+                extra={"folder": str(self._folder), "fault": fault.value, "error": str(error)},
+            )
         failure = as_spool_error(error)
         refused: list[Entry] = []
         for entry in batch:
@@ -255,24 +257,31 @@ class Committer:
         self._wake([(future, failure) for _, future in refused if future is not None])
 
     def _renew(self, fault: Fault) -> None:
-        """Open the connection anew; the next transaction tries if this fails."""
+        """Open the connection anew; the next transaction tries if this fails.
+
+        The new one is opened before the old one is closed: were the old one the last, the next would read the
+        whole log again and take for committed what was rolled back after its fsync had failed.
+        """
+        old, self._connection = self._connection, None
         try:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
             if fault is Fault.DAMAGE and self._rebuild is not None:
+                if old is not None:
+                    old.close()
                 self._connection = self._rebuild()
                 self.rebuilds += 1
                 self._upkeep.look(self._connection)
                 return
             self._connection = schema.open_writer(self._folder)
+            if old is not None:
+                old.close()
             if fault is Fault.FULL:  # what is in the write-ahead log may fit into free pages of the database
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except (sqlite3.Error, OSError, SpoolError) as error:
-            log.error(
-                "spool database cannot be opened again; tried again",
-                extra={"folder": str(self._folder), "error": str(error)},
-            )
+            if self.failures % _LOG_EVERY == 1:
+                log.error(
+                    "spool database cannot be opened again, or its log not moved; tried again",
+                    extra={"folder": str(self._folder), "error": str(error)},
+                )
 
     def _drop_files(self, refused: list[Entry]) -> None:
         """Large files of refused messages would fill the disk of a spool that is full already."""

@@ -92,5 +92,12 @@ def open_reader(folder: Path) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=10,
     )
-    connection.execute("PRAGMA query_only=1")
+    try:
+        connection.execute("PRAGMA query_only=1")
+        # joins the log now and not at the first question: the log's index, which knows what was committed,
+        # lives as long as one connection does (see Committer._renew)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection
