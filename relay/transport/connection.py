@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from relay.base.message import Attempt
-from relay.base.outcome import Deferred, Outcome, Reason, Scope
+from relay.base.outcome import STOPPED, Deferred, Outcome, Reason, Scope
 from relay.transport.deadline import Deadline
 from relay.transport.session import Session
 
@@ -68,7 +68,7 @@ class Connection:
             if self._attempt is not None:
                 is_uncertain = self._session is not None and self._session.dot_sent
                 reason = Reason.REPLY_LOST if is_uncertain else Reason.INTERNAL
-                self._finish(self._same(Deferred(Scope.SESSION, reason, None, "the relay stopped")))
+                self._finish(self._same(Deferred(Scope.SESSION, reason, None, STOPPED)))
             self._pools.place_freed(site)
 
     async def _open(self) -> Session | Deferred:
