@@ -11,5 +11,5 @@ from hour to hour; the ratio of two sides that took turns within one run is what
     procs.py    CPU and memory of process trees       machine.py  bare cost of a signature and an fsync
     postfix.py  Postfix + OpenDKIM, tuned             side.py     the relay
     round.py    one load on one side                  report.py   the table and the JSON
-    profile.py  where the workers spend their time
+    profile.py  where the workers spend their time    proof.py    that both sides really sign
 """

@@ -11,24 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bench.figures import median
-
-
-def write_key(path: Path) -> rsa.RSAPrivateKey:
-    """A new RSA-2048 key, also written to ``path`` as PEM with mode 0600."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-    )
-    path.chmod(0o600)
-    return key
 
 
 def sign_us(times: int = 200) -> float:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bench import procs
 from bench.content import DOMAIN
-from bench.machine import write_key
+from bench.proof import key_record, write_key
 
 SERVICES = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -140,13 +140,17 @@ class Postfix:
         """The pids whose trees are this side."""
         return [process.pid for process in self._started]
 
+    def key_record(self) -> bytes:
+        """The public key that OpenDKIM's signatures verify with, as a DKIM TXT record."""
+        return self._record
+
     def __enter__(self) -> Postfix:
         owner = pwd.getpwnam("postfix")
         for name in ("etc", "queue", "data", "log", "dkim"):
             (self.root / name).mkdir(parents=True)
         os.chown(self.root / "data", owner.pw_uid, owner.pw_gid)
         self.root.chmod(0o755)
-        write_key(self.root / "dkim" / "key.pem")
+        self._record = key_record(write_key(self.root / "dkim" / "key.pem"))
         (self.root / "dkim").chmod(0o755)
         (self.root / "dkim" / "opendkim.conf").write_text(opendkim_conf(self.root))
         extra = "".join(f"{name} = {value}\n" for name, value in self._overrides.items())

@@ -1,7 +1,9 @@
 """Where the workers spend their time: py-spy on each worker during a load, added up by function.
 
 Own time counts the samples in which a function was the innermost Python frame; time inside a C extension
-counts for the Python function that called it. Idle samples are left out.
+counts for the Python function that called it. py-spy cannot see everywhere whether a thread waits; the
+functions in ``WAITS``, where threads of ours wait for work, are left out by name. ``Runner.run`` is the event
+loop's own C code, and its waiting for sockets.
 """
 
 from __future__ import annotations
@@ -15,6 +17,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 RATE_HZ = 200
+WAITS = (
+    "_worker (concurrent/futures/thread.py",  # an executor's thread waits for its queue
+    "Committer._take (",  # the commit thread waits for changes
+    "wait (threading.py",
+)
 
 
 def own_time(stacks: Iterable[str]) -> Counter[str]:
@@ -22,8 +29,9 @@ def own_time(stacks: Iterable[str]) -> Counter[str]:
     samples: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rpartition(" ")
-        if stack and count.strip().isdigit():
-            samples[stack.rpartition(";")[2]] += int(count)
+        innermost = stack.rpartition(";")[2]
+        if stack and count.strip().isdigit() and not innermost.startswith(WAITS):
+            samples[innermost] += int(count)
     return samples
 
 

@@ -35,6 +35,10 @@ class Side(Protocol):
         """The pids whose trees are the server."""
         ...
 
+    def key_record(self) -> bytes:
+        """The public key that its signatures verify with, as a DKIM TXT record."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -57,10 +61,9 @@ class Load:
 class SinkProcess:
     """The sink, from the outside. Use it as a context manager."""
 
-    def __init__(self, keep: Path | None = None) -> None:
-        words = ["--keep", str(keep)] if keep is not None else []
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.sink", *words],
+            [sys.executable, "-m", "bench.sink"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -97,6 +100,10 @@ class SinkProcess:
         """Count the messages of run ``run`` from now on."""
         self._tell(f"expect {run} {count}", "run")
 
+    def sample(self, file: Path) -> None:
+        """Write the next message that arrives to ``file``."""
+        self._tell(f"sample {file}", "sample")
+
     def wait(self, run: int, scratch: Path) -> dict[str, Any]:
         """The report once all has arrived, or nothing for half a minute; ``scratch`` gets the times."""
         seen = -1
@@ -113,9 +120,10 @@ class SinkProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
+        with self._process as process:  # closes the pipes, then waits
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
 
 
 def run_load(side: Side, sink: SinkProcess, run: int, load: Load) -> dict[str, float]:

@@ -95,6 +95,11 @@ class Relay:
         """The pids of the processes below the supervisor."""
         return sorted(procs.descendants(self.roots, procs.read_all()) - set(self.roots))
 
+    def key_record(self) -> bytes:
+        """The public key that the signatures verify with, as a DKIM TXT record."""
+        (record,) = self._command("identity", "records", DOMAIN, "--json")
+        return str(record["value"]).encode()
+
     def _command(self, *words: str) -> Any:
         """Run ``relay WORDS``; its JSON output, if any. Raises RuntimeError with what it said."""
         done = subprocess.run(

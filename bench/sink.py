@@ -6,10 +6,10 @@ standard output gives one JSON line each:
 
 ``expect RUN COUNT``  forget what was, count messages of run RUN; ``{"run": RUN}``
 ``report FILE``       the counts so far; FILE gets COUNT doubles, when each number arrived (0: not yet)
+``sample FILE``       the next message is written to FILE; ``{"sample": FILE}`` once it is armed
 
 Once COUNT different messages have arrived it prints ``{"done": RUN}`` of its own accord. It ends when its
-standard input does. With ``--keep DIR`` every content is also written to DIR, for checking what was sent.
-It does not check that the dialogue is correct, and it keeps nothing on disk otherwise.
+standard input does. It does not check that the dialogue is correct, and keeps nothing else on disk.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ END = b"\r\n.\r\n"
 class Ledger:
     """What has arrived in the current run. ``arrived_at`` is indexed by the message's number."""
 
-    def __init__(self, keep: Path | None = None) -> None:
-        self.keep = keep
+    def __init__(self) -> None:
+        self.sample: Path | None = None
         self.connections = 0
-        self.transactions = 0
         self.expect(-1, 0)
 
     def expect(self, run: int, count: int) -> None:
@@ -56,10 +55,10 @@ class Ledger:
     def take(self, received: bytearray, size_bytes: int) -> None:
         """Count the message in the first ``size_bytes`` of ``received``."""
         now = time.monotonic()
-        self.transactions += 1
         marker = read_marker(received)
-        if self.keep is not None:
-            (self.keep / f"{self.transactions:08d}.eml").write_bytes(received[:size_bytes])
+        if self.sample is not None:
+            self.sample.write_bytes(received[:size_bytes])
+            self.sample = None
         if marker is None or marker[0] != self.run or marker[1] >= self.count:
             self.foreign += 1
             return
@@ -158,9 +157,9 @@ def own_cpu_s() -> float:
     return use.ru_utime + use.ru_stime
 
 
-async def serve(port: int, keep: Path | None) -> None:
+async def serve(port: int) -> None:
     """Serve until standard input ends; the first line printed is ``{"port": PORT}``."""
-    ledger = Ledger(keep)
+    ledger = Ledger()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Session(ledger), "127.0.0.1", port, backlog=512)
     say({"port": server.sockets[0].getsockname()[1]})
@@ -174,6 +173,9 @@ async def serve(port: int, keep: Path | None) -> None:
             case ["report", path]:
                 Path(path).write_bytes(ledger.arrived_at.tobytes())
                 say(ledger.report())
+            case ["sample", path]:
+                ledger.sample = Path(path)
+                say({"sample": path})
             case words:
                 say({"error": f"no such command: {words}"})
     server.close()
@@ -183,11 +185,7 @@ def main() -> None:
     """``python -m bench.sink --port 0``"""
     options = argparse.ArgumentParser(description="A mail server that counts and throws away.")
     options.add_argument("--port", type=int, default=0)
-    options.add_argument("--keep", type=Path, help="directory for the received messages")
-    given = options.parse_args()
-    if given.keep is not None:
-        given.keep.mkdir(parents=True, exist_ok=True)
-    uvloop.run(serve(given.port, given.keep))
+    uvloop.run(serve(options.parse_args().port))
 
 
 if __name__ == "__main__":

@@ -214,9 +214,12 @@ async def connect(host: str, port: int, is_tls: bool, login: str) -> Session:
 
 async def submit(given: argparse.Namespace) -> dict[str, object]:
     """Run the load and return the figures."""
-    sessions = [
-        await connect(given.host, given.port, given.tls, given.auth) for _ in range(given.connections)
-    ]
+    sessions = []
+    try:
+        for _ in range(given.connections):
+            sessions.append(await connect(given.host, given.port, given.tls, given.auth))
+    except (OSError, RuntimeError) as failure:
+        return {"error": f"connection {len(sessions) + 1}: {failure}"}
     run = Run(given.run, given.messages, make_template(given.size), given.rate)
     for session in sessions:
         session.run = run
