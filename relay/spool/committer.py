@@ -25,6 +25,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -45,7 +46,14 @@ _LOG_EVERY = 60  # failed tries in a row between two lines, half a minute
 _LAST_TRIES = 4  # at the end, so that stopping on a dead disk takes two seconds and not for ever
 
 Entry = tuple[Change, "asyncio.Future[None] | None"]
-Control = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """An operator's work, which ends the batch that waits before it."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
 
 
 class Committer:
@@ -63,8 +71,8 @@ class Committer:
         self._connection: sqlite3.Connection | None = connection
         self._journal = journal
         self._rebuild = rebuild
-        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
-        self._controls: queue.SimpleQueue[Control] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | _Control | None] = queue.SimpleQueue()
+        self._asked: _Control | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"commit-{folder.name}", daemon=True)
         self._kept: list[Entry] = []  # outcomes that the disk refused
@@ -101,8 +109,7 @@ class Committer:
         if self.is_closed:
             future.set_exception(SpoolError("the spool is closed"))
             return
-        self._controls.put((work, future))
-        self._queue.put((Change(), None))
+        self._queue.put(_Control(work, future))
 
     def stop(self) -> None:
         """Commit what waits, close the database, end the thread. Blocks until done."""
@@ -117,8 +124,9 @@ class Committer:
             batch, stopping = self._take()
             if batch or self.failure is not None:
                 self._commit(batch)
-            while not self._controls.empty():
-                self._control(*self._controls.get())
+            if self._asked is not None:
+                asked, self._asked = self._asked, None
+                self._control(asked.work, asked.future)
         self._end()
 
     def _take(self) -> tuple[list[Entry], bool]:
@@ -130,11 +138,17 @@ class Committer:
                 entry = self._queue.get(timeout=pause)
                 if entry is None:
                     return batch, True
+                if isinstance(entry, _Control):
+                    self._asked = entry
+                    return batch, False
                 batch.append(entry)
             if self.failure is not None:
                 return batch, False
             entry = self._queue.get()
             while entry is not None:
+                if isinstance(entry, _Control):
+                    self._asked = entry
+                    return batch, False
                 batch.append(entry)
                 size += sum(m.size_bytes for m in entry[0].stored)
                 if len(batch) >= _MAX_BATCH or size >= _MAX_BATCH_BYTES:

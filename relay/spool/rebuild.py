@@ -143,6 +143,7 @@ class _Rescue:
         columns = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
         self._insert = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608
         self._saved = 0
+        self._is_damage_told = False
 
     def save(self) -> int:
         """Copy what can be read; returns how many rows that were."""
@@ -180,7 +181,9 @@ class _Rescue:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 raise
-            log.warning("damage reached", extra={"table": self._table, "error": str(error)})
+            if not self._is_damage_told:
+                self._is_damage_told = True
+                log.warning("damage reached", extra={"table": self._table, "error": str(error)})
             return last if isinstance(last, int) else None, False
         return last if isinstance(last, int) else None, True
 

@@ -126,15 +126,16 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
             kept = []
             ballast = disk / "ballast"
             ballast.write_bytes(b"x" * 3_000_000)
-            with pytest.raises(SpoolFull):
+            with pytest.raises(SpoolFull):  # noqa: PT012
                 while True:
                     one = message(content=os.urandom(50_000))
                     await shard.commit(storing(one))
                     kept.append(one)
             assert len(kept) > 10
-            with ballast.open("ab", buffering=0) as stream, pytest.raises(OSError, match="No space"):
-                while True:
-                    stream.write(b"x" * 4096)
+            with ballast.open("ab", buffering=0) as stream:  # noqa: SIM117
+                with pytest.raises(OSError, match="No space"):  # noqa: PT012
+                    while True:
+                        stream.write(b"x" * 4096)
             large = message(content=b"x" * 200_000)
             with pytest.raises(SpoolFull):
                 await shard.commit(storing(large))

@@ -55,7 +55,7 @@ async def test_due_is_ordered_bounded_and_skips_what_is_known(shards) -> None:
         kept.append(one)
     due = await shard.due(NOW + 35, 10, set())
     assert [m.recipients[0].address for m in due] == ["10@example.org", "20@example.org", "30@example.org"]
-    assert [(m.recipients[0].attempts, m.recipients[0].reply) for m in due][0] == (10, "450 10")
+    assert (due[0].recipients[0].attempts, due[0].recipients[0].reply) == (10, "450 10")
     assert [m.recipients[0].address for m in await shard.due(NOW + 35, 1, {(due[0].key, 0)})] == [
         "20@example.org"
     ]
