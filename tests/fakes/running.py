@@ -51,7 +51,7 @@ def wait_until(is_true: Callable[[], Any], what: str, timeout_s: float = 30.0) -
 
 
 class Port:
-    """A port of loopback that nobody else gets: bound, not listening, and with an address that may be reused."""
+    """A port of loopback that nobody else gets: bound, not listening, and open to our own program."""
 
     def __init__(self, host: str = "127.0.0.1", number: int = 0) -> None:
         self._socket = socket.socket()
@@ -271,7 +271,7 @@ heartbeat = "{self.heartbeat}"
         return subprocess.run([*line, *words], input=stdin, capture_output=True, env=environment, timeout=60)
 
     def wait_for_directory(self, directory: Directory, timeout_s: float = 4.0) -> None:
-        """Until every worker has the latest change; the poll is every second, the rest is for slow machines."""
+        """Until every worker has the latest change: it polls every second; the rest is for slow machines."""
         latest = directory.revision()
 
         def is_known() -> bool:
