@@ -12,6 +12,7 @@ the supervisor and whatever it left behind, by pid, and prints the log, which py
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import smtplib
@@ -22,7 +23,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,6 +253,20 @@ heartbeat = "{self.heartbeat}"
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
+    def events(self, message_id: str) -> list[dict[str, str]]:
+        """What the log tells of one message, a dict per line."""
+        lines = [line for line in self.log().splitlines() if f" id={message_id} " in line]
+        return [dict(word.partition("=")[::2] for word in shlex.split(line)) for line in lines]
+
+    def wait_for_event(self, message_id: str, *kinds: str, timeout_s: float = 30.0) -> dict[str, str]:
+        """The first event of one of these kinds about a message."""
+
+        def found() -> dict[str, str] | None:
+            return next((one for one in self.events(message_id) if one["event"] in kinds), None)
+
+        event = wait_until(found, f"{' or '.join(kinds)}: {message_id}", timeout_s)
+        return dict(event)
+
     def count(self, name: str) -> int:
         """One reading, over all workers."""
         return sum(one.get(name, 0) for one in self.ask("status")["readings"].values())
@@ -326,6 +341,16 @@ heartbeat = "{self.heartbeat}"
             client.close()
             raise
         return client
+
+    def send(self, content: bytes, to: str = "someone@receiver.example", options: Sequence[str] = ()) -> str:
+        """One message through the trusted listener; returns its id."""
+        with smtplib.SMTP("127.0.0.1", self.trusted, timeout=30) as client:
+            client.ehlo()
+            client.mail(SENDER, options)
+            client.rcpt(to)
+            code, reply = client.data(content)
+        assert code == 250, reply
+        return reply.decode().rpartition(" ")[2]
 
 
 def _is_alive(pid: int) -> bool:
