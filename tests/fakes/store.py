@@ -1,0 +1,121 @@
+"""A shard in memory that keeps its contract: what the scheduler may rely on, and nothing else.
+
+``tests/traffic/test_scheduler.py`` runs on this and on the real Shard alike.
+"""
+
+import asyncio
+from copy import copy
+from pathlib import Path
+
+from relay.base.errors import SpoolCorrupt
+from relay.base.events import Change
+from relay.base.message import Message, RecipientState
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.taken: dict[int, tuple[int, int]] = {}
+        self._next = 0
+
+    def begin(self, key: int, numbers: list[int]) -> tuple[int, ...]:
+        places = []
+        for number in numbers:
+            self._next += 1
+            self.taken[self._next] = (key, number)
+            places.append(self._next)
+        return tuple(places)
+
+    def clear(self, places) -> None:
+        for place in places:
+            del self.taken[place]
+
+    def pending(self) -> list[tuple[int, int, int]]:
+        return [(place, key, number) for place, (key, number) in self.taken.items()]
+
+
+class FakeStore:
+    """Changes are applied in order, in a later turn of the loop than they were handed in."""
+
+    def __init__(self, number: int = 1) -> None:
+        self.number = number
+        self.journal = FakeJournal()
+        self.messages: dict[int, Message] = {}
+        self.recipients: dict[tuple[int, int], object] = {}
+        self.bodies: dict[int, bytes] = {}
+        self.events: list = []
+        self.uncertain: list = []
+        self.damaged: set[int] = set()
+        self.aside: list[str] = []
+        self.fails_with: Exception | None = None
+        self._next_key = 1
+
+    def commit(self, change: Change) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        for message in change.stored:
+            message.key, self._next_key = self._next_key, self._next_key + 1
+        loop.call_soon(self._apply, change, future)
+        return future
+
+    def _apply(self, change: Change, future: asyncio.Future[None]) -> None:
+        if self.fails_with is not None:
+            future.set_exception(self.fails_with)
+            return
+        for message in change.stored:
+            self.messages[message.key] = copy(message)
+            self.bodies[message.key] = message.content
+            for r in message.recipients:
+                self.recipients[message.key, r.number] = copy(r)
+        for d in change.deferred:
+            r = self.recipients.get((d.key, d.number))
+            if r is not None:
+                r.attempts, r.due_at, r.reply = d.attempts, d.due_at, d.reply
+                if r.state is not RecipientState.HELD:
+                    r.state = RecipientState.DEFERRED
+        for pair in change.settled:
+            self.recipients.pop(pair, None)
+        for key in change.finished:
+            for pair in [pair for pair in self.recipients if pair[0] == key]:
+                del self.recipients[pair]
+        for key in {key for key, _ in change.settled} | set(change.finished):
+            if not any(pair[0] == key for pair in self.recipients):
+                self.messages.pop(key, None)
+                self.bodies.pop(key, None)
+        self.events += change.events
+        self.uncertain += change.uncertain
+        self.journal.clear(change.slots)
+        future.set_result(None)
+
+    async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]:
+        await asyncio.sleep(0)
+        return {
+            m.key: SpoolCorrupt("damaged")
+            if m.key in self.damaged or m.key not in self.bodies
+            else self.bodies[m.key]
+            for m in messages
+        }
+
+    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
+        await asyncio.sleep(0)
+        waiting = sorted(
+            (r.due_at, pair)
+            for pair, r in self.recipients.items()
+            if r.state is RecipientState.DEFERRED and r.due_at <= before and pair not in known
+        )
+        loaded: dict[int, Message] = {}
+        for _, pair in waiting[:limit]:
+            message = loaded.get(pair[0])
+            if message is None:
+                message = loaded[pair[0]] = copy(self.messages[pair[0]])
+                message.recipients, message.content, message.left, message.in_hand = [], None, 0, 0
+            message.recipients.append(copy(self.recipients[pair]))
+        return list(loaded.values())
+
+    async def set_aside(self, message: Message, damage: SpoolCorrupt) -> Change:
+        await asyncio.sleep(0)
+        if message.key in self.messages and message.id not in self.aside:
+            self.aside.append(message.id)
+        return Change(settled=[(message.key, r.number) for r in message.recipients], finished=[message.key])
+
+    async def is_empty(self) -> bool:
+        return not self.messages and not self.recipients and not self.bodies
