@@ -27,7 +27,7 @@ from typing import Any
 
 import uvloop
 
-from relay.base.address import domain_of
+from relay.base.address import check_address, domain_of
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
 from relay.base.message import Client, Envelope, Recipient, Submission
@@ -173,6 +173,8 @@ class Worker:
         if account is None:
             return {"code": 554, "text": f"no such account: {fields['account']}"}
         try:
+            for address in (*filter(None, [fields["sender"]]), *fields["recipients"]):
+                check_address(address)  # what stands here goes into a command line of the next server
             recipients = [Recipient(n, a, domain_of(a)) for n, a in enumerate(fields["recipients"])]
         except ValueError as error:
             return {"code": 553, "text": str(error)}
