@@ -1,0 +1,201 @@
+"""From outcomes to the one change: what is settled, what waits, who hears of it."""
+
+import json
+
+import pytest
+
+from relay.base.events import Change, EventKind
+from relay.base.message import Attempt, Message
+from relay.base.outcome import STOPPED as STOPPED_TEXT
+from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Peer, Reason, Scope
+from relay.base.reply import Reply
+from relay.traffic.backoff import RetrySchedule
+from relay.verdict.settle import Settler, describe
+from tests.fakes.bounces import FakeBounces
+from tests.fakes.clock import ManualClock
+from tests.fakes.spool import NOW, message
+
+OK = Delivered(Reply(250, "queued as 1", "2.0.0"), Peer("mx.example.org", "192.0.2.1", "TLSv1.3"))
+LATER = Deferred(Scope.RECIPIENT, Reason.REFUSED, Reply(450, "later", "4.2.0"))
+NEVER = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such user", "5.1.1"))
+LOST = Deferred(Scope.SESSION, Reason.REPLY_LOST, detail="timeout after the dot")
+STOPPED = Deferred(Scope.SESSION, Reason.INTERNAL, detail=STOPPED_TEXT)
+
+
+class Lines:
+    def __init__(self, is_on: bool = True) -> None:
+        self.is_on = is_on
+        self.written: list[tuple[str, dict]] = []
+
+    def __call__(self, event: str, message_id: str, /, **fields: object) -> None:
+        self.written.append((event, fields))
+
+
+class Room:
+    """A settler and what it spoke to."""
+
+    def __init__(self, is_on: bool = True) -> None:
+        self.clock, self.bounces, self.lines = ManualClock(NOW), FakeBounces(), Lines(is_on)
+        self.settler = Settler(
+            RetrySchedule((300.0,), 0.0), self.bounces, self.clock, self.lines, lambda: 0.5
+        )
+
+    def judge(
+        self, one: Message, *outcomes: Outcome, content: bytes | None = b"Subject: hi\r\n\r\n"
+    ) -> Change:
+        attempt = Attempt(one, one.recipients, "mx:example.org")
+        numbers = [r.number for r in one.recipients]
+        return self.settler.judge(attempt, dict(zip(numbers, outcomes, strict=True)), content)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def stored(*addresses: str, **fields) -> Message:
+    one = message(*addresses, **fields)
+    one.key = 7
+    return one
+
+
+def test_delivered(room: Room) -> None:
+    one = stored("b@example.org")
+    room.clock.advance(1.5)
+    change = room.judge(one, OK)
+    assert change.settled == [(7, 0)]
+    assert not (change.stored)
+    assert not (change.deferred)
+    assert not (change.finished)
+    assert not (change.uncertain)
+    ((event),) = change.events
+    assert (event.kind, event.message_id, event.at) == (EventKind.DELIVERY, one.id, NOW + 1.5)
+    assert json.loads(event.detail) == {
+        "recipient": "b@example.org",
+        "reply": "250 2.0.0 queued as 1",
+        "host": "mx.example.org",
+        "address": "192.0.2.1",
+        "tls": "TLSv1.3",
+        "milliseconds": 1500,
+    }
+    assert (room.settler.delivered, room.settler.delivery_seconds) == (1, 1.5)
+    assert [word for word, _ in room.lines.written] == ["delivered"]
+
+
+def test_mixed_outcomes_are_one_change(room: Room) -> None:
+    one = stored("a@example.org", "b@example.org", "c@example.org", "d@example.org")
+    change = room.judge(one, OK, LATER, NEVER, NEVER)
+    assert change.settled == [(7, 0), (7, 2), (7, 3)]
+    assert [(d.number, d.attempts, d.due_at, d.reply) for d in change.deferred] == [
+        (1, 1, NOW + 300, "450 4.2.0 later")
+    ]
+    assert room.bounces.told == [(one.id, ["c@example.org", "d@example.org"])]  # one bounce for both
+    assert len(change.stored) == 1
+    assert [e.kind for e in change.events] == [EventKind.DELIVERY, EventKind.BOUNCE, EventKind.BOUNCE]
+    assert json.loads(change.events[1].detail)["bounce"] == change.stored[0].id
+    assert [word for word, _ in room.lines.written] == ["delivered", "deferred", "failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "notify", "is_told"),
+    [
+        ("a@example.com", "", True),
+        ("a@example.com", "FAILURE", True),
+        ("a@example.com", "SUCCESS,DELAY,FAILURE", True),
+        ("a@example.com", "NEVER", False),
+        ("a@example.com", "SUCCESS", False),
+        ("a@example.com", "DELAY", False),
+        ("", "", False),  # a bounce that bounces ends here
+    ],
+)
+def test_who_hears_of_a_failure(room: Room, sender: str, notify: str, is_told: bool) -> None:
+    one = stored("b@example.org", sender=sender)
+    one.recipients[0].notify = notify
+    change = room.judge(one, NEVER)
+    assert bool(change.stored) == is_told
+    assert change.settled == [(7, 0)]
+    assert [e.kind for e in change.events] == [EventKind.BOUNCE]  # the operator hears in any case
+
+
+def test_expired(room: Room) -> None:
+    one = stored("b@example.org", max_age=100)
+    room.clock.advance(100)
+    change = room.judge(one, LATER)
+    assert change.settled == [(7, 0)]
+    assert json.loads(change.events[0].detail) | {"bounce": ""} == {
+        "recipient": "b@example.org", "reason": "refused", "scope": "recipient",
+        "reply": "450 4.2.0 later", "expired": True, "bounce": "",
+    }  # fmt: skip
+    assert (room.settler.failed, room.settler.expired, room.settler.reasons[Reason.EXPIRED]) == (1, 1, 1)
+
+
+def test_a_lost_reply_is_uncertain_and_tried_again(room: Room) -> None:
+    one = stored("b@example.org", "c@example.org")
+    change = room.judge(one, LOST, OK)
+    assert [(u.message_id, u.address, u.at, u.why) for u in change.uncertain] == [
+        (one.id, "b@example.org", NOW, "reply-lost")
+    ]
+    assert [d.number for d in change.deferred] == [0]
+
+
+def test_our_own_stop_counts_as_no_attempt(room: Room) -> None:
+    one = stored("b@example.org")
+    one.recipients[0].attempts = 4
+    (later,) = room.judge(one, STOPPED).deferred
+    assert (later.attempts, later.due_at) == (4, NOW)
+
+
+def test_a_bounce_that_cannot_be_made_delays_the_failure(room: Room) -> None:
+    """A failure that no one is told about would be a lost message."""
+    room.bounces.fails_with = RuntimeError("a bug")
+    one = stored("a@example.org", "b@example.org")
+    change = room.judge(one, OK, NEVER)
+    assert change.settled == [(7, 0)]
+    assert [(d.number, d.due_at) for d in change.deferred] == [(1, NOW + 300)]
+    assert not change.stored
+    assert [e.kind for e in change.events] == [EventKind.DELIVERY]
+
+
+def test_a_bounce_that_would_be_told_to_nobody_is_not_made(room: Room) -> None:
+    room.bounces.fails_with = RuntimeError("not to be called")
+    assert room.judge(stored("b@example.org", sender=""), NEVER).settled == [(7, 0)]
+
+
+@pytest.mark.parametrize(
+    ("sender", "age", "outcomes", "wants"),
+    [
+        ("a@example.com", 0, (OK, LATER), False),
+        ("a@example.com", 0, (OK, NEVER), True),
+        ("a@example.com", 100, (OK, OK), False),
+        ("a@example.com", 100, (OK, LATER), True),
+        ("", 100, (NEVER, LATER), False),
+    ],
+)
+def test_content_is_wanted_where_a_bounce_will_be(
+    room: Room, sender: str, age: float, outcomes: tuple[Outcome, ...], wants: bool
+) -> None:
+    one = stored("a@example.org", "b@example.org", sender=sender, max_age=100)
+    room.clock.advance(age)
+    attempt = Attempt(one, one.recipients, "mx:example.org")
+    assert room.settler.wants_content(attempt, dict(enumerate(outcomes))) is wants
+    room.judge(one, *outcomes, content=None)
+    assert bool(room.bounces.told) is wants
+
+
+def test_no_line_is_made_that_is_not_written() -> None:
+    room = Room(is_on=False)
+    room.judge(stored("a@example.org", "b@example.org", "c@example.org"), OK, LATER, NEVER)
+    assert room.lines.written == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (LATER, "450 4.2.0 later"),
+        (LOST, "reply-lost: timeout after the dot"),
+        (Failed(Scope.MESSAGE, Reason.REFUSED, Reply(554, "one\r\n two\tthree")), "554 one two three"),
+        (Deferred(Scope.SITE, Reason.CONNECT, detail="x" * 900), "connect: " + "x" * 491),
+    ],
+)
+def test_one_line_for_people(outcome: Deferred | Failed, text: str) -> None:
+    assert describe(outcome) == text
