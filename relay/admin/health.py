@@ -2,7 +2,7 @@
 
 A decision: from the workers' readings to a status and the reasons for it. ``ok`` means that every worker is
 ready and its spool can be written; ``degraded`` that mail still flows but someone should look; ``failing``
-that no worker takes mail.
+that no worker takes mail, as while the relay drains: a load balancer then turns to another.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ class Health:
         return 503 if self.status == "failing" else 200
 
 
-def judge(ready: Mapping[int, bool], workers: Mapping[int, Mapping[str, Any]]) -> Health:
+def judge(
+    ready: Mapping[int, bool], workers: Mapping[int, Mapping[str, Any]], *, is_draining: bool = False
+) -> Health:
     """The health, from which workers are ready and what they read."""
+    if is_draining:
+        return Health("failing", ("the relay drains",))
     reasons = [f"worker {number} is not ready" for number, is_ready in ready.items() if not is_ready]
     takers = 0
     for number, readings in workers.items():

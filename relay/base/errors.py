@@ -4,6 +4,7 @@
 
     RelayError
       ConfigError              start-up and reload only; names file, setting and fix
+      StartError               cannot start now, may in a minute
       Refused(reply)           the one that ingress may show to a client
       SpoolError               the spool could not keep a promise: 451 inwards, retried outwards
         SpoolFull              no room on disk or in memory: 452 4.3.1
@@ -28,6 +29,10 @@ class RelayError(Exception):
 
 class ConfigError(RelayError):
     """The configuration cannot be used; the text names the file, the setting and the fix."""
+
+
+class StartError(RelayError):
+    """The relay cannot start now though its configuration may be right; to try again later makes sense."""
 
 
 class Refused(RelayError):

@@ -18,6 +18,8 @@ from zlib import crc32
 _BUCKETS = 16384
 _WORDS = 16 + _BUCKETS  # per worker: heartbeat, connections, 14 spare, buckets
 _BEAT, _TOTAL, _FIRST = 0, 1, 16
+_BEATS_PER_S = 10  # 32 bits of tenths last 13 years
+_ZEROS = memoryview(bytes(_WORDS * 4)).cast("I")
 
 
 class Board:
@@ -38,17 +40,16 @@ class Board:
 
     def beat(self, worker: int, monotonic: float) -> None:
         """The worker's event loop is alive."""
-        self._words[worker * _WORDS + _BEAT] = int(monotonic) & 0xFFFFFFFF
+        self._words[worker * _WORDS + _BEAT] = max(1, int(monotonic * _BEATS_PER_S)) & 0xFFFFFFFF
 
-    def last_beat(self, worker: int) -> int:
-        """Monotonic second of the worker's last heartbeat; 0 before the first."""
-        return self._words[worker * _WORDS + _BEAT]
+    def last_beat(self, worker: int) -> float:
+        """When, in monotonic seconds, the worker's last heartbeat was; 0 before the first."""
+        return self._words[worker * _WORDS + _BEAT] / _BEATS_PER_S
 
     def clear(self, worker: int) -> None:
         """The worker is gone, and its connections with it."""
         start = worker * _WORDS
-        for word in range(start, start + _WORDS):
-            self._words[word] = 0
+        self._words[start : start + _WORDS] = _ZEROS
 
     def connections(self) -> int:
         """Client connections over all workers."""

@@ -1,26 +1,30 @@
 """One worker as the supervisor sees it: a process, a link, and when to start it again.
 
-Decision part: ``Restarts`` says how long to wait before the next start: at once after a long life, doubling
-from 0.1 to 10 seconds while the worker dies young.
+Decisions: ``Restarts`` says how long to wait before the next start (at once after a long life, doubling from
+0.1 to 10 seconds while the worker dies young); ``hang_signal`` what to send to one whose loop is silent.
+
+A worker inherits its sockets, its end of the link, the board and a memfd with the configuration; nothing else
+of the supervisor, and nothing of systemd's. It is in a session of its own, so that a Ctrl-C reaches the
+supervisor alone, which then drains.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import json
 import os
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay.daemon.link import LIMIT_BYTES, Answer, Link
-from relay.daemon.worker import Orders
-
-log = logging.getLogger(__name__)
+from relay.daemon.orders import Orders
 
 _LONG_LIFE_S = 60.0
+_GRACE_S = 5.0  # SIGABRT writes where it hung; a process that is stopped does not even hear it
+_NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
 
 
 @dataclass(slots=True)
@@ -34,52 +38,63 @@ class Restarts:
         """Seconds to wait before the next start of a worker that lived so long."""
         self.count += 1
         self.young_deaths = 0 if lived_s >= _LONG_LIFE_S else self.young_deaths + 1
-        return min(0.1 * 2.0 ** (self.young_deaths - 1), 10.0) if self.young_deaths else 0.0
+        return min(0.1 * 2.0 ** min(self.young_deaths - 1, 10), 10.0) if self.young_deaths else 0.0
+
+
+def hang_signal(silent_s: float, limit_s: float, was_aborted: bool) -> int | None:
+    """What to send to a worker that has been silent for so long: SIGABRT, then SIGKILL, or nothing."""
+    if silent_s <= limit_s:
+        return None
+    if not was_aborted:
+        return signal.SIGABRT
+    return signal.SIGKILL if silent_s > limit_s + _GRACE_S else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What a worker is started with. ``texts``: the configuration at the start of the relay, and now."""
+
+    number: int
+    count: int
+    sockets: list[list[socket.socket]]  # per listener, those of this worker
+    board: int
+    texts: tuple[str, str]
+    path: str
+    orphans: list[int] = field(default_factory=list)
 
 
 class Child:
     """A running worker process."""
 
-    def __init__(self, number: int, process: asyncio.subprocess.Process, link: Link) -> None:
-        self.number = number
+    def __init__(self, outfit: Outfit, process: asyncio.subprocess.Process, link: Link) -> None:
+        self.number = outfit.number
+        self.text = outfit.texts[1]
         self.process = process
         self.link = link
         self.is_ready = False
+        self.is_aborted = False
 
     @classmethod
-    async def start(
-        cls,
-        number: int,
-        count: int,
-        sockets: list[list[socket.socket]],
-        board: int,
-        text: str,
-        path: str,
-        orphans: list[int],
-        answer: Answer,
-    ) -> Child:
-        """Start worker ``number``. ``sockets``: per listener, those of this worker. Raises OSError."""
+    async def start(cls, outfit: Outfit, answer: Answer) -> Child:
+        """Start a worker. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        config = os.memfd_create("relay-config", 0)
-        os.write(config, text.encode())
-        fds = [[one.fileno() for one in bound] for bound in sockets]
-        orders = Orders(number, count, fds, theirs.fileno(), board, config, path, orphans)
-        inherited = [fd for bound in fds for fd in bound] + [theirs.fileno(), board, config]
+        config = os.memfd_create("relay-config")
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "relay",
-                "worker",
-                pass_fds=inherited,
-                env={**os.environ, "RELAY_WORKER": orders.to_environment()},
-                start_new_session=True,  # a Ctrl-C reaches the supervisor alone, which then drains
-            )
+            _write(config, json.dumps(outfit.texts).encode())
+            process = await _spawn(outfit, theirs.fileno(), config)
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
             os.close(config)
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT_BYTES)
-        return cls(number, process, Link(reader, writer, answer))
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LIMIT_BYTES)
+        except BaseException:
+            process.kill()
+            ours.close()
+            raise
+        return cls(outfit, process, Link(reader, writer, answer))
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal, if the process is still there."""
@@ -93,3 +108,27 @@ class Child:
         except Exception:
             return None
         return dict(answer)
+
+
+def _write(memory: int, content: bytes) -> None:
+    with open(memory, "wb", closefd=False) as stream:
+        stream.write(content)
+
+
+async def _spawn(outfit: Outfit, link: int, config: int) -> asyncio.subprocess.Process:
+    fds = [[one.fileno() for one in bound] for bound in outfit.sockets]
+    orders = Orders(outfit.number, outfit.count, fds, link, outfit.board, config, outfit.path, outfit.orphans)
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    # Where the supervisor does not import from the working folder, its workers must not either.
+    safe_path = [] if {"", os.getcwd()} & set(sys.path) else ["-P"]
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *safe_path,
+        "-m",
+        "relay",
+        "worker",
+        pass_fds=[fd for bound in fds for fd in bound] + [link, outfit.board, config],
+        env={**environment, "RELAY_WORKER": orders.to_environment()},
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -32,7 +32,7 @@ from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError
 from relay.base.message import Submission
 from relay.daemon import config, control, first
-from relay.daemon.wiring import load_service_keys
+from relay.daemon.translate import load_service_keys
 from relay.directory import keys
 from relay.directory.store import Directory
 from relay.ingress.auth import Throttle
@@ -215,7 +215,14 @@ async def run(folder: Path, *, once: bool, say: Callable[[str], None]) -> dict[s
         log = await asyncio.to_thread((folder / "relay.log").open, "ab")
         stack.callback(log.close)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "relay", "--config", str(settings.path), "run", stderr=log
+            sys.executable,
+            "-m",
+            "relay",
+            "--config",
+            str(settings.path),
+            "run",
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C is for us; the relay hears one SIGTERM then, not two signals
         )
         stack.push_async_callback(_end, process)
         await _until_ready(settings, process)

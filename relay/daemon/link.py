@@ -2,7 +2,8 @@
 
 Used between supervisor and worker (a socket pair; its end is how each learns that the other died) and
 between the CLI and the supervisor (a unix socket, mode 0660). A request is ``{"n": 1, "do": "flush", ...}``,
-its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": "..."}``. Lines are bounded.
+its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": "..."}``. Lines are bounded; a line that is neither
+ends the link, since nothing after it can be trusted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from relay.base.errors import RelayError
@@ -62,16 +64,11 @@ class Link:
         """Answer requests until the stream ends."""
         try:
             while line := await self._reader.readline():
-                message = json.loads(line)
-                if "do" in message:
-                    self._tasks.spawn(self._reply(message), message["do"])
-                elif (future := self._waiting.get(message["n"])) is not None and not future.done():
-                    if "error" in message:
-                        future.set_exception(LinkError(message["error"]))
-                    else:
-                        future.set_result(message["ok"])
-        except (ConnectionError, ValueError) as error:
-            log.warning("link ended", extra={"error": str(error)})
+                self._take(json.loads(line))
+        except OSError:
+            pass  # the other side is gone: who asked it hears so below
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("link closed: no request and no answer", extra={"error": repr(error)})
         finally:
             self.is_open = False
             await self._tasks.end()
@@ -79,6 +76,18 @@ class Link:
                 if not future.done():
                     future.set_exception(LinkError("the other process is gone"))
             self._writer.close()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "do" in message:
+            self._tasks.spawn(self._reply(message), str(message["do"]))
+            return
+        future = self._waiting.get(message["n"])
+        if future is None or future.done():
+            return  # its asker has given up
+        if "error" in message:
+            future.set_exception(LinkError(message["error"]))
+        else:
+            future.set_result(message["ok"])
 
     async def _reply(self, message: dict[str, Any]) -> None:
         number, what = message.pop("n"), message.pop("do")
@@ -89,4 +98,5 @@ class Link:
         except Exception as error:
             log.exception("request failed", extra={"request": what})
             self._send({"n": number, "error": f"{type(error).__name__}: {error}"})
-        await self._writer.drain()
+        with suppress(OSError):  # the asker did not wait
+            await self._writer.drain()

@@ -1,4 +1,4 @@
-"""What systemd hears of us (sd_notify), and what it hands us. Does nothing when systemd is not there."""
+"""What systemd hears of us (sd_notify). Does nothing when systemd is not there."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def watchdog_interval_s() -> float | None:
     if not usec or (pid and int(pid) != os.getpid()):
         return None
     return int(usec) / 2_000_000
+
+
+def extend(seconds: float) -> None:
+    """Ask for so many seconds more before systemd gives up on our start or our end."""
+    notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")

@@ -1,8 +1,8 @@
 """The one place where the stages meet: the objects of one worker, joined.
 
 Order of start: directory, spool, transport and traffic, then ingress; the stack unwinds in reverse, so that
-ingress stops taking mail first and the spool commits last. ``reload`` takes over what a new configuration may
-change without a restart and returns the names of what it may not.
+ingress stops taking mail first and the spool commits last. A new configuration is planned, then taken over:
+``plan`` may refuse it and changes nothing, ``take_over`` does not fail.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import dataclass
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
@@ -23,7 +23,14 @@ from relay.base.message import Submission
 from relay.base.route import Route
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
-from relay.daemon.config import Config, ListenerSection
+from relay.daemon.config import Config
+from relay.daemon.translate import (
+    endpoint_text,
+    listener_settings,
+    load_service_keys,
+    routing_rules,
+    session_settings,
+)
 from relay.directory import keys
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
@@ -43,8 +50,8 @@ from relay.traffic.scheduler import Scheduler, Store, TrafficSettings
 from relay.transport.pool import Pools
 from relay.transport.resolve import Resolver
 from relay.transport.route import Router
-from relay.transport.rules import RoutingRule
-from relay.transport.settings import PoolSettings, SessionSettings
+from relay.transport.rules import RoutingRule, Rules
+from relay.transport.settings import PoolSettings
 from relay.transport.tls_policy import TlsContexts
 from relay.verdict.bounce import BounceMaker, Prepare
 from relay.verdict.settle import Settler
@@ -52,37 +59,15 @@ from relay.verdict.settle import Settler
 log = logging.getLogger(__name__)
 
 
-def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
-    """The keys of the service domain. Raises ConfigError."""
-    loaded = []
-    for one in config.signing.service_key:
-        try:
-            pem = one.file.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"[[signing.service_key]] file: {one.file}: {error.strerror}") from error
-        for algorithm in ("rsa-sha256", "ed25519-sha256"):
-            try:
-                loaded.append(keys.load(pem, config.signing.service_domain, one.selector, algorithm))
-                break
-            except Exception as error:
-                reason = error
-        else:
-            raise ConfigError(f"[[signing.service_key]] file: {one.file}: no RSA or Ed25519 key: {reason}")
-    return tuple(loaded)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A new configuration of which everything that can fail is done."""
 
-
-def routing_rules(config: Config) -> list[RoutingRule]:
-    """The ``[[route]]`` tables as the router wants them."""
-    return [
-        RoutingRule(
-            domain=one.domain,
-            next_hop=_endpoint(one.next_hop),
-            tls=one.tls,
-            username=one.username,
-            password_file=str(one.password_file or ""),
-        )
-        for one in config.route
-    ]
+    config: Config
+    signer: Signer
+    routes: list[RoutingRule]
+    schedule: RetrySchedule
+    listeners: list[ListenerSettings]
 
 
 class Logins:
@@ -176,7 +161,8 @@ class Works:
         )
         for section, bound in zip(config.listener, sockets, strict=True):
             drain_s = config.workers.drain
-            self.listeners.append(Listener(self.listener_settings(section), self.around, bound, drain_s))
+            settings = listener_settings(config, section, self.live.current)
+            self.listeners.append(Listener(settings, self.around, bound, drain_s))
         await self.around.tasks.start(stack)
         await start_all(self.listeners, stack)
 
@@ -192,7 +178,7 @@ class Works:
         config, clock = self.config, self.clock
         delivery = config.delivery
         self.tasks = Tasks("intake")
-        self.resolver = Resolver(clock, _endpoint(delivery.resolver), delivery.resolver_timeout)
+        self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
         own_names = {config.relay.hostname}
         self.router = Router(self.resolver, clock, own_names, routing_rules(config), delivery.port)
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
@@ -225,8 +211,7 @@ class Works:
             session_settings(config),
             clock,
         )
-        service_keys = load_service_keys(config)
-        self.signing = Signing(Signer(config.relay.hostname, config.signing.service_domain, service_keys))
+        self.signing = Signing(self._signer(config))
         self.intakes = {
             number: Intake(
                 policy=Policy(self.live),
@@ -259,128 +244,44 @@ class Works:
         self.scheduler.drain()
         await self.pools.drain(self.config.workers.drain)
 
-    def listener_settings(self, section: ListenerSection) -> ListenerSettings:
-        """What one listener is told. Raises ConfigError if its account does not exist."""
-        account_id = 0
-        if section.account:
-            account = self.live.current.account_named(section.account)
-            if account is None:
-                raise ConfigError(
-                    f'[[listener]] account = "{section.account}": no such account; '
-                    f"make it with `relay account create {section.account}`"
-                )
-            account_id = account.id
-        limits = self.config.limits
-        return ListenerSettings(
-            hostname=self.config.relay.hostname,
-            tls=section.tls,
-            auth=section.auth,
-            trusted_networks=tuple(section.trusted_networks),
-            account_id=account_id,
-            proxy_protocol=section.proxy_protocol,
-            proxy_networks=tuple(section.proxy_networks),
-            max_message_bytes=limits.message_size,
-            max_recipients=limits.recipients,
-            command_timeout_s=limits.command_timeout,
-            data_timeout_s=limits.data_timeout,
+    def plan(self, config: Config) -> Plan:
+        """All that can fail of taking over a configuration (``relay.daemon.changes.in_force``).
+
+        Raises ConfigError, and nothing has changed.
+        """
+        routes = routing_rules(config)
+        Rules(routes)
+        tls = config.tls
+        if tls.certificate and tls.private_key:
+            Certificate(tls.certificate, tls.private_key)
+        return Plan(
+            config,
+            self._signer(config),
+            routes,
+            RetrySchedule(config.delivery.retry_schedule, config.delivery.retry_jitter),
+            [listener_settings(config, one, self.live.current) for one in config.listener],
         )
 
-    def reload(self, config: Config) -> list[str]:
-        """Take over a new configuration; returns the settings that need a restart. Raises ConfigError, and
-        then nothing has changed."""
-        old, restart = self.config, []
-        service_keys = load_service_keys(config)
-        self.router.replace_rules(routing_rules(config))
+    def take_over(self, plan: Plan) -> None:
+        """A new configuration comes into force: for new sessions, new messages, the next retry."""
+        config = plan.config
+        self.router.replace_rules(plan.routes)
+        self.contexts.forget()  # the CAs may be newer too
         if self.certificate is not None:
-            if (config.tls.certificate, config.tls.private_key) != (old.tls.certificate, old.tls.private_key):
-                restart.append("[tls] certificate, private_key (the paths; new content was read)")
-            self.certificate.reload()
-        delivery = config.delivery
-        self.settler.schedule = RetrySchedule(delivery.retry_schedule, delivery.retry_jitter)
-        self.scheduler.window.size = delivery.window
+            try:
+                self.certificate.reload()
+            except ConfigError as error:  # it was good a moment ago, in ``plan``
+                log.error("certificate not taken over; the old one is in use", extra={"why": str(error)})
+        self.settler.schedule = plan.schedule
+        self.scheduler.window.size = config.delivery.window
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self.around.budget.limit_bytes = config.limits.receive_memory
-        signing = config.signing
-        self.signing.current = Signer(config.relay.hostname, signing.service_domain, service_keys)
+        self.signing.current = plan.signer
         for intake in self.intakes.values():
-            intake.max_age_s = delivery.max_age
-        if len(config.listener) == len(self.listeners):
-            for listener, section in zip(self.listeners, config.listener, strict=True):
-                listener.settings = self.listener_settings(section)
-        for name in ("listener", "spool", "directory", "workers", "metrics"):
-            if getattr(config, name) != getattr(old, name):
-                restart.append(f"[{name}]")
+            intake.max_age_s = config.delivery.max_age
+        for listener, settings in zip(self.listeners, plan.listeners, strict=True):
+            listener.settings = settings
         self.config = config
-        return restart
 
-    def readings(self) -> dict[str, Any]:
-        """All numbers of this worker, for the scrape: plain integers, read where they are counted."""
-        c, s, p = self.counters, self.settler, self.pools
-        committers = [shard.committer for shard in self.shards.values()]
-        return {
-            "accepted": c.accepted,
-            "accepted_bytes": c.accepted_bytes,
-            "refused": {str(code): count for code, count in c.refused.items()},
-            "client_connections": c.connections,
-            "client_connections_refused": c.connections_refused,
-            "client_sessions": c.sessions,
-            "client_tls_sessions": c.tls_sessions,
-            "client_tls_failures": c.tls_failures,
-            "auth_successes": c.auth_successes,
-            "auth_failures": c.auth_failures,
-            "client_timeouts": c.timeouts,
-            "client_troubles": c.troubles,
-            "delivered": s.delivered,
-            "deferred": s.deferred,
-            "failed": s.failed,
-            "expired": s.expired,
-            "delivery_seconds": s.delivery_seconds,
-            "reasons": {reason.value: count for reason, count in s.reasons.items() if count},
-            "connections": p.open,
-            "connections_idle": p.idle,
-            "connections_opened": p.opened_total,
-            "connections_failed": p.failed_total,
-            "window": self.scheduler.window.held,
-            "window_size": self.scheduler.window.size,
-            "fresh_bytes": self.scheduler.budget.used_bytes,
-            "receive_bytes": self.around.budget.used_bytes,
-            "loaded": self.scheduler.loads,
-            "sites": len(self.scheduler.sites()),
-            "sites_down": sum(down for _, _, down in self.scheduler.sites()),
-            "commits": sum(x.commits for x in committers),
-            "changes": sum(x.changes for x in committers),
-            "commit_seconds": sum(x.commit_seconds for x in committers),
-            "commit_failures": sum(x.failures for x in committers),
-            "spool_failing": any(x.is_failing for x in committers),
-            "spool_full": any(shard.is_full for shard in self.shards.values()),
-            "corrupt": sum(shard.corrupt for shard in self.shards.values()),
-            "uncertain_found": sum(shard.uncertain_found for shard in self.shards.values()),
-            "directory_stale": self.live.is_stale,
-            "directory_revision": self.live.current.revision,
-        }
-
-
-def session_settings(config: Config) -> SessionSettings:
-    """Timeouts of the dialogue as client; ``reply_timeout`` bounds each reply but that to the dot."""
-    delivery = config.delivery
-    reply_s = delivery.reply_timeout
-    return SessionSettings(
-        helo_name=config.relay.hostname,
-        source_address=delivery.source_address,
-        connect_s=delivery.connect_timeout,
-        greeting_s=reply_s,
-        ehlo_s=reply_s,
-        auth_s=reply_s,
-        mail_s=reply_s,
-        rcpt_s=reply_s,
-        data_s=min(reply_s, 120.0),
-        block_s=min(reply_s, 180.0),
-        dot_s=2 * reply_s,
-    )
-
-
-def _endpoint(address: tuple[str, int] | None) -> str:
-    if address is None:
-        return ""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def _signer(self, config: Config) -> Signer:
+        return Signer(config.relay.hostname, config.signing.service_domain, load_service_keys(config))

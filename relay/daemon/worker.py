@@ -1,16 +1,18 @@
 """A worker: a complete relay in one process, under the supervisor's eye.
 
-It is told what it needs through the environment (``RELAY_WORKER``, JSON: number, count, descriptors), builds
-its works, says ``ready`` over the link, and then touches the board once a second from its event loop, so that
-a loop that hangs is seen. SIGTERM, ``stop`` over the link, and the end of the link all mean the same: drain
-and end. Exit status 0 after a drain, 78 for a configuration that cannot be used, 1 for anything else.
+It is told what it needs by ``relay.daemon.orders``, builds its works, says ``ready`` over the link, and
+touches the board once a second from its event loop, so that a loop that hangs is seen. SIGTERM and the end
+of the link mean the same: drain and end. Exit status 0 after a drain, 78 for a configuration that cannot be
+used, 75 if the spool or the directory cannot be had now, 1 for anything else.
+
+A new configuration comes in two steps: ``prepare`` does all that can fail and changes nothing, ``take over``
+changes everything and cannot fail.
 """
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
-import json
 import logging
 import os
 import resource
@@ -18,66 +20,47 @@ import signal
 import socket
 import sqlite3
 import sys
-from base64 import b64decode
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from relay.base.address import check_address, domain_of
 from relay.base.clock import SystemClock
-from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
-from relay.base.message import Client, Envelope, Recipient, Submission
+from relay.base.errors import ConfigError, DirectoryError, SpoolError
 from relay.base.tasks import Tasks
 from relay.daemon import config, logs
 from relay.daemon.board import Board, SharedTally
+from relay.daemon.changes import in_force, needs_restart
+from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
-from relay.daemon.wiring import Works
+from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.readings import readings
+from relay.daemon.submission import submit
+from relay.daemon.wiring import Plan, Works
 from relay.ingress.connections import neighbourhood
 from relay.spool import operate
 
 log = logging.getLogger(__name__)
 
-EX_CONFIG = 78
 # The commit thread and the loop hand the interpreter lock to each other several times a commit; at CPython's
 # default of 5 ms a busy loop would add that to each. Measured with bench.spool: 0.5 ms costs nothing else.
 _SWITCH_INTERVAL_S = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What the supervisor tells a worker. Descriptors are inherited."""
-
-    number: int
-    count: int
-    sockets: list[list[int]]  # per listener
-    link: int
-    board: int
-    config: int
-    path: str
-    orphans: list[int]
-
-    def to_environment(self) -> str:
-        """For RELAY_WORKER."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def from_environment(cls) -> Orders:
-        """From RELAY_WORKER."""
-        return cls(**json.loads(os.environ["RELAY_WORKER"]))
-
-
 class Worker:
     """The process of one worker."""
 
-    def __init__(self, orders: Orders, settings: config.Config) -> None:
+    def __init__(self, orders: Orders, boot: config.Config, settings: config.Config) -> None:
+        """``boot``: the configuration as the relay was started; ``settings``: what is in force of the one
+        that is there now."""
         self.orders = orders
+        self.boot = boot
         self.clock = SystemClock()
         self.lines = logs.Lines(self.clock, settings.log.level, settings.log.format, orders.number)
         self.works = Works(settings, orders.number, self.clock, self.lines)
+        self._plan: Plan | None = None
         self._stop = asyncio.Event()
         self._tasks = Tasks("worker", self._task_failed)
         self.exit_status = 0
@@ -100,20 +83,31 @@ class Worker:
             stack.callback(self.lines.flush)
             sockets = [[socket.socket(fileno=fd) for fd in fds] for fds in self.orders.sockets]
             limits = self.works.config.limits
-            tally = SharedTally(
+            self.tally = SharedTally(
                 board, self.orders.number, limits.connections, limits.connections_per_address, neighbourhood
             )
             try:
-                await self.works.start(stack, sockets, tally, self.orders.orphans)
+                await self.works.start(stack, sockets, self.tally, self.orders.orphans)
             except (ConfigError, DirectoryError, SpoolError) as error:
                 log.error("worker cannot start", extra={"why": str(error)})
-                return EX_CONFIG
-            self.tally = tally
-            await link.ask("ready", shards=sorted(self.works.shards))
-            log.info("worker ready", extra=self._found())
+                return EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL
+            await self._say_ready(link)
             await self._stop.wait()
             log.info("worker drains")
         return self.exit_status
+
+    async def _say_ready(self, link: Link) -> None:
+        """Say so, and take over the configuration if it has changed while we started."""
+        try:
+            text = await link.ask("ready")
+        except LinkError:
+            if self._stop.is_set() or not link.is_open:
+                return  # the supervisor is gone, or wants us to be
+            raise
+        if text is not None:
+            self._prepare(text)
+            self._take_over()
+        log.info("worker ready", extra=self._found())
 
     def _found(self) -> dict[str, Any]:
         shards = self.works.shards.values()
@@ -141,52 +135,44 @@ class Worker:
         if what == "readings":
             usage = resource.getrusage(resource.RUSAGE_SELF)
             return {
-                **self.works.readings(),
+                **readings(self.works),
                 "cpu_seconds": usage.ru_utime + usage.ru_stime,
                 "resident_bytes": _resident_bytes(),
                 "peak_resident_bytes": usage.ru_maxrss * 1024,
             }
-        if what == "stop":
-            self._stop.set()
-            return None
-        if what == "reload":
-            return self._reload(fields["text"])
+        if what == "prepare":
+            return self._prepare(fields["text"])
+        if what == "take over":
+            return self._take_over()
         if what == "submit":
-            return await self._submit(fields)
+            intake = self.works.intakes[self.orders.number + 1]
+            return await submit(fields, self.works.live.current, intake, self.works.config.limits)
         if what in ("flush", "hold", "release", "delete"):
             return await self._operate(what, fields)
         if what == "sites":
             return self.works.scheduler.sites()
         raise LinkError(f"unknown request {what!r}")
 
-    def _reload(self, text: str) -> list[str]:
-        settings = config.parse(text, Path(self.orders.path))
+    def _prepare(self, text: str) -> list[str]:
+        """Everything about a new configuration that can fail; returns the settings that need a restart.
+
+        Raises ConfigError.
+        """
+        wanted = config.parse(text, Path(self.orders.path))
+        self._plan = self.works.plan(in_force(self.boot, wanted))
+        return needs_restart(self.boot, wanted)
+
+    def _take_over(self) -> None:
+        """What was prepared comes into force."""
+        plan, self._plan = self._plan, None
+        if plan is None:
+            raise LinkError("nothing was prepared")
+        self.works.take_over(plan)
+        settings = plan.config
         logs.configure(settings.log.level, settings.log.format, self.orders.number)
         self.lines.set_form(settings.log.level, settings.log.format)
         limits = settings.limits
         self.tally.limit, self.tally.limit_per_address = limits.connections, limits.connections_per_address
-        return self.works.reload(settings)
-
-    async def _submit(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """A message from ``relay send``: the same acceptance function as every other way in."""
-        account = self.works.live.current.account_named(fields["account"])
-        if account is None:
-            return {"code": 554, "text": f"no such account: {fields['account']}"}
-        try:
-            for address in (*filter(None, [fields["sender"]]), *fields["recipients"]):
-                check_address(address)  # what stands here goes into a command line of the next server
-            recipients = [Recipient(n, a, domain_of(a)) for n, a in enumerate(fields["recipients"])]
-        except ValueError as error:
-            return {"code": 553, "text": str(error)}
-        envelope = Envelope(sender=fields["sender"], recipients=recipients, is_8bit=True)
-        envelope.is_utf8 = not (fields["sender"] + "".join(fields["recipients"])).isascii()
-        submission = Submission(account.id, envelope, b64decode(fields["content"]), Client(protocol="local"))
-        try:
-            return {"code": 250, "id": await self.works.intakes[self.orders.number + 1].accept(submission)}
-        except Refused as refused:
-            return {"code": refused.reply.code, "text": refused.reply.text}
-        except SpoolError as error:
-            return {"code": 451, "text": str(error)}
 
     async def _operate(self, what: str, fields: dict[str, Any]) -> int:
         """An operator's request on the queue, on every shard of this worker; how many it concerned: messages
@@ -227,18 +213,23 @@ def _resident_bytes() -> int:
 def main() -> int:
     """The process: read the orders, run."""
     faulthandler.enable()
+    if VARIABLE not in os.environ:
+        print("relay worker: started by `relay run`, not by hand", file=sys.stderr)
+        return EX_USAGE
     orders = Orders.from_environment()
-    with os.fdopen(orders.config, "rb", closefd=True) as stream:
-        text = os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0).decode()
-    settings = config.parse(text, Path(orders.path))
+    try:
+        boot, settings = orders.read_config()
+    except ConfigError as error:
+        print(f"relay: {error}", file=sys.stderr)
+        return EX_CONFIG
     logs.configure(settings.log.level, settings.log.format, orders.number)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        return uvloop.run(_run(orders, settings))
+        return uvloop.run(_run(orders, boot, settings))
     except Exception:
         log.exception("worker failed")
-        return 1
+        return EX_FAILED
 
 
-async def _run(orders: Orders, settings: config.Config) -> int:
-    return await Worker(orders, settings).run()
+async def _run(orders: Orders, boot: config.Config, settings: config.Config) -> int:
+    return await Worker(orders, boot, settings).run()

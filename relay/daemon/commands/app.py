@@ -54,12 +54,21 @@ def options(
         os.environ["RELAY_CONFIG"] = str(config.absolute())
 
 
+@app.command(
+    "send",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def _send(context: typer.Context) -> None:
+    """Hand a message from standard input to the running relay, as sendmail would (`relay send -h`)."""
+    raise typer.Exit(send.main(context.args))  # `relay --config FILE send ...`; else `cli` is faster
+
+
 app.command("run")(running.run)
 app.command("reload")(running.reload)
 app.command("status")(running.status)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
-app.command("send")(send.described)
 app.add_typer(running.config_app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(credential.app, name="credential")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
 import uvloop
 
-from relay.base.errors import ConfigError, RelayError
+from relay.base.errors import ConfigError, RelayError, StartError
 from relay.daemon import config, control, logs
 from relay.daemon.commands.rows import print_row, print_rows
-
-EX_CONFIG = 78
+from relay.daemon.exits import EX_CONFIG, EX_TEMPFAIL
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 
@@ -22,7 +22,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def run() -> None:
-    """Run the relay in the foreground, until SIGTERM or Ctrl-C."""
+    """Run the relay in the foreground, until SIGTERM or Ctrl-C.
+
+    SIGHUP reads the configuration again. Ends with status 0 after a drain, 78 if the configuration cannot be
+    used, 75 if it cannot start now but may later (a port is taken, a database server is not up yet).
+    """
     from relay.daemon.supervisor import Supervisor
 
     try:
@@ -31,6 +35,7 @@ def run() -> None:
     except ConfigError as error:
         typer.echo(f"relay: {error}", err=True)
         raise typer.Exit(EX_CONFIG) from None
+    os.umask(0o077)  # whatever we make is ours alone, unless its maker says otherwise
     logs.configure(settings.log.level, settings.log.format)
 
     async def work() -> int:
@@ -38,9 +43,9 @@ def run() -> None:
 
     try:
         status = uvloop.run(work())
-    except ConfigError as error:
+    except (ConfigError, StartError) as error:
         typer.echo(f"relay: {error}", err=True)
-        raise typer.Exit(EX_CONFIG) from None
+        raise typer.Exit(EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL) from None
     raise typer.Exit(status)
 
 
@@ -88,8 +93,20 @@ def status(as_json: AsJson = False) -> None:
 
 @config_app.command()
 def check(as_json: AsJson = False) -> None:
-    """Read the configuration and say whether it can be used."""
+    """Read the configuration and every file that it names, and say whether they can be used.
+
+    Run it as the relay's user: another may read other files.
+    """
+    from relay.daemon import files
+
     settings = loaded()
+    try:
+        files.check(settings)
+    except ConfigError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(EX_CONFIG) from None
+    for remark in files.remarks(settings):
+        typer.echo(f"note: {remark}", err=True)
     row = {
         "file": str(settings.path),
         "hostname": settings.relay.hostname,

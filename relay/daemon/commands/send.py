@@ -2,23 +2,39 @@
 
 The message is read from standard input and handed to the running relay over its control socket; it takes the
 same way as every other message. The account is ``-A NAME``, else RELAY_ACCOUNT. Lines may end in LF; Bcc is
-read with ``-t`` and removed like anywhere else. Exit status as in sysexits.h, so that callers which know
-sendmail know what to do: 75 means try again later.
+read with ``-t`` and removed like anywhere else; a message without From gets the sender's, one without a
+header an empty one, since callers of sendmail rely on that. Exit status as in sysexits.h: 75 means try again
+later.
+
+Not here: the modes of sendmail that are not about sending (``-bs``, ``-bp``, ``-bd``).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
+import pwd
+import re
 import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, NoReturn
 
-EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE = 0, 64, 65, 67, 69
-EX_SOFTWARE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 70, 75, 77, 78
+from relay.daemon.exits import (
+    EX_CONFIG,
+    EX_DATAERR,
+    EX_NOPERM,
+    EX_NOUSER,
+    EX_OK,
+    EX_TEMPFAIL,
+    EX_UNAVAILABLE,
+    EX_USAGE,
+)
+
+# What an answer means to the caller; other 4xx are temporary, other 5xx EX_UNAVAILABLE.
+_STATUSES = {250: EX_OK, 501: EX_DATAERR, 530: EX_NOPERM, 553: EX_NOUSER}
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("-A", "--account", default=os.environ.get("RELAY_ACCOUNT", ""), help="whose mail it is")
     made.add_argument("-c", "--config", default=None, metavar="FILE", help="configuration file")
-    made.add_argument("-F", dest="full_name", default=None, help=argparse.SUPPRESS)
+    made.add_argument("-F", dest="full_name", default="", metavar="NAME", help="name for a missing From")
     made.add_argument("-o", dest="ignored", action="append", help=argparse.SUPPRESS)
     made.add_argument("-v", "-n", "-U", "-G", dest="flag", action="store_true", help=argparse.SUPPRESS)
     return made
@@ -52,7 +68,28 @@ def read_message(raw: bytes, *, ignore_dots: bool) -> bytes:
     lines = raw.replace(b"\r\n", b"\n").split(b"\n")
     if not ignore_dots and b"." in lines:
         lines = [*lines[: lines.index(b".")], b""]
+    if lines[-1]:
+        lines.append(b"")  # the last line is a line too
     return b"\r\n".join(lines)
+
+
+def complete(message: bytes, sender: str, full_name: str) -> bytes:
+    """The message with a header, and with From in it: mail(1), cron and the like leave both to sendmail."""
+    if not _FIELD.match(message) and not message.startswith(b"\r\n"):
+        message = b"\r\n" + message
+    head = message[: message.find(b"\r\n\r\n") + 2] if not message.startswith(b"\r\n") else b""
+    if re.search(rb"(?mi)^from[ \t]*:", head) or not sender:
+        return message
+    from email.headerregistry import Address
+    from email.policy import SMTP, SMTPUTF8
+
+    try:
+        author = str(Address(full_name, addr_spec=sender))
+    except (ValueError, IndexError):  # what is wrong with the sender, the relay says better
+        return message
+    policy = SMTP if sender.isascii() else SMTPUTF8
+    field: str = policy.fold("From", author)
+    return field.encode() + message
 
 
 def header_recipients(message: bytes) -> list[str]:
@@ -78,7 +115,8 @@ def main(words: list[str]) -> int:
     if not options.account:
         print("relay send: name the account with -A NAME or RELAY_ACCOUNT", file=sys.stderr)
         return EX_USAGE
-    message = read_message(sys.stdin.buffer.read(), ignore_dots=options.ignore_dots)
+    raw = sys.stdin.buffer.read()
+    message = read_message(raw, ignore_dots=options.ignore_dots)
     try:
         recipients = list(dict.fromkeys(options.recipients + _from_header(options, message)))
     except ValueError as error:
@@ -87,21 +125,27 @@ def main(words: list[str]) -> int:
     if not recipients:
         print("relay send: no recipients; name them or use -t", file=sys.stderr)
         return EX_USAGE
-    sender = options.sender
-    if sender is None:
-        sender = f"{getpass.getuser()}@{settings.relay.hostname}"
+    sender = f"{_user()}@{settings.relay.hostname}" if options.sender is None else options.sender.strip("<>")
+    author = sender or f"{_user()}@{settings.relay.hostname}"
     fields: dict[str, Any] = {
         "account": options.account,
-        "sender": sender.strip("<>"),
+        "sender": sender,
         "recipients": recipients,
-        "content": b64encode(message).decode(),
+        "content": b64encode(complete(message, author, options.full_name)).decode(),
     }
     try:
         answer = asyncio.run(control.ask(settings.spool.path, "submit", **fields))
     except RelayError as error:
         print(f"relay send: {error}", file=sys.stderr)
-        return EX_TEMPFAIL
+        return EX_NOPERM if isinstance(error, control.NotAllowed) else EX_TEMPFAIL
     return _status(answer)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's number without a name
+        return f"uid{os.getuid()}"
 
 
 def _from_header(options: argparse.Namespace, message: bytes) -> list[str]:
@@ -109,14 +153,7 @@ def _from_header(options: argparse.Namespace, message: bytes) -> list[str]:
 
 
 def _status(answer: dict[str, Any]) -> int:
-    code = answer["code"]
-    if code == 250:
-        return EX_OK
-    print(f"relay send: {code} {answer['text']}", file=sys.stderr)
-    if 400 <= code < 500:
-        return EX_TEMPFAIL
-    return EX_NOUSER if code == 553 else EX_UNAVAILABLE
-
-
-def described() -> None:
-    """Hand a message from standard input to the running relay, as sendmail would (``relay send -h``)."""
+    code = int(answer["code"])
+    if code != 250:
+        print(f"relay send: {code} {answer['text']}", file=sys.stderr)
+    return _STATUSES.get(code, EX_TEMPFAIL if 400 <= code < 500 else EX_UNAVAILABLE)

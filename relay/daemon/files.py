@@ -1,0 +1,70 @@
+"""What the configuration names and only this machine can tell: are the files there, readable, and fit?
+
+``check`` looks at all of them and raises one ConfigError that names every wrong one, so that `relay config
+check` says at the desk what `relay run` would say at night. It runs as whoever calls it: after root was
+dropped, it tells what the relay's user may read.
+
+Blocking; it reads files and loads keys, and opens neither the network nor the spool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from relay.base.clock import SystemClock
+from relay.base.errors import ConfigError, RelayError
+from relay.base.route import TlsMode
+from relay.daemon.config import Config
+from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules
+from relay.directory.secrets import KeyFile
+from relay.ingress.tls import Certificate
+from relay.transport.opening import read_password
+from relay.transport.resolve import Resolver
+from relay.transport.rules import Rules
+from relay.transport.tls_policy import TlsContexts
+
+
+def check(config: Config) -> None:
+    """Raises ConfigError, a line for each file or setting that cannot be used."""
+    wrong: list[str] = []
+
+    def tried(what: str, trial: Callable[[], object]) -> None:
+        try:
+            trial()
+        except RelayError as error:
+            wrong.append(f"{what}{error}")
+
+    tls = config.tls
+    if tls.certificate and tls.private_key:
+        certificate, private_key = tls.certificate, tls.private_key
+        tried("", lambda: Certificate(certificate, private_key))
+    tried("[directory] key_file: ", lambda: KeyFile(config.directory.key_file).vault())
+    tried("", lambda: load_service_keys(config))
+    tried("", lambda: Rules(routing_rules(config)))
+    for route in config.route:
+        if route.password_file is not None:
+            tried(f'[[route]] domain "{route.domain}": ', _password(route.password_file))
+    if config.delivery.ca_file is not None:
+        contexts = TlsContexts(str(config.delivery.ca_file))
+        tried("[delivery] ca_file: ", lambda: contexts.context(TlsMode.REQUIRED))
+    server, timeout_s = endpoint_text(config.delivery.resolver), config.delivery.resolver_timeout
+    tried("[delivery] resolver: ", lambda: Resolver(SystemClock(), server, timeout_s))
+    if wrong:
+        raise ConfigError("\n".join(f"{config.path}: {line}" for line in wrong))
+
+
+def _password(file: Path) -> Callable[[], object]:
+    return lambda: read_password(str(file))
+
+
+def remarks(config: Config) -> list[str]:
+    """What is allowed and yet probably not meant."""
+    found = []
+    if "." not in config.relay.hostname or config.relay.hostname.startswith("localhost"):
+        found.append(
+            f"[relay] hostname is {config.relay.hostname!r}: receivers refuse such a name; set the full one"
+        )
+    if not config.listener:
+        found.append("no [[listener]]: only `relay send` can hand mail in")
+    return found

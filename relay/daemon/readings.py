@@ -1,0 +1,57 @@
+"""What a worker counts: plain numbers, read where they are counted, for the scrape and for `relay status`.
+
+The names are the keys of ``relay.admin.metrics``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay.daemon.wiring import Works
+
+
+def readings(works: Works) -> dict[str, Any]:
+    """All numbers of this worker, for the scrape: plain integers, read where they are counted."""
+    c, s, p = works.counters, works.settler, works.pools
+    committers = [shard.committer for shard in works.shards.values()]
+    return {
+        "accepted": c.accepted,
+        "accepted_bytes": c.accepted_bytes,
+        "refused": {str(code): count for code, count in c.refused.items()},
+        "client_connections": c.connections,
+        "client_connections_refused": c.connections_refused,
+        "client_sessions": c.sessions,
+        "client_tls_sessions": c.tls_sessions,
+        "client_tls_failures": c.tls_failures,
+        "auth_successes": c.auth_successes,
+        "auth_failures": c.auth_failures,
+        "client_timeouts": c.timeouts,
+        "client_troubles": c.troubles,
+        "delivered": s.delivered,
+        "deferred": s.deferred,
+        "failed": s.failed,
+        "expired": s.expired,
+        "delivery_seconds": s.delivery_seconds,
+        "reasons": {reason.value: count for reason, count in s.reasons.items() if count},
+        "connections": p.open,
+        "connections_idle": p.idle,
+        "connections_opened": p.opened_total,
+        "connections_failed": p.failed_total,
+        "window": works.scheduler.window.held,
+        "window_size": works.scheduler.window.size,
+        "fresh_bytes": works.scheduler.budget.used_bytes,
+        "receive_bytes": works.around.budget.used_bytes,
+        "loaded": works.scheduler.loads,
+        "sites": len(works.scheduler.sites()),
+        "sites_down": sum(down for _, _, down in works.scheduler.sites()),
+        "commits": sum(x.commits for x in committers),
+        "changes": sum(x.changes for x in committers),
+        "commit_seconds": sum(x.commit_seconds for x in committers),
+        "commit_failures": sum(x.failures for x in committers),
+        "spool_failing": any(x.is_failing for x in committers),
+        "spool_full": any(shard.is_full for shard in works.shards.values()),
+        "corrupt": sum(shard.corrupt for shard in works.shards.values()),
+        "uncertain_found": sum(shard.uncertain_found for shard in works.shards.values()),
+        "directory_stale": works.live.is_stale,
+        "directory_revision": works.live.current.revision,
+    }

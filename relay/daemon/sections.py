@@ -1,0 +1,270 @@
+"""The tables of the configuration file: what may be set, of which kind, with which default.
+
+Pure: a section is frozen, refuses unknown keys, and checks what can be known from its text alone; whether the
+files that it names can be read is another question (``relay.daemon.files``). ``conf/relay.toml`` shows every
+setting with unit and reason; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from relay.base.address import check_address
+from relay.base.route import TlsMode
+from relay.daemon.units import parse_duration, parse_endpoint, parse_size
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Bytes = Annotated[int, BeforeValidator(parse_size)]
+Endpoint = Annotated[tuple[str, int], BeforeValidator(parse_endpoint)]
+OptionalEndpoint = Annotated[
+    tuple[str, int] | None, BeforeValidator(lambda t: None if t == "" else parse_endpoint(t))
+]
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _endpoints(value: object) -> object:
+    return [parse_endpoint(v) for v in (value if isinstance(value, list) else [value])]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+@functools.cache
+def _own_name() -> str:
+    return socket.getfqdn()  # once: it may ask the DNS, and we must not change our name with its mood
+
+
+class RelaySection(Section):
+    """Who we are."""
+
+    hostname: str = Field(default_factory=_own_name)
+    user: str = ""
+    group: str = ""
+
+    @field_validator("hostname")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        try:
+            check_address(f"postmaster@{value}")
+        except ValueError as error:
+            raise ValueError(f'{value!r} is not a host name ({error}); e.g. "mail.example.com"') from None
+        return value
+
+    @model_validator(mode="after")
+    def _group(self) -> RelaySection:
+        if self.group and not self.user:
+            raise ValueError("group needs user: the relay becomes both or neither")
+        return self
+
+
+class ListenerSection(Section):
+    """A way in for clients."""
+
+    address: Annotated[list[tuple[str, int]], BeforeValidator(_endpoints)]
+    tls: Literal["starttls", "wrapper", "none"] = "starttls"
+    auth: Literal["required", "none"] = "required"
+    trusted_networks: list[Network] = []
+    account: str = ""
+    proxy_protocol: bool = False
+    proxy_networks: list[Network] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ListenerSection:
+        if self.auth == "none":
+            if not self.trusted_networks:
+                raise ValueError('auth = "none" needs trusted_networks = ["10.0.0.0/8", ...]')
+            if not self.account:
+                raise ValueError('auth = "none" needs account = "NAME": whose mail it is')
+        elif self.trusted_networks or self.account:
+            raise ValueError('trusted_networks and account are for auth = "none": here clients log in')
+        elif self.tls == "none":
+            raise ValueError(
+                'auth = "required" needs tls = "starttls" or "wrapper": no password goes in clear'
+            )
+        if self.proxy_protocol and not self.proxy_networks:
+            raise ValueError("proxy_protocol = true needs proxy_networks: the addresses of the proxies")
+        return self
+
+
+class TlsSection(Section):
+    """Our certificate, for clients."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+
+class LimitsSection(Section):
+    """Bounds on what clients may make us hold. Connections are counted over all workers."""
+
+    connections: int = Field(default=1000, ge=1)
+    connections_per_address: int = Field(default=200, ge=1)
+    message_size: Bytes = 10_000_000
+    recipients: int = Field(default=50, ge=1)
+    command_timeout: Seconds = 300.0
+    data_timeout: Seconds = 180.0
+    receive_memory: Bytes = 64_000_000
+
+
+class SpoolSection(Section):
+    """Where the promise is kept."""
+
+    path: Path = Path("/var/spool/relay")
+    fresh_memory: Bytes = 64_000_000
+    disk_reserve: Bytes = 256_000_000
+    large_message: Bytes = 256 * 1024
+    keep_events: int = Field(default=1_000_000, ge=0)
+    uncertain_age: Seconds = 14 * 86400.0
+
+
+class DirectorySection(Section):
+    """Where accounts, credentials, identities and keys are kept."""
+
+    url: str = ""
+    key_file: Path = Path("/var/lib/relay/relay.key")
+    region: str = "us-east-1"
+
+
+class ServiceKeySection(Section):
+    """A key of the service domain: each signs every message, beside the identity's keys."""
+
+    selector: str
+    file: Path
+
+
+class SigningSection(Section):
+    """The service domain and its signature."""
+
+    service_domain: str = ""
+    service_key: list[ServiceKeySection] = []
+
+    @model_validator(mode="after")
+    def _domain(self) -> SigningSection:
+        if self.service_key and not self.service_domain:
+            raise ValueError("[[signing.service_key]] needs [signing] service_domain")
+        return self
+
+
+class DeliverySection(Section):
+    """When and how mail leaves."""
+
+    retry_schedule: list[Seconds] = [60.0, 300.0, 900.0, 1800.0, 3600.0]
+    retry_jitter: float = Field(default=0.1, ge=0, le=0.5)
+    max_age: Seconds = 14 * 3600.0
+    resolver: OptionalEndpoint = None
+    resolver_timeout: Seconds = 10.0
+    connections: int = Field(default=200, ge=1)
+    connections_per_site: int = Field(default=20, ge=1)
+    messages_per_connection: int = Field(default=1000, ge=1)
+    idle: Seconds = 30.0
+    connect_timeout: Seconds = 30.0
+    reply_timeout: Seconds = 300.0
+    window: int = Field(default=10_000, ge=100)
+    site_retry: Seconds = 30.0
+    site_retry_max: Seconds = 300.0
+    source_address: str = ""
+    ca_file: Path | None = None
+    port: int = Field(default=25, ge=1, le=65535)
+
+    @model_validator(mode="after")
+    def _schedule(self) -> DeliverySection:
+        if not self.retry_schedule or min(self.retry_schedule) <= 0:
+            raise ValueError('retry_schedule needs at least one duration above zero, e.g. ["1m", "5m"]')
+        return self
+
+    @field_validator("source_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value:
+            ipaddress.ip_address(value)  # its ValueError says it well
+        return value
+
+
+class RouteSection(Section):
+    """Mail for these domains goes to a next hop instead of its MX."""
+
+    domain: str
+    next_hop: Endpoint
+    tls: TlsMode = TlsMode.OPPORTUNISTIC
+    username: str = ""
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _auth(self) -> RouteSection:
+        if bool(self.username) != (self.password_file is not None):
+            raise ValueError("username and password_file go together")
+        if self.username and self.tls in (TlsMode.NONE, TlsMode.OPPORTUNISTIC):
+            raise ValueError('username needs tls = "required" or "wrapper": no password goes in clear')
+        return self
+
+
+class WorkersSection(Section):
+    """How many processes share the work; 0 is one per core."""
+
+    count: int = Field(default=0, ge=0, le=256)
+    drain: Seconds = 30.0
+    heartbeat: Seconds = Field(default=30.0, ge=2)  # a worker touches the board once a second
+
+    @property
+    def effective_count(self) -> int:
+        """The number of workers to run."""
+        return self.count or len(os.sched_getaffinity(0))
+
+
+class MetricsSection(Section):
+    """Prometheus and health over HTTP."""
+
+    listen: OptionalEndpoint = ("127.0.0.1", 9125)
+
+
+class LogSection(Section):
+    """Lines on standard error."""
+
+    format: Literal["keyvalue", "json"] = "keyvalue"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """The whole file."""
+
+    relay: RelaySection = RelaySection()
+    listener: list[ListenerSection] = []
+    tls: TlsSection = TlsSection()
+    limits: LimitsSection = LimitsSection()
+    spool: SpoolSection = SpoolSection()
+    directory: DirectorySection = DirectorySection()
+    signing: SigningSection = SigningSection()
+    delivery: DeliverySection = DeliverySection()
+    route: list[RouteSection] = []
+    workers: WorkersSection = WorkersSection()
+    metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()
+    path: Path = Path()
+
+    @model_validator(mode="after")
+    def _addresses(self) -> Config:
+        seen: set[tuple[str, int]] = set()
+        for address in [a for one in self.listener for a in one.address] + [self.metrics.listen]:
+            if address is not None and address[1] and address in seen:
+                raise ValueError(f"{address[0]}:{address[1]} is listened on twice")
+            if address is not None:
+                seen.add(address)
+        return self
+
+    @model_validator(mode="after")
+    def _certificate(self) -> Config:
+        needy = [one for one in self.listener if one.tls != "none"]
+        if needy and not (self.tls.certificate and self.tls.private_key):
+            raise ValueError(
+                "a listener with TLS needs [tls] certificate and private_key (relay init makes a first pair)"
+            )
+        return self

@@ -1,0 +1,102 @@
+"""From the configuration to what each stage is told: the stages know their own settings, not the file.
+
+Pure but for ``load_service_keys``, which reads files. Every ConfigError names the table, the setting and the
+fix.
+"""
+
+from __future__ import annotations
+
+from relay.base.errors import ConfigError
+from relay.daemon.config import Config, ListenerSection
+from relay.directory import keys
+from relay.directory.snapshot import Snapshot
+from relay.ingress.settings import ListenerSettings
+from relay.transport.rules import RoutingRule
+from relay.transport.settings import SessionSettings
+
+
+def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
+    """The keys of the service domain. Raises ConfigError."""
+    loaded = []
+    for one in config.signing.service_key:
+        try:
+            pem = one.file.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"[[signing.service_key]] file: {one.file}: {error.strerror}") from error
+        for algorithm in ("rsa-sha256", "ed25519-sha256"):
+            try:
+                loaded.append(keys.load(pem, config.signing.service_domain, one.selector, algorithm))
+                break
+            except Exception as error:
+                reason = error
+        else:
+            raise ConfigError(f"[[signing.service_key]] file: {one.file}: no RSA or Ed25519 key: {reason}")
+    return tuple(loaded)
+
+
+def routing_rules(config: Config) -> list[RoutingRule]:
+    """The ``[[route]]`` tables as the router wants them."""
+    return [
+        RoutingRule(
+            domain=one.domain,
+            next_hop=endpoint_text(one.next_hop),
+            tls=one.tls,
+            username=one.username,
+            password_file=str(one.password_file or ""),
+        )
+        for one in config.route
+    ]
+
+
+def listener_settings(config: Config, section: ListenerSection, snapshot: Snapshot) -> ListenerSettings:
+    """What one listener is told. Raises ConfigError if its account does not exist."""
+    account_id = 0
+    if section.account:
+        account = snapshot.account_named(section.account)
+        if account is None:
+            raise ConfigError(
+                f'[[listener]] account = "{section.account}": no such account; '
+                f"make it with `relay account create {section.account}`"
+            )
+        account_id = account.id
+    limits = config.limits
+    return ListenerSettings(
+        hostname=config.relay.hostname,
+        tls=section.tls,
+        auth=section.auth,
+        trusted_networks=tuple(section.trusted_networks),
+        account_id=account_id,
+        proxy_protocol=section.proxy_protocol,
+        proxy_networks=tuple(section.proxy_networks),
+        max_message_bytes=limits.message_size,
+        max_recipients=limits.recipients,
+        command_timeout_s=limits.command_timeout,
+        data_timeout_s=limits.data_timeout,
+    )
+
+
+def session_settings(config: Config) -> SessionSettings:
+    """Timeouts of the dialogue as client; ``reply_timeout`` bounds each reply but that to the dot."""
+    delivery = config.delivery
+    reply_s = delivery.reply_timeout
+    return SessionSettings(
+        helo_name=config.relay.hostname,
+        source_address=delivery.source_address,
+        connect_s=delivery.connect_timeout,
+        greeting_s=reply_s,
+        ehlo_s=reply_s,
+        auth_s=reply_s,
+        mail_s=reply_s,
+        rcpt_s=reply_s,
+        data_s=min(reply_s, 120.0),
+        block_s=min(reply_s, 180.0),
+        dot_s=2 * reply_s,
+    )
+
+
+def endpoint_text(address: tuple[str, int] | None) -> str:
+    """``host:port`` as the stages read it; "" for none."""
+    if address is None:
+        return ""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
