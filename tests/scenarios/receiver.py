@@ -4,6 +4,7 @@
         receiver.refuse["nobody@receiver.example"] = "550 5.1.1 No such user"     # at RCPT
         got = receiver.wait_for("a subject")          # the first message with it
         receiver.subjects()                           # of everything so far, duplicates included
+        receiver.is_mute = True                       # takes content and says nothing to the dot
 
 It is healthy and offers PIPELINING, 8BITMIME, SMTPUTF8 and SIZE. Misbehaviour is for smtp-sink.
 """
@@ -65,6 +66,8 @@ class Receiver:
         self.port = self._port.number
         self.refuse: dict[str, str] = {}
         self.received: list[Received] = []
+        self.is_mute = False
+        self.muted = 0
         self._sessions: set[_Session] = set()
 
     def __enter__(self) -> "Receiver":
@@ -147,6 +150,9 @@ class _Session(asyncio.Protocol):
 
     def _content(self, wire: bytes) -> bytes:
         self.is_content = False
+        if self.receiver.is_mute:
+            self.receiver.muted += 1
+            return b""
         content = wire.replace(b"\r\n..", b"\r\n.")
         self.receiver.received.append(Received(self.sender, self.recipients, content, self.mail_line))
         return b"250 2.0.0 Kept\r\n"
