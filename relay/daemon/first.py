@@ -2,7 +2,8 @@
 
 Made at run time and never overwritten: a key file, a certificate that signs itself, a DKIM key of the service
 domain, the directory, and ``relay.toml`` with only the settings that a site decides; ``conf/relay.toml``
-explains the rest.
+explains the rest. Secrets are 0600; with ``user`` they belong to that user, who can then read them after root
+was dropped. Where keys and directory are, and where the spool, is the caller's choice: /etc holds neither.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,7 @@ _TEMPLATE = """\
 # `relay config check` reads this file and says what is wrong with it; `relay reload` takes it over.
 
 [relay]
-hostname = "{hostname}"
+hostname = "{hostname}"{user}
 
 [[listener]]              # clients that speak STARTTLS and log in
 address = {starttls}
@@ -45,10 +47,10 @@ certificate = "tls.crt"
 private_key = "tls.key"
 
 [spool]
-path = "spool"
+path = "{spool}"
 
 [directory]
-key_file = "relay.key"
+key_file = "{key_file}"
 
 [signing]                 # every message is signed for this domain too
 service_domain = "{hostname}"
@@ -71,36 +73,72 @@ class Choices:
     wrapper: tuple[str, ...] = ("0.0.0.0:465", "[::]:465")
     metrics: str = "127.0.0.1:9125"
     more: str = ""  # TOML to append
+    state: Path | None = None  # key file and directory; None: with the configuration
+    spool: Path | None = None  # None: "spool" beside the configuration
+    user: str = ""  # to whom what is made belongs, and as whom the relay runs
 
 
 def make(folder: Path, choices: Choices) -> Path:
     """Write a first configuration into the folder; returns the path of its ``relay.toml``.
 
-    Raises ConfigError if there is one already.
+    Raises ConfigError if there is one already, or the user cannot be had.
     """
     file = folder / "relay.toml"
     if file.exists():
         raise ConfigError(f"{file} exists; change it, or name another folder")
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    if not (folder / "relay.key").exists():
-        secrets.create_key_file(folder / "relay.key")
+    owner = _owner(choices.user)
+    state = choices.state or folder
+    spool = choices.spool or folder / "spool"
+    for one in (folder, state):
+        one.mkdir(mode=0o750, parents=True, exist_ok=True)
+    spool.mkdir(mode=0o710, parents=True, exist_ok=True)
+    key_file = state / "relay.key"
+    if not key_file.exists():
+        secrets.create_key_file(key_file)
     if not (folder / "tls.key").exists():
         _make_certificate(folder, choices.hostname)
     if not (folder / "service.pem").exists():
         _write_secret(folder / "service.pem", keys.generate(keys.RSA))
-    directory = Directory(
-        f"sqlite:///{folder.absolute() / 'directory.db'}", folder / "relay.key", "us-east-1"
-    )
+    directory = Directory(f"sqlite:///{state.absolute() / 'directory.db'}", key_file, "us-east-1")
     directory.migrate()
     directory.close()
     text = _TEMPLATE.format(
         hostname=choices.hostname,
+        user=f'\nuser = "{choices.user}"' if choices.user else "",
         starttls=_array(choices.starttls),
         wrapper=_array(choices.wrapper),
+        spool=choices.spool or "spool",
+        key_file=key_file if choices.state else "relay.key",
         metrics=choices.metrics,
     )
     file.write_text(text + choices.more)
+    if owner is not None:
+        _give(owner, folder, state, spool)
     return file
+
+
+def _owner(user: str) -> pwd.struct_passwd | None:
+    if not user:
+        return None
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigError(
+            f"no user {user!r}; make it: useradd --system --user-group --home-dir /var/lib/relay {user}"
+        ) from None
+    if os.geteuid() not in (0, found.pw_uid):
+        raise ConfigError(f"only root can give files to {user!r}")
+    return found
+
+
+def _give(owner: pwd.struct_passwd, folder: Path, state: Path, spool: Path) -> None:
+    """State, spool and secrets to the user; the configuration stays ours, and its group may read it."""
+    for mode, one in ((0o750, folder), (0o640, folder / "relay.toml"), (0o644, folder / "tls.crt")):
+        os.chown(one, -1, owner.pw_gid)
+        one.chmod(mode)
+    mine = [state, spool, folder / "tls.key", folder / "service.pem", state / "relay.key"]
+    for one in [*mine, *state.glob("directory.db*")]:
+        os.chown(one, owner.pw_uid, owner.pw_gid)
 
 
 def _array(values: tuple[str, ...]) -> str:

@@ -24,7 +24,9 @@ import structlog
 
 from relay.base.clock import Clock
 
-_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
+# What JSON leaves as it is, and a terminal or a pager takes for a command or a line end.
+_HIDDEN = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -32,7 +34,7 @@ _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "ta
 def _value(value: object) -> str:
     """A value of a key=value line: bare where it can be, quoted as JSON where it must be."""
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else _json(text)
+    return text if _PLAIN.fullmatch(text) else _json(text).translate(_HIDDEN)
 
 
 def _extra(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401

@@ -13,7 +13,7 @@ import typer
 from relay.base.errors import RelayError
 from relay.base.events import Event, EventKind
 from relay.daemon.commands.rows import moment
-from relay.daemon.commands.running import loaded
+from relay.daemon.commands.running import loaded, spool_of
 from relay.spool import views
 
 app = typer.Typer(no_args_is_help=True, help="Events: what happened to messages.")
@@ -30,7 +30,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Print events as lines, oldest first."""
-    path = loaded().spool.path
+    path = spool_of(loaded())
     kinds = kind or ()
     try:
         offsets = {shard: max(0, last - number) for shard, last in views.last_events(path).items()}

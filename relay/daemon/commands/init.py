@@ -18,16 +18,27 @@ def init(
         str, typer.Option(help="Our name, as it stands in DNS.", show_default="the machine's")
     ] = "",
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+    user: Annotated[
+        str,
+        typer.Option(help="The user the relay will run as; what is made belongs to it.", show_default="us"),
+    ] = "",
     high_ports: Annotated[
         bool, typer.Option("--high-ports", help="2587 and 2465 in place of 587 and 465; needs no root.")
     ] = False,
 ) -> None:
-    """Write a first configuration: relay.toml, keys, a certificate that signs itself, an empty directory."""
+    """Write a first configuration: relay.toml, keys, a certificate that signs itself, an empty directory.
+
+    For /etc/relay, what changes is kept in /var/lib/relay (directory, key) and /var/spool/relay (mail).
+    """
+    is_system = folder.absolute() == Path("/etc/relay")
     plus = 2000 if high_ports else 0
     choices = first.Choices(
         hostname=hostname or socket.getfqdn(),
         starttls=(f"{listen}:{587 + plus}",),
         wrapper=(f"{listen}:{465 + plus}",),
+        state=Path("/var/lib/relay") if is_system else None,
+        spool=Path("/var/spool/relay") if is_system else None,
+        user=user,
     )
     try:
         file = first.make(folder, choices)

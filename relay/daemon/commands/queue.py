@@ -18,7 +18,7 @@ from relay.base.errors import RelayError
 from relay.daemon import control
 from relay.daemon.commands.directory import directory_of
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
-from relay.daemon.commands.running import asked, loaded
+from relay.daemon.commands.running import asked, loaded, spool_of
 from relay.daemon.config import Config
 from relay.daemon.units import parse_duration
 from relay.spool import views
@@ -113,7 +113,7 @@ def list_messages(
                 "recipient": one.address,
                 "reply": one.reply,
             }
-            for one in views.list_messages(settings.spool.path, chosen, limit or None, order=order)
+            for one in views.list_messages(spool_of(settings), chosen, limit or None, order=order)
         ]
         print_rows(rows, as_json=as_json, nothing="nothing waits")
 
@@ -128,7 +128,7 @@ def count(
     """Count what waits, by state and by domain."""
     settings = loaded()
     with _told():
-        found = views.counts(settings.spool.path, top, _chosen(settings, None, domain, account))
+        found = views.counts(spool_of(settings), top, _chosen(settings, None, domain, account))
         row = {
             "messages": found.messages,
             "recipients": found.recipients,
@@ -153,7 +153,7 @@ def show(
     """Show one message and each recipient that is not done."""
     settings = loaded()
     with _told():
-        message = views.show(settings.spool.path, message_id)
+        message = views.show(spool_of(settings), message_id)
         if message is None:
             raise ValueError(f"{message_id} is not in the queue: delivered, bounced, deleted, or never here")
         recipients: list[Row] = [
@@ -189,7 +189,7 @@ def uncertain(as_json: AsJson = False) -> None:
     with _told():
         rows: list[Row] = [
             {"id": one.message_id, "recipient": one.address, "at": moment(one.at), "why": one.why}
-            for one in views.uncertain(settings.spool.path)
+            for one in views.uncertain(spool_of(settings))
         ]
         print_rows(rows, as_json=as_json, nothing="nothing is uncertain")
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +66,22 @@ def loaded() -> config.Config:
     except ConfigError as error:
         typer.echo(f"relay: {error}", err=True)
         raise typer.Exit(EX_CONFIG) from None
+
+
+def spool_of(settings: config.Config) -> Path:
+    """The spool's folder, to look into; ends the command with status 1 if there is nothing to be seen.
+
+    Without this a user who may not read it would be told that nothing waits.
+    """
+    path = settings.spool.path
+    if os.access(path, os.R_OK | os.X_OK):
+        return path
+    if path.parent.exists() and os.access(path.parent, os.X_OK) and not path.exists():
+        why = "no such folder; has the relay run with this configuration?"
+    else:
+        why = "not allowed for this user; be root or the relay's user"
+    typer.echo(f"relay: [spool] path: {path}: {why}", err=True)
+    raise typer.Exit(1)
 
 
 def reload() -> None:
