@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 _MAX_BATCH = 512  # changes a transaction; above this the latency of the first grows for nothing
 _MAX_BATCH_BYTES = 16 << 20
 _RETRY_S = 0.5
+_FEW = 16  # outcomes tried at once while the disk fails
 _LOG_EVERY = 60  # failed tries in a row between two lines, half a minute
 _LAST_TRIES = 4  # at the end, so that stopping on a dead disk takes two seconds and not for ever
 
@@ -131,8 +132,8 @@ class Committer:
 
     def _take(self) -> tuple[list[Entry], bool]:
         """Wait for work, then take all there is, within bounds; while the disk fails, wait the pause out."""
-        batch, self._kept = self._kept, []
-        size = 0
+        batch, size = self._kept[:_FEW], 0  # on a full disk all of them might never fit into the log
+        del self._kept[:_FEW]
         try:
             while (pause := self._retry_at - monotonic()) > 0 and self.failure is not None:
                 entry = self._queue.get(timeout=pause)
@@ -141,8 +142,8 @@ class Committer:
                 if isinstance(entry, _Control):
                     self._asked = entry
                     return batch, False
-                batch.append(entry)
-            if self.failure is not None:
+                self._kept.append(entry)
+            if self.failure is not None or batch:
                 return batch, False
             entry = self._queue.get()
             while entry is not None:
@@ -229,8 +230,9 @@ class Committer:
             if not self._kept:
                 break
             threading.Event().wait(_RETRY_S)
-            batch, self._kept = self._kept, []
-            self._commit(batch)
+            rest, self._kept = self._kept, []
+            for at in range(0, len(rest), _FEW):
+                self._commit(rest[at : at + _FEW])
         if self._kept:
             log.error(
                 "outcomes not written; their recipients are tried again and listed as uncertain",

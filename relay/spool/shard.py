@@ -131,12 +131,13 @@ class Shard:
 
     @property
     def is_full(self) -> bool:
-        """The disk reserve is reached; asked for each new message, looked up once a second."""
+        """The disk reserve is reached; asked for each new message, looked up once a second. What the database
+        has free inside counts as room, since it never shrinks."""
         now = self._clock.monotonic()
         if now - self._free_checked >= 1.0:
             self._free_checked = now
             state = os.statvfs(self.folder)
-            self._free_bytes = state.f_bavail * state.f_frsize
+            self._free_bytes = state.f_bavail * state.f_frsize + self.committer.reusable_bytes
         return self._free_bytes < self.limits.disk_reserve_bytes
 
     def commit(self, change: Change) -> asyncio.Future[None]:

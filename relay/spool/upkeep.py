@@ -2,6 +2,12 @@
 
 The write-ahead log is moved when about 48 MB of content went through it, or when the file itself has grown
 past 192 MB: a retry of one recipient dirties two or three pages of 32 KiB, which content does not tell.
+
+On a disk with little room the log is looked at after every transaction, and moved before it takes more than
+half of what is left: moving it may make the database grow by as much, and a log that has taken all the room
+could never be moved again. It is then cut to nothing, so that its room is the disk's again. Free pages inside
+the database are room that the file system does not show: ``reusable_bytes``.
+
 Offsets of events only grow; the newest event is never dropped, since SQLite would use its offset again.
 """
 
@@ -18,6 +24,7 @@ from relay.spool import schema
 _CHECKPOINT_BYTES = 48 << 20  # of content; measured at 100 KB messages, see bench
 _LARGEST_LOG_BYTES = 192 << 20  # above journal_size_limit, to which SQLite cuts the file after a checkpoint
 _LOOK_EVERY = 64  # transactions between two looks at the size of the log
+_LITTLE_ROOM_BYTES = 1 << 30  # below it each transaction looks, about 15 microseconds
 
 
 class Upkeep:
@@ -30,7 +37,10 @@ class Upkeep:
         self._first_event = 0
         self._last_event = 0
         self._written_bytes = 0
-        self._transactions = 0
+        self._transactions = _LOOK_EVERY
+        self._is_tight = False
+        self._folder = folder
+        self.reusable_bytes = 0  # as of the last look; counted only while there is little room
 
     def look(self, connection: sqlite3.Connection) -> None:
         """See which events are there. Raises sqlite3.Error."""
@@ -53,10 +63,22 @@ class Upkeep:
         if oldest - self._first_event > self._surplus_events:
             connection.execute("DELETE FROM event WHERE offset < ?", (oldest,))
             self._first_event = oldest
-        if self._transactions >= _LOOK_EVERY:
+        if self._is_tight or self._transactions >= _LOOK_EVERY:
             self._transactions = 0
-            if os.stat(self._log).st_size > _LARGEST_LOG_BYTES:
-                self._written_bytes = _CHECKPOINT_BYTES
+            self._look_at_room(connection)
         if self._written_bytes >= _CHECKPOINT_BYTES:
             self._written_bytes = 0
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            mode = "TRUNCATE" if self._is_tight else "PASSIVE"
+            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+    def _look_at_room(self, connection: sqlite3.Connection) -> None:
+        state = os.statvfs(self._folder)
+        room = state.f_bavail * state.f_frsize
+        self._is_tight = room < _LITTLE_ROOM_BYTES
+        if os.stat(self._log).st_size > min(_LARGEST_LOG_BYTES, room // 2):
+            self._written_bytes = _CHECKPOINT_BYTES
+        self.reusable_bytes = 0
+        if self._is_tight:
+            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            self.reusable_bytes = int(free) * int(page)

@@ -17,18 +17,18 @@ def missing(what: str) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A file system of 32 MB in memory, of which a file ``ballast`` takes 8."""
+    """A file system of 256 MB in memory, of which a file ``ballast`` takes 64."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         missing("only root can mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(disk)], check=False, capture_output=True
     )
     if done.returncode != 0:
         missing(f"no tmpfs can be mounted: {done.stderr.decode()}")
     try:
-        (disk / "ballast").write_bytes(bytes(8 << 20))
+        (disk / "ballast").write_bytes(bytes(64 << 20))
         yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=False)
