@@ -93,6 +93,11 @@ class Committer:
         """The last transaction failed; outcomes wait in memory for the disk."""
         return self.failure is not None
 
+    @property
+    def reusable_bytes(self) -> int:
+        """Room inside the database, which the file system does not show."""
+        return self._upkeep.reusable_bytes
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
