@@ -16,80 +16,33 @@ import shlex
 import shutil
 import signal
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relay.base.errors import RelayError
 from relay.daemon import config, control, first
-from relay.daemon.demo import verify
-from relay.daemon.wiring import load_service_keys
-from relay.directory import keys
 from relay.directory.store import Directory
+from tests.fakes.prepared import (
+    HOSTNAME,
+    SENDER,
+    SHARED_FILES,
+    Ports,
+    Prepared,
+    configuration,
+    is_alive,
+    open_directory,
+    signatures,
+    wait_until,
+)
 
-ACCOUNT, DOMAIN, HOSTNAME = "tests", "sender.example", "relay.test.example"
-SENDER = f"app@{DOMAIN}"
 START_S = STOP_S = 45.0
-_SHARED = ("relay.key", "tls.key", "tls.crt", "service.pem", "directory.db")
-
-
-def wait_until(is_true: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
-    """The first true answer; an AssertionError that names ``what`` if none comes in time."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := is_true()):
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.02)
-    return answer
-
-
-class Port:
-    """A port of loopback that nobody else gets: bound, not listening, and open to our own program."""
-
-    def __init__(self, host: str = "127.0.0.1", number: int = 0) -> None:
-        self._socket = socket.socket()
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, 1)
-        self._socket.bind((host, number))
-        self.number: int = self._socket.getsockname()[1]
-
-    def free(self) -> None:
-        self._socket.close()
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What takes long to make and may be copied."""
-
-    folder: Path
-    username: str
-    secret: str
-    password: str
-
-
-def prepare(folder: Path) -> Prepared:
-    """Keys, certificate, and a directory with an account, a verified domain and a credential."""
-    first.make(folder, first.Choices(HOSTNAME))
-    settings = config.load(folder / "relay.toml")
-    directory = open_directory(settings)
-    directory.accounts.create(ACCOUNT, f"postmaster@{DOMAIN}")
-    directory.identities.add(ACCOUNT, DOMAIN, algorithms=(keys.RSA, keys.ED25519), is_verified=True)
-    made = directory.credentials.create(ACCOUNT)
-    directory.close()
-    return Prepared(folder, made.smtp_username, made.secret, made.smtp_password)
-
-
-def open_directory(settings: config.Config) -> Directory:
-    section = settings.directory
-    return Directory(section.url, section.key_file, section.region)
 
 
 class RunningRelay:
@@ -110,27 +63,22 @@ class RunningRelay:
     ) -> None:
         self.folder = folder
         self.prepared = prepared
-        self._ports = [Port() for _ in range(6)]
-        (
-            self.starttls,
-            self.wrapper,
-            self.metrics,
-            self.trusted,  # no TLS, no AUTH: loopback is trusted to send for the account
-            self.proxied,  # loopback is the proxy
-            self.far_proxied,  # the proxy is somewhere else
-        ) = (port.number for port in self._ports)
+        self.ports = Ports()
+        self.starttls, self.wrapper = self.ports.starttls.number, self.ports.wrapper.number
+        self.trusted, self.metrics = self.ports.trusted.number, self.ports.metrics.number
+        self.proxied, self.far_proxied = self.ports.proxied.number, self.ports.far_proxied.number
         self.spool = folder / "spool"
         self.log_file = folder / "relay.log"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _SHARED:
+        for name in SHARED_FILES:
             shutil.copy(prepared.folder / name, folder / name)
         self._route = (
             f'[[route]]\ndomain = "*"\nnext_hop = "127.0.0.1:{next_hop}"\ntls = "none"\n' if next_hop else ""
         )
         self._delivery, self._retry, self._limits, self._more = delivery, retry, limits, more
         self.file = folder / "relay.toml"
-        self.heartbeat = heartbeat
+        self._heartbeat = heartbeat
         self.configure(workers)
 
     def configure(self, workers: int = 2, more: str | None = None) -> None:
@@ -138,47 +86,19 @@ class RunningRelay:
         self.workers = workers
         self._more = self._more if more is None else more
         self.file.unlink(missing_ok=True)
-        tables = f"""
-[[listener]]
-address = "127.0.0.1:{self.trusted}"
-tls = "none"
-auth = "none"
-trusted_networks = ["127.0.0.0/8"]
-account = "{ACCOUNT}"
-[[listener]]
-address = "127.0.0.1:{self.proxied}"
-proxy_protocol = true
-proxy_networks = ["127.0.0.1/32"]
-[[listener]]
-address = "127.0.0.1:{self.far_proxied}"
-proxy_protocol = true
-proxy_networks = ["192.0.2.1/32"]
-[delivery]
-retry_schedule = {self._retry}
-retry_jitter = 0.0
-site_retry = "200ms"
-site_retry_max = "400ms"
-{self._delivery}
-[limits]
-{self._limits}
-[workers]
-count = {workers}
-drain = "5s"
-heartbeat = "{self.heartbeat}"
-{self._route}{self._more}"""
+        text = configuration(
+            self.ports,
+            delivery=f"retry_schedule = {self._retry}\n{self._delivery}",
+            limits=self._limits,
+            workers=f'count = {workers}\nheartbeat = "{self._heartbeat}"',
+            more=self._route + self._more,
+        )
+        starttls, wrapper = f"127.0.0.1:{self.starttls}", f"127.0.0.1:{self.wrapper}"
         first.make(
             self.folder,
-            first.Choices(
-                HOSTNAME,
-                (f"127.0.0.1:{self.starttls}",),
-                (f"127.0.0.1:{self.wrapper}",),
-                f"127.0.0.1:{self.metrics}",
-                tables,
-            ),
+            first.Choices(HOSTNAME, (starttls,), (wrapper,), f"127.0.0.1:{self.metrics}", text),
         )
         self.settings = config.load(self.file)
-
-    # -- the process --------------------------------------------------------------------------------------
 
     def __enter__(self) -> "RunningRelay":
         try:
@@ -239,16 +159,13 @@ heartbeat = "{self.heartbeat}"
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(STOP_S)
-        wait_until(lambda: not any(map(_is_alive, below)), "killed workers are gone")
+        wait_until(lambda: not any(map(is_alive, below)), "killed workers are gone")
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
-        for port in self._ports:
-            port.free()
+        self.ports.free()
         print(self.log())
-
-    # -- what it says -------------------------------------------------------------------------------------
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
@@ -303,20 +220,7 @@ heartbeat = "{self.heartbeat}"
 
     def signatures(self, content: bytes) -> dict[str, bool]:
         """Per signing domain: whether dkimpy verifies its signatures against the records to publish."""
-        directory = self.directory()
-        signing = (
-            *directory.identities.signing_keys(DOMAIN, ACCOUNT),
-            *load_service_keys(self.settings),
-        )
-        directory.close()
-        records = {key.record_name: keys.public_record(key) for key in signing}
-        found: dict[str, bool] = {}
-        for signer, is_good in verify(content, records):
-            domain = signer.partition("/")[0]
-            found[domain] = found.get(domain, True) and is_good
-        return found
-
-    # -- its clients --------------------------------------------------------------------------------------
+        return signatures(self.settings, content)
 
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.folder / "tls.crt"))
@@ -351,15 +255,3 @@ heartbeat = "{self.heartbeat}"
             code, reply = client.data(content)
         assert code == 250, reply
         return reply.decode().rpartition(" ")[2]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def message(subject: str = "test", sender: str = SENDER, to: str = "someone@receiver.example") -> bytes:
-    """A small message; its subject is what the receiver is asked about."""
-    return f"From: {sender}\r\nTo: {to}\r\nSubject: {subject}\r\n\r\nHello {subject}\r\n".encode()

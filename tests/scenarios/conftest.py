@@ -1,7 +1,5 @@
 """What scenarios share: one set of keys per session, receivers, and relays that end with their test."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,21 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.running import Prepared, RunningRelay, prepare
+from tests.fakes.prepared import Prepared, prepare
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
 
 StartRelay = Callable[..., RunningRelay]
-
-
-def need(program: str, package: str) -> str:
-    """The path of a program; without it the test is skipped, but fails where everything must be there."""
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
-    if path is None:
-        text = f"{program} is not installed (Debian package {package})"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import smtplib
 import threading
 from contextlib import suppress
 
-from tests.fakes.running import SENDER, RunningRelay, message, wait_until
+from tests.fakes.prepared import SENDER, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
 
 TO = "someone@receiver.example"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.running import Port, wait_until
+from tests.fakes.prepared import Port, wait_until
 
 
 def need(program: str, package: str) -> str:

@@ -17,7 +17,7 @@ from email.policy import SMTPUTF8
 from types import TracebackType
 from typing import Any
 
-from tests.fakes.running import Port, wait_until
+from tests.fakes.prepared import Port, wait_until
 
 _HELLO = b"250-receiver.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 99999999\r\n"
 

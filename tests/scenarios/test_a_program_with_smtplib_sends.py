@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.running import DOMAIN, SENDER, Prepared, RunningRelay, message, wait_until
+from tests.fakes.prepared import DOMAIN, SENDER, Prepared, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
 
 TO = "someone@receiver.example"

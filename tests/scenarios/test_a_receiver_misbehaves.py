@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.fakes.running import DOMAIN, SENDER, Port, Prepared, RunningRelay, message, wait_until
+from tests.fakes.prepared import DOMAIN, SENDER, Port, Prepared, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.programs import SmtpSink, need, need_root
 from tests.scenarios.receiver import Receiver
 

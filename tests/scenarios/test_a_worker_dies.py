@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.running import wait_until
+from tests.fakes.prepared import wait_until
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.load import Load
 from tests.scenarios.receiver import Receiver

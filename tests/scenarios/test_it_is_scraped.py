@@ -7,7 +7,8 @@ import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.fakes.running import RunningRelay, message, wait_until
+from tests.fakes.prepared import message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.programs import need
 from tests.scenarios.receiver import Receiver

@@ -2,7 +2,8 @@
 
 import signal
 
-from tests.fakes.running import STOP_S, wait_until
+from tests.fakes.prepared import wait_until
+from tests.fakes.running import STOP_S
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.load import Load
 from tests.scenarios.receiver import Receiver

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.fakes.dns import SILENT, FakeDns
-from tests.fakes.running import DOMAIN, Port, Prepared, RunningRelay, message
+from tests.fakes.prepared import DOMAIN, Port, Prepared, message
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import LoopThread, Receiver
 
 FIRST, SECOND, DEAD = "127.0.0.2", "127.0.0.3", "127.0.0.4"

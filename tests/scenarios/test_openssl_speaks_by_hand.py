@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.fakes.running import SENDER, RunningRelay
+from tests.fakes.prepared import SENDER
+from tests.fakes.running import RunningRelay
 from tests.scenarios.programs import Pipes, need
 from tests.scenarios.receiver import Receiver
 

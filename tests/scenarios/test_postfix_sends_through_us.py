@@ -4,7 +4,8 @@ import smtplib
 
 import pytest
 
-from tests.fakes.running import DOMAIN, SENDER, RunningRelay, message, wait_until
+from tests.fakes.prepared import DOMAIN, SENDER, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.programs import Postfix
 from tests.scenarios.receiver import Receiver
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from tests.fakes.running import ACCOUNT, DOMAIN, HOSTNAME, SENDER, RunningRelay
+from tests.fakes.prepared import ACCOUNT, DOMAIN, HOSTNAME, SENDER
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
 
-EX_USAGE, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 64, 67, 69, 75, 78
+EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE = 64, 65, 67, 69
+EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 75, 77, 78
 
 
 def test_recipients_from_the_header(shared_relay: RunningRelay, shared_receiver: Receiver) -> None:
@@ -43,8 +45,8 @@ def test_a_lone_dot_ends_the_message_without_i(shared_relay: RunningRelay, share
         (["-A", ACCOUNT, "--nonsense", "-f", SENDER, "x@receiver.example"], EX_USAGE, "--nonsense"),
         (["-A", ACCOUNT, "-f", SENDER, "not an address"], EX_NOUSER, "no @"),
         (["-A", ACCOUNT, "-f", SENDER, "x@receiver.example\r\nDATA"], EX_NOUSER, "control character"),
-        (["-A", ACCOUNT, "-f", "not an address", "x@receiver.example"], EX_NOUSER, "no @"),
-        (["-A", "nobody", "-f", SENDER, "x@receiver.example"], EX_UNAVAILABLE, "no such account"),
+        (["-A", ACCOUNT, "-f", "not an address", "x@receiver.example"], EX_DATAERR, "no @"),
+        (["-A", "nobody", "-f", SENDER, "x@receiver.example"], EX_NOPERM, "no such account"),
         (["-A", ACCOUNT, "-f", "x@elsewhere.example", "x@receiver.example"], EX_UNAVAILABLE, "not verified"),
     ],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.running import DOMAIN, SENDER, RunningRelay
+from tests.fakes.prepared import DOMAIN, SENDER
+from tests.fakes.running import RunningRelay
 from tests.scenarios.programs import need
 from tests.scenarios.receiver import Receiver
 

@@ -5,7 +5,8 @@ import signal
 import ssl
 
 from relay.daemon import first
-from tests.fakes.running import SENDER, RunningRelay, message, wait_until
+from tests.fakes.prepared import SENDER, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.receiver import Receiver
 

@@ -4,7 +4,8 @@ import smtplib
 
 import pytest
 
-from tests.fakes.running import ACCOUNT, DOMAIN, SENDER, RunningRelay, message, wait_until
+from tests.fakes.prepared import ACCOUNT, DOMAIN, SENDER, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
 
 TO = "someone@receiver.example"
