@@ -229,6 +229,11 @@ class Connection(InheritedCommands):
         if self._is_paused:
             self._is_paused = False
             self._stream.resume_reading()
+        if self._is_stopping and not self._is_in_content:
+            # what has come behind is not obeyed: a client that pipelines would never be done
+            is_cut_off = len(self._lines) and not self._has_eof
+            (self._say_and_linger if is_cut_off else self._say_and_close)(replies.STOPPING)
+            return
         self._advance()
         if self._is_busy or self._is_closing:
             return

@@ -101,7 +101,7 @@ next_hop = "127.0.0.1:{next_hop}"
 tls = "none"
 [workers]
 count = {workers}
-drain = "5s"
+drain = "3s"
 [metrics]
 listen = ""
 {sections}

@@ -47,6 +47,28 @@ async def test_shutdown_lets_a_message_finish_and_sends_the_idle_away(pair_files
         assert server.around.tally.total == 0
 
 
+async def test_shutdown_lets_go_of_a_client_that_pipelines(pair_files):
+    """The envelope of the next message came with the content of this one: it is not obeyed any more."""
+    async with AsyncExitStack() as outer:
+        stack = AsyncExitStack()
+        server = Server(outer, *pair_files, auth="none", tls="none")
+        server._stack = stack
+        await server.start()
+        server._stack = outer
+        client = await server.client()
+        server.intake.answer = "when told"
+        await transaction(client)
+        client.say(MESSAGE + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        await server.intake.came.wait()
+        ending = asyncio.get_running_loop().create_task(stack.aclose())
+        await asyncio.wait([ending], timeout=0)
+        server.intake.promises[0].set_result("id-1")
+        assert await client.closes() == b"250 2.6.0 Ok id-1\r\n421 4.3.2 Service shutting down\r\n"
+        client.writer.close()
+        await ending
+        assert len(server.intake.submissions) == 1
+
+
 async def test_shutdown_is_bounded(pair_files, caplog):
     async with AsyncExitStack() as outer:
         stack = AsyncExitStack()
