@@ -1,9 +1,9 @@
 """Requests between processes: JSON lines over a stream, each answered by number.
 
 Used between supervisor and worker (a socket pair; its end is how each learns that the other died) and
-between the CLI and the supervisor (a unix socket, mode 0660). A request is ``{"n": 1, "do": "flush", ...}``,
-its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": "..."}``. Lines are bounded; a line that is neither
-ends the link, since nothing after it can be trusted.
+between the CLI and the supervisor (a unix socket, mode 0660). A request is
+``{"n": 1, "do": "flush", "with": {...}}``, its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": "why"}``.
+Lines are bounded; a line that is neither ends the link, since nothing after it can be trusted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Link:
         number = self._number
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send({"n": number, "do": what, **fields})
+            self._send({"n": number, "do": what, "with": fields})
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
@@ -90,9 +90,9 @@ class Link:
             future.set_result(message["ok"])
 
     async def _reply(self, message: dict[str, Any]) -> None:
-        number, what = message.pop("n"), message.pop("do")
+        number, what = message["n"], message["do"]
         try:
-            self._send({"n": number, "ok": await self._answer(what, message)})
+            self._send({"n": number, "ok": await self._answer(what, dict(message.get("with", {})))})
         except RelayError as error:
             self._send({"n": number, "error": str(error)})
         except Exception as error:

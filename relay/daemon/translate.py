@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from relay.base.errors import ConfigError
 from relay.daemon.config import Config, ListenerSection
+from relay.daemon.submission import Accounts
 from relay.directory import keys
-from relay.directory.snapshot import Snapshot
 from relay.ingress.settings import ListenerSettings
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
@@ -48,11 +48,11 @@ def routing_rules(config: Config) -> list[RoutingRule]:
     ]
 
 
-def listener_settings(config: Config, section: ListenerSection, snapshot: Snapshot) -> ListenerSettings:
+def listener_settings(config: Config, section: ListenerSection, accounts: Accounts) -> ListenerSettings:
     """What one listener is told. Raises ConfigError if its account does not exist."""
     account_id = 0
     if section.account:
-        account = snapshot.account_named(section.account)
+        account = accounts.account_named(section.account)
         if account is None:
             raise ConfigError(
                 f'[[listener]] account = "{section.account}": no such account; '

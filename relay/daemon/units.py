@@ -54,9 +54,18 @@ def parse_endpoint(text: object) -> tuple[str, int]:
         host, colon, port = text.rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
-            ipaddress.IPv6Address(host)
+            if not _is_ipv6(host):
+                raise ValueError(f"{text!r}: {host!r} is not an IPv6 address")
         elif ":" in host:
             raise ValueError(f'{text!r}: put an IPv6 address in brackets, e.g. "[::1]:2525"')
         if colon and host and port.isascii() and port.isdigit() and int(port) <= 65535:
             return host, int(port)
     raise ValueError(f'{text!r} is not "host:port", e.g. "127.0.0.1:2525" or "[::1]:2525"')
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -39,8 +39,11 @@ class BounceMaker:
     ) -> Change:
         """A change that stores the bounce of these recipients of the message."""
         if isinstance(content, Path):
-            with content.open("rb") as stream:
-                content = stream.read(_HEAD_BYTES)
+            try:
+                with content.open("rb") as stream:
+                    content = stream.read(_HEAD_BYTES)
+            except OSError:  # the sender hears of the failure also where the disk has lost the message
+                content = b""
         report = dsn.bounce(
             message=message,
             failures=failures,

@@ -1,0 +1,95 @@
+"""What the stages are told, compared with what the file says."""
+
+from pathlib import Path
+
+import pytest
+
+from relay.base.errors import ConfigError
+from relay.base.route import TlsMode
+from relay.daemon import translate
+from relay.daemon.config import parse
+from relay.directory import keys
+from relay.directory.records import Account
+from relay.transport.rules import RoutingRule
+
+LISTENER = """
+[relay]
+hostname = "mail.example.com"
+[[listener]]
+address = "127.0.0.1:25"
+tls = "none"
+auth = "none"
+trusted_networks = ["10.0.0.0/8"]
+account = "printers"
+proxy_protocol = true
+proxy_networks = ["10.0.0.1/32"]
+[limits]
+message_size = "1 MB"
+recipients = 7
+command_timeout = "1m"
+data_timeout = "2m"
+"""
+
+
+class Known:
+    def account_named(self, name: str) -> Account | None:
+        return Account(7, "printers") if name == "printers" else None
+
+
+def test_a_listener_is_told_everything() -> None:
+    config = parse(LISTENER, Path("/x"))
+    told = translate.listener_settings(config, config.listener[0], Known())
+    assert (told.hostname, told.tls, told.auth, told.account_id) == ("mail.example.com", "none", "none", 7)
+    assert [str(one) for one in (*told.trusted_networks, *told.proxy_networks)] == [
+        "10.0.0.0/8",
+        "10.0.0.1/32",
+    ]
+    assert (told.proxy_protocol, told.max_message_bytes, told.max_recipients) == (True, 1_000_000, 7)
+    assert (told.command_timeout_s, told.data_timeout_s) == (60.0, 120.0)
+
+
+def test_an_account_that_is_not_there_names_the_fix() -> None:
+    config = parse(LISTENER.replace("printers", "scanners"), Path("/x"))
+    with pytest.raises(ConfigError, match=r"no such account; make it with `relay account create scanners`"):
+        translate.listener_settings(config, config.listener[0], Known())
+
+
+def test_routes() -> None:
+    text = "[[route]]\ndomain='*.example.org'\nnext_hop='[::1]:26'\n"
+    text += "tls='required'\nusername='u'\npassword_file='p'\n"
+    config = parse(text + "[[route]]\ndomain='*'\nnext_hop='h:25'\n", Path("/etc/relay/relay.toml"))
+    assert translate.routing_rules(config) == [
+        RoutingRule("*.example.org", "[::1]:26", TlsMode.REQUIRED, "u", "/etc/relay/p"),
+        RoutingRule("*", "h:25"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "mail_s", "data_s", "dot_s"), [("5m", 300.0, 120.0, 600.0), ("1m", 60.0, 60.0, 120.0)]
+)
+def test_one_timeout_bounds_every_reply_but_that_to_the_dot(
+    timeout: str, mail_s: float, data_s: float, dot_s: float
+) -> None:
+    told = translate.session_settings(parse(f"[delivery]\nreply_timeout = '{timeout}'", Path("/x")))
+    assert (told.mail_s, told.data_s, told.dot_s) == (mail_s, data_s, dot_s)
+
+
+@pytest.mark.parametrize("kind", [keys.RSA, keys.ED25519])
+def test_service_keys_are_of_either_kind(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "k.pem").write_bytes(keys.generate(kind))
+    text = "[signing]\nservice_domain='d.example'\n[[signing.service_key]]\nselector='s'\nfile='k.pem'\n"
+    (key,) = translate.load_service_keys(parse(text, tmp_path / "relay.toml"))
+    assert key.record_name == "s._domainkey.d.example"
+
+
+def test_a_service_key_that_is_missing_is_named(tmp_path: Path) -> None:
+    text = "[signing]\nservice_domain='d.example'\n[[signing.service_key]]\nselector='s'\nfile='k.pem'\n"
+    with pytest.raises(ConfigError, match=r"\[\[signing.service_key\]\] file: .*k.pem: No such file"):
+        translate.load_service_keys(parse(text, tmp_path / "relay.toml"))
+
+
+@pytest.mark.parametrize(
+    ("address", "text"), [(None, ""), (("h", 25), "h:25"), (("2001:db8::1", 25), "[2001:db8::1]:25")]
+)
+def test_endpoints_as_text(address: tuple[str, int] | None, text: str) -> None:
+    assert translate.endpoint_text(address) == text
