@@ -2,7 +2,7 @@
 
 Used between supervisor and worker (a socket pair; its end is how each learns that the other died) and
 between the CLI and the supervisor (a unix socket, mode 0660). A request is
-``{"n": 1, "do": "flush", "with": {...}}``, its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": "why"}``.
+``{"n": 1, "do": "flush", "with": {...}}``, its answer ``{"n": 1, "ok": ...}`` or ``{"n": 1, "error": ""}``.
 Lines are bounded; a line that is neither ends the link, since nothing after it can be trusted.
 """
 

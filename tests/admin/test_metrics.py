@@ -1,0 +1,82 @@
+"""The scrape: accepted by promtool, complete, and of bounded size."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from relay.admin import metrics
+from relay.admin.metrics import SupervisorReadings, render
+
+SUPERVISOR = SupervisorReadings({0: True, 1: False}, {0: 0, 1: 3}, 1_800_000_000.5, "0.1.0")
+READINGS = {
+    "accepted": 17,
+    "delivery_seconds": 1.5,
+    "refused": {"554": 2, "451": 1},
+    "reasons": {"timeout": 4},
+    "spool_full": True,
+    "fresh_bytes": 1_000_000_000_000,
+}
+
+
+def samples(workers: dict[int, dict[str, object]]) -> dict[str, float]:
+    lines = render(workers, SUPERVISOR).decode().splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (one.rpartition(" ") for one in lines if not one.startswith("#"))
+    }
+
+
+def test_what_a_worker_counts_is_a_sample_of_it() -> None:
+    found = samples({0: READINGS})
+    assert found['relay_messages_accepted_total{worker="0"}'] == 17
+    assert found['relay_delivery_seconds_total{worker="0"}'] == 1.5
+    assert found['relay_messages_refused_total{code="554",worker="0"}'] == 2
+    assert found['relay_outcomes_total{reason="timeout",worker="0"}'] == 4
+    assert found['relay_spool_full{worker="0"}'] == 1
+    assert found['relay_queue_memory_bytes{worker="0"}'] == 1e12
+    assert found['relay_recipients_failed_total{worker="0"}'] == 0
+
+
+def test_what_the_supervisor_knows_is_there_without_any_worker() -> None:
+    found = samples({})
+    assert found['relay_worker_up{worker="0"}'] == 1
+    assert found['relay_worker_up{worker="1"}'] == 0
+    assert found['relay_worker_restarts_total{worker="1"}'] == 3
+    assert found["relay_start_time_seconds"] == 1_800_000_000.5
+    assert found['relay_info{version="0.1.0"}'] == 1
+    assert not any(name.startswith("relay_messages") for name in found)
+
+
+def test_names_are_ours_and_labels_few() -> None:
+    names = re.findall(r"^([a-z_]+)(?:\{(.*)\})? ", render({0: READINGS}, SUPERVISOR).decode(), re.MULTILINE)
+    assert names
+    for name, labels in names:
+        assert name.startswith("relay_")
+        assert {label.partition("=")[0] for label in labels.split(",") if label} <= {
+            "worker",
+            "code",
+            "reason",
+            "version",
+        }
+
+
+def test_the_content_type_says_what_is_rendered() -> None:
+    assert metrics.CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+    assert not render({0: READINGS}, SUPERVISOR).endswith(b"# EOF\n")  # that would be OpenMetrics
+
+
+def test_promtool_accepts_it() -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("promtool is not installed (Debian package prometheus)")
+        pytest.skip("promtool is not installed")
+    ended = subprocess.run(
+        [program, "check", "metrics"],
+        input=render({0: READINGS, 1: READINGS}, SUPERVISOR),
+        capture_output=True,
+    )
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")

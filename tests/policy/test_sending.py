@@ -1,0 +1,80 @@
+"""Which keys sign, and that a refusal comes before any."""
+
+import pytest
+
+from relay.base.errors import Refused
+from relay.base.message import Client, Envelope, Submission
+from relay.codec.headers import Header
+from relay.directory import keys
+from relay.directory.records import Account, IdentityKind
+from relay.policy.sending import Policy
+
+KEY = keys.load(keys.generate(keys.ED25519), "example.org", "s1", keys.ED25519)
+OWN_KEY = keys.load(keys.generate(keys.ED25519), "example.org", "s2", keys.ED25519)
+
+
+class Identified:
+    """An identity as the snapshot has it."""
+
+    def __init__(self, name: str, *signing: keys.SigningKey, is_dkim_on: bool = True) -> None:
+        self.name, self.kind, self.keys, self.is_dkim_on = name, IdentityKind.DOMAIN, signing, is_dkim_on
+
+
+class Live:
+    """Account 1 holds example.org, an address of it with its own key, and quiet.example without DKIM."""
+
+    def __init__(self) -> None:
+        self.current = self
+        self.asked = 0
+
+    def account(self, account_id: int) -> Account | None:
+        self.asked += 1
+        return Account(1, "shop") if account_id == 1 else None
+
+    def identity_for(self, account_id: int, address: str) -> Identified | None:
+        return {
+            "a@example.org": Identified("example.org", KEY),
+            "own@example.org": Identified("own@example.org", OWN_KEY),
+            "a@quiet.example": Identified("quiet.example", KEY, is_dkim_on=False),
+        }.get(address)
+
+
+def submission(account_id: int, author: str, sender: str = "") -> tuple[Submission, Header]:
+    content = f"From: {author}\r\n\r\nhi\r\n".encode()
+    envelope = Envelope(sender=sender or author)
+    return Submission(account_id, envelope, content, Client()), Header.parse(content)
+
+
+@pytest.mark.parametrize(
+    ("author", "signing"),
+    [
+        ("a@example.org", (KEY,)),
+        ("own@example.org", (OWN_KEY,)),
+        ("a@quiet.example", ()),
+        ("a@example.org, own@example.org", (KEY,)),  # the first author's
+    ],
+)
+def test_the_identity_of_from_signs(author: str, signing: tuple[keys.SigningKey, ...]) -> None:
+    policy = Policy(Live())  # type: ignore[arg-type]
+    found = policy.check(*submission(1, author, sender="own@example.org"))
+    assert tuple(found) == signing
+
+
+@pytest.mark.parametrize(
+    ("account_id", "author", "sender"),
+    [
+        (1, "a@elsewhere.example", ""),
+        (1, "a@example.org", "a@elsewhere.example"),
+        (2, "a@example.org", ""),
+        (1, "undisclosed", "a@example.org"),
+    ],
+)
+def test_refused(account_id: int, author: str, sender: str) -> None:
+    with pytest.raises(Refused):
+        Policy(Live()).check(*submission(account_id, author, sender))  # type: ignore[arg-type]
+
+
+def test_our_own_mail_passes_unasked() -> None:
+    live = Live()
+    assert Policy(live).check(*submission(0, "MAILER-DAEMON@relay.example")) == ()  # type: ignore[arg-type]
+    assert live.asked == 0
