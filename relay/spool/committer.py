@@ -4,6 +4,10 @@ Contract: ``submit(change, future)`` from the event loop; the future resolves af
 SpoolFull / SpoolError. The thread takes all that wait, writes large files first, then the rows, commits, and
 wakes all futures with a single ``call_soon_threadsafe``.
 
+When to commit (``gathering`` decides): a new message has a client that waits, so it is committed at once, or,
+while many come, after the few milliseconds in which some more come. An outcome has no one who waits: it goes
+with the next message, or alone after ten milliseconds.
+
 Failure (``faults`` decides whose): when a transaction fails it is rolled back. New messages of that batch are
 refused (their client gets 451 or 452 and keeps the message), and so is all new mail while ``failure`` is
 set. Outcomes cannot be refused, since the delivery has happened: they are kept and tried again every half
@@ -24,6 +28,8 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +40,7 @@ from relay.base.errors import SpoolError
 from relay.base.events import Change
 from relay.spool import content, remnant, rows, schema
 from relay.spool.faults import Fault, as_spool_error, fault_of, may_be_refused
+from relay.spool.gathering import PATIENCE_S, Gathering
 from relay.spool.journal import DotJournal
 from relay.spool.upkeep import Upkeep
 
@@ -45,6 +52,8 @@ _RETRY_S = 0.5
 _FEW = 16  # outcomes tried at once while the disk fails
 _LOG_EVERY = 60  # failed tries in a row between two lines, half a minute
 _LAST_TRIES = 4  # at the end, so that stopping on a dead disk takes two seconds and not for ever
+
+_WAKE = True
 
 Entry = tuple[Change, "asyncio.Future[None] | None"]
 
@@ -72,7 +81,10 @@ class Committer:
         self._connection: sqlite3.Connection | None = connection
         self._journal = journal
         self._rebuild = rebuild
-        self._queue: queue.SimpleQueue[Entry | _Control | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | _Control | bool | None] = queue.SimpleQueue()
+        self._outcomes: deque[Entry] = deque()  # what no one waits for
+        self._is_asleep = False  # the thread waits without a bound
+        self._gathering = Gathering()
         self._asked: _Control | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"commit-{folder.name}", daemon=True)
@@ -108,7 +120,12 @@ class Committer:
             if future is not None:
                 future.set_exception(SpoolError("the spool is closed"))
             return
-        self._queue.put((change, future))
+        if change.stored:
+            self._queue.put((change, future))
+            return
+        self._outcomes.append((change, future))
+        if self._is_asleep:  # asked after the append: the thread looks there once more after it says so
+            self._queue.put(_WAKE)
 
     def control(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
         """Run an operator's ``work`` in a transaction of its own, after the changes that wait."""
@@ -136,33 +153,66 @@ class Committer:
         self._end()
 
     def _take(self) -> tuple[list[Entry], bool]:
-        """Wait for work, then take all there is, within bounds; while the disk fails, wait the pause out."""
-        batch, size = self._kept[:_FEW], 0  # on a full disk all of them might never fit into the log
-        del self._kept[:_FEW]
+        """Wait for work, then take all there is, within bounds; the flag says that the end was asked for."""
+        batch, self._kept = self._kept, []
+        if self.failure is not None:
+            return batch, self._wait_out(batch)
         try:
-            while (pause := self._retry_at - monotonic()) > 0 and self.failure is not None:
-                entry = self._queue.get(timeout=pause)
-                if entry is None:
-                    return batch, True
-                if isinstance(entry, _Control):
-                    self._asked = entry
-                    return batch, False
-                self._kept.append(entry)
-            if self.failure is not None or batch:
-                return batch, False
-            entry = self._queue.get()
+            entry = self._next()
+            if isinstance(entry, tuple) and (pause := self._gathering.pause_s()) > 0:
+                time.sleep(pause)
+            size = 0
             while entry is not None:
                 if isinstance(entry, _Control):
                     self._asked = entry
-                    return batch, False
-                batch.append(entry)
-                size += sum(m.size_bytes for m in entry[0].stored)
-                if len(batch) >= _MAX_BATCH or size >= _MAX_BATCH_BYTES:
-                    return batch, False
+                    break
+                if isinstance(entry, tuple):
+                    batch.append(entry)
+                    size += sum(m.size_bytes for m in entry[0].stored)
+                    if len(batch) >= _MAX_BATCH or size >= _MAX_BATCH_BYTES:
+                        break
                 entry = self._queue.get_nowait()
         except queue.Empty:
-            return batch, False
-        return batch, True
+            entry = _WAKE
+        is_end = entry is None
+        # an operator's work and the end come after all that was handed in before them
+        most = None if is_end or self._asked is not None else _MAX_BATCH
+        outcomes = self._outcomes
+        while outcomes and (most is None or len(batch) < most):
+            batch.append(outcomes.popleft())
+        self._gathering.took(len(batch), monotonic())
+        return batch, is_end
+
+    def _next(self) -> Entry | _Control | bool | None:
+        """The next thing that was handed in; raises queue.Empty once outcomes have waited long enough."""
+        if not self._outcomes:
+            self._is_asleep = True
+            try:
+                if not self._outcomes:
+                    return self._queue.get()
+            finally:
+                self._is_asleep = False
+        return self._queue.get(timeout=PATIENCE_S)
+
+    def _wait_out(self, batch: list[Entry]) -> bool:
+        """While the disk fails: collect what comes until it is time to try again; True if the end was asked
+        for."""
+        try:
+            while (pause := self._retry_at - monotonic()) > 0:
+                entry = self._queue.get(timeout=pause)
+                if entry is None:
+                    return True
+                if isinstance(entry, _Control):
+                    self._asked = entry
+                    break
+                if isinstance(entry, tuple):
+                    batch.append(entry)
+        except queue.Empty:
+            pass
+        finally:
+            while self._outcomes:
+                batch.append(self._outcomes.popleft())
+        return False
 
     def _commit(self, batch: list[Entry], write: rows.Write = rows.write) -> None:
         started = monotonic()
