@@ -281,6 +281,7 @@ class Committer:
 
     def _end(self) -> None:
         """A last effort for outcomes that the disk refused, and no future left without an answer."""
+        self._upkeep.checkpoint.wait()
         for _ in range(_LAST_TRIES):
             if not self._kept:
                 break
@@ -336,6 +337,7 @@ class Committer:
         old, self._connection = self._connection, None
         try:
             if fault is Fault.DAMAGE and self._rebuild is not None:
+                self._upkeep.checkpoint.wait()
                 if old is not None:
                     old.close()
                 self._connection = self._rebuild()

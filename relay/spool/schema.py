@@ -104,3 +104,11 @@ def open_reader(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def open_beside(folder: Path) -> sqlite3.Connection:
+    """Open a shard's database beside the one who writes it, to move its log; writes no rows."""
+    connection = sqlite3.connect(folder / DATABASE, isolation_level=None, timeout=0)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection

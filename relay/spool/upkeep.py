@@ -1,7 +1,8 @@
 """What the commit thread does between transactions: move the log into the database, drop the oldest events.
 
 The write-ahead log is moved when about 48 MB of content went through it, or when the file itself has grown
-past 192 MB: a retry of one recipient dirties two or three pages of 32 KiB, which content does not tell.
+past 192 MB: a retry of one recipient dirties two or three pages of 32 KiB, which content does not tell. Most
+of it is moved beside the commits (``checkpoint``), the rest between two of them.
 
 On a disk with little room the log is looked at after every transaction, and moved before it takes more than
 half of what is left: moving it may make the database grow by as much, and a log that has taken all the room
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from relay.base.events import Change
 from relay.spool import schema
+from relay.spool.checkpoint import Checkpoint
 
 _CHECKPOINT_BYTES = 48 << 20  # of content; measured at 100 KB messages, see bench
 _LARGEST_LOG_BYTES = 192 << 20  # above journal_size_limit, to which SQLite cuts the file after a checkpoint
@@ -40,6 +42,7 @@ class Upkeep:
         self._transactions = _LOOK_EVERY
         self._is_tight = False
         self._folder = folder
+        self.checkpoint = Checkpoint(folder)
         self.reusable_bytes = 0  # as of the last look; counted only while there is little room
 
     def look(self, connection: sqlite3.Connection) -> None:
@@ -66,10 +69,16 @@ class Upkeep:
         if self._is_tight or self._transactions >= _LOOK_EVERY:
             self._transactions = 0
             self._look_at_room(connection)
-        if self._written_bytes >= _CHECKPOINT_BYTES:
+        if self.checkpoint.is_over:
+            self.checkpoint.forget()
             self._written_bytes = 0
-            mode = "TRUNCATE" if self._is_tight else "PASSIVE"
-            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        elif self._written_bytes >= _CHECKPOINT_BYTES and not self.checkpoint.is_running:
+            if self._is_tight:
+                self._written_bytes = 0
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            else:
+                self.checkpoint.begin()
 
     def _look_at_room(self, connection: sqlite3.Connection) -> None:
         state = os.statvfs(self._folder)
