@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import smtplib
-import socket
 import ssl
 import sys
 from collections.abc import Callable
@@ -21,38 +21,41 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import dkim
 
-from relay.base.budget import Budget
 from relay.base.clock import SystemClock
-from relay.base.errors import ConfigError, RelayError
-from relay.base.message import Submission
+from relay.base.errors import RelayError
 from relay.daemon import config, control, first
+from relay.daemon.receiver import HOST, Receiver
 from relay.daemon.translate import load_service_keys
 from relay.directory import keys
 from relay.directory.store import Directory
-from relay.ingress.auth import Throttle
-from relay.ingress.connections import LocalTally
-from relay.ingress.counters import Counters
-from relay.ingress.listeners import Listener
-from relay.ingress.settings import ListenerSettings
-from relay.ingress.surroundings import Grant, Surroundings
 
 ACCOUNT, DOMAIN = "demo", "demo.example"
 SENDER, RECIPIENT = f"hello@{DOMAIN}", "someone@receiver.example"
-STARTTLS_PORT, WRAPPER_PORT, RECEIVER_PORT = 2587, 2465, 2526
-HOST = "127.0.0.1"
 
-_ROUTE = f"""
+_ROUTE = """
 [[route]]                 # the demonstration's receiver; remove this table to deliver by MX
 domain = "*"
-next_hop = "{HOST}:{RECEIVER_PORT}"
+next_hop = "{host}:{port}"
 tls = "none"
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everything listens on loopback."""
+
+    starttls: int = 2587
+    wrapper: int = 2465
+    receiver: int = 2526
+    metrics: int = 9125
+
+
+DEFAULT_PORTS = Ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,57 +66,18 @@ class Login:
     password: str
 
 
-class Receiver:
-    """A mail server on loopback: our own ingress, with a shelf in place of a spool."""
-
-    def __init__(self) -> None:
-        self.received: asyncio.Queue[Submission] = asyncio.Queue()
-
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
-        """Keep the message; acceptance is immediate."""
-        self.received.put_nowait(submission)
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        done.set_result("received")
-        return done
-
-    def authenticate(self, username: str, password: str) -> Grant | None:
-        """No one logs in at a receiver."""
-        return None
-
-    async def start(self, stack: AsyncExitStack) -> None:
-        """Listen until the stack unwinds. Raises ConfigError if the port is taken."""
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((HOST, RECEIVER_PORT))
-        except OSError as error:
-            raise ConfigError(
-                f"{HOST}:{RECEIVER_PORT}: {error.strerror}: does a demo run already?"
-            ) from error
-        sock.listen()
-        settings = ListenerSettings(
-            "receiver.example", "none", "none", (ip_network("127.0.0.0/8"),), max_message_bytes=50_000_000
-        )
-        around = Surroundings(
-            intake=self,
-            accounts=self,
-            tally=LocalTally(),
-            throttle=Throttle(),
-            budget=Budget(200_000_000),
-            counters=Counters(),
-            clock=SystemClock(),
-        )
-        await Listener(settings, around, [sock], drain_s=2.0).start(stack)
-
-
-def prepare(folder: Path) -> tuple[config.Config, Login]:
+def prepare(folder: Path, ports: Ports) -> tuple[config.Config, Login]:
     """The configuration in the folder, made if there is none, and a login for it."""
     file = folder / "relay.toml"
     if not file.exists():
         first.make(
             folder,
             first.Choices(
-                "relay.demo.example", (f"{HOST}:{STARTTLS_PORT}",), (f"{HOST}:{WRAPPER_PORT}",), more=_ROUTE
+                "relay.demo.example",
+                (f"{HOST}:{ports.starttls}",),
+                (f"{HOST}:{ports.wrapper}",),
+                f"{HOST}:{ports.metrics}",
+                _ROUTE.format(host=HOST, port=ports.receiver),
             ),
         )
     settings = config.load(file)
@@ -148,14 +112,14 @@ def published(settings: config.Config) -> dict[str, str]:
     return {key.record_name: keys.public_record(key) for key in signing}
 
 
-def submit(settings: config.Config, login: Login, text: str) -> str:
+def submit(settings: config.Config, login: Login, port: int, text: str) -> str:
     """Send one message as an application would; returns the reply to its dot. Blocks."""
     assert settings.tls.certificate is not None
     context = ssl.create_default_context(cafile=str(settings.tls.certificate))
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = SENDER, RECIPIENT, "The first message"
     message.set_content(text)
-    with smtplib.SMTP("localhost", STARTTLS_PORT, timeout=30) as client:
+    with smtplib.SMTP("localhost", port, timeout=30) as client:
         client.starttls(context=context)
         client.ehlo()
         client.user, client.password = login.username, login.password
@@ -190,10 +154,10 @@ def verify(content: bytes, records: dict[str, str]) -> list[tuple[str, bool]]:
     return results
 
 
-async def _until_ready(settings: config.Config, process: asyncio.subprocess.Process) -> None:
+async def _until_ready(settings: config.Config, process: asyncio.subprocess.Process, log: Path) -> None:
     for _ in range(300):
         if process.returncode is not None:
-            raise RelayError(f"the relay ended with status {process.returncode}; its log is above")
+            raise RelayError(f"the relay ended with status {process.returncode}; see {log}")
         try:
             answer = await control.ask(settings.spool.path, "status", 5.0)
             if all(answer["ready"].values()):
@@ -201,16 +165,22 @@ async def _until_ready(settings: config.Config, process: asyncio.subprocess.Proc
         except RelayError:
             pass
         await asyncio.sleep(0.1)
-    raise RelayError("the relay was not ready within 30 s; its log is above")
+    raise RelayError(f"the relay was not ready within 30 s; see {log}")
 
 
-async def run(folder: Path, *, once: bool, say: Callable[[str], None]) -> dict[str, Any]:
+async def run(
+    folder: Path, *, once: bool, say: Callable[[str], None], ports: Ports = DEFAULT_PORTS
+) -> dict[str, Any]:
     """The demonstration; returns what the last line tells. Raises RelayError if a step failed."""
     clock = SystemClock()
-    settings, login = await asyncio.to_thread(prepare, folder)
+    settings, login = await asyncio.to_thread(prepare, folder, ports)
     say(f"configuration  {settings.path}")
     async with AsyncExitStack() as stack:
-        receiver = Receiver()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)  # else the relay would outlive us
+        stack.callback(loop.remove_signal_handler, signal.SIGTERM)
+        receiver = Receiver(ports.receiver)
         await receiver.start(stack)
         log = await asyncio.to_thread((folder / "relay.log").open, "ab")
         stack.callback(log.close)
@@ -225,10 +195,10 @@ async def run(folder: Path, *, once: bool, say: Callable[[str], None]) -> dict[s
             start_new_session=True,  # a Ctrl-C is for us; the relay hears one SIGTERM then, not two signals
         )
         stack.push_async_callback(_end, process)
-        await _until_ready(settings, process)
+        await _until_ready(settings, process, folder / "relay.log")
         say(f"running        pid {process.pid}, log {folder / 'relay.log'}")
         started = clock.monotonic()
-        reply = await asyncio.to_thread(submit, settings, login, "It works.\n")
+        reply = await asyncio.to_thread(submit, settings, login, ports.starttls, "It works.\n")
         accepted_ms = (clock.monotonic() - started) * 1000
         message_id = reply.rpartition("Ok ")[2]
         say(f"accepted       {message_id} in {accepted_ms:.1f} ms, from connect to 250")
@@ -248,8 +218,9 @@ async def run(folder: Path, *, once: bool, say: Callable[[str], None]) -> dict[s
             "delivered_ms": round(delivered_ms, 1),
         }
         if not once:
-            say(_hints(settings, login))
-            await process.wait()
+            say(_hints(settings, login, ports))
+            status = await process.wait()
+            raise RelayError(f"the relay ended with status {status}; see {folder / 'relay.log'}")
         return result
 
 
@@ -264,25 +235,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _hints(settings: config.Config, login: Login) -> str:
+def _hints(settings: config.Config, login: Login, ports: Ports) -> str:
     certificate = settings.tls.certificate
     return f"""
 It keeps serving; Ctrl-C ends it. To paste:
 
-swaks --server {HOST}:{STARTTLS_PORT} --tls --tls-ca-path {certificate} --auth LOGIN \\
+swaks --server {HOST}:{ports.starttls} --tls --tls-ca-path {certificate} --auth LOGIN \\
       --auth-user {login.username} --auth-password {login.password} \\
       --from {SENDER} --to {RECIPIENT}
 
-openssl s_client -connect {HOST}:{STARTTLS_PORT} -starttls smtp -crlf -quiet -CAfile {certificate}
-openssl s_client -connect {HOST}:{WRAPPER_PORT} -crlf -quiet -CAfile {certificate}
+openssl s_client -connect {HOST}:{ports.starttls} -starttls smtp -crlf -quiet -CAfile {certificate}
+openssl s_client -connect {HOST}:{ports.wrapper} -crlf -quiet -CAfile {certificate}
 
 Postfix, main.cf:
-  relayhost = [{HOST}]:{STARTTLS_PORT}
+  relayhost = [{HOST}]:{ports.starttls}
   smtp_sasl_auth_enable = yes
   smtp_sasl_security_options = noanonymous
-  smtp_sasl_password_maps = inline:{{ {{[{HOST}]:{STARTTLS_PORT} = {login.username}:{login.password}}} }}
+  smtp_sasl_password_maps = inline:{{ {{[{HOST}]:{ports.starttls} = {login.username}:{login.password}}} }}
   smtp_tls_security_level = encrypt
 
 relay --config {settings.path} status
 relay --config {settings.path} queue list
-curl http://127.0.0.1:9125/metrics"""
+curl http://{HOST}:{ports.metrics}/metrics"""

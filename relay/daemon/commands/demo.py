@@ -24,7 +24,7 @@ def demo(
     except (RelayError, OSError, TimeoutError) as error:
         typer.echo(f"relay: {error or 'the message did not arrive within 30 s'}", err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(0) from None
     if once:
         typer.echo(json.dumps(result))

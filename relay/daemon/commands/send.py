@@ -80,15 +80,16 @@ def complete(message: bytes, sender: str, full_name: str) -> bytes:
     head = message[: message.find(b"\r\n\r\n") + 2] if not message.startswith(b"\r\n") else b""
     if re.search(rb"(?mi)^from[ \t]*:", head) or not sender:
         return message
+    from email.errors import MessageError
     from email.headerregistry import Address
     from email.policy import SMTP, SMTPUTF8
 
     try:
         author = str(Address(full_name, addr_spec=sender))
-    except (ValueError, IndexError):  # what is wrong with the sender, the relay says better
+    except (ValueError, IndexError, MessageError):  # what is wrong with the sender, the relay says better
         return message
     policy = SMTP if sender.isascii() else SMTPUTF8
-    field: str = policy.fold("From", author)
+    field: str = policy.header_factory("From", author).fold(policy=policy)
     return field.encode() + message
 
 

@@ -1,0 +1,134 @@
+"""One worker's works, joined, started in this process; and a configuration taken over."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.base.clock import SystemClock
+from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
+from relay.base.log import SilentLog
+from relay.daemon.config import load
+from relay.daemon.wiring import Logins, Works
+from relay.ingress.connections import LocalTally
+from tests.daemon.conftest import Started
+from tests.fakes.prepared import ACCOUNT
+
+
+async def greeting(started: Started, number: int = 2) -> bytes:
+    sock = started.works.listeners[number]._sockets[0]
+    reader, writer = await asyncio.open_connection(*sock.getsockname())
+    line = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return line
+
+
+async def test_everything_is_joined(started: Started) -> None:
+    assert await greeting(started) == b"220 relay.test.example ESMTP\r\n"
+    message_id = await started.submit()
+    assert message_id.endswith("-000001")
+    assert started.works.counters.accepted == 1
+
+
+async def test_the_promise_outlives_the_works(file: Path) -> None:
+    for accepted in (True, False):
+        config = load(file)
+        works = Works(config, 0, SystemClock(), SilentLog())
+        async with AsyncExitStack() as stack:
+            await works.start(stack, [[], [], []], LocalTally(), [])
+            if accepted:
+                await Started(works, "", file).submit()
+            else:
+                assert works.shards[1].waiting_found == 1
+
+
+async def test_a_shard_has_one_owner(started: Started) -> None:
+    works = Works(started.works.config, 0, SystemClock(), SilentLog())
+    async with AsyncExitStack() as stack:
+        with pytest.raises(SpoolError, match="in use by another process"):
+            await works.start(stack, [[], [], []], LocalTally(), [])
+
+
+async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None:
+    works = started.works
+    config = started.changed(
+        ("recipients = 50", "recipients = 3\nmessage_size = '1 KB'"),
+        ("[workers]", "[delivery]\nmax_age = '1h'\nretry_schedule = ['7s']\nwindow = 100\n[workers]"),
+        ('["127.0.0.0/8"]', '["10.0.0.0/8"]'),
+    )
+    works.take_over(works.plan(config))
+    assert [one.settings.max_recipients for one in works.listeners] == [3, 3, 3]
+    assert {one.max_age_s for one in works.intakes.values()} == {3600.0}
+    assert works.scheduler.window.size == 100
+    assert list(works.settler.schedule.delays_s) == [7.0]
+    assert b"220" not in await greeting(started)  # loopback is no longer trusted
+    assert works.config is config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (f'account = "{ACCOUNT}"', 'account = "gone"', "relay account create gone"),
+        ("service.pem", "gone.pem", r"\[\[signing.service_key\]\] file: "),
+        ("tls.crt", "gone.crt", r"\[tls\] certificate: "),
+        ('domain = "*"', 'domain = "ex ample"', r'\[\[route\]\] domain "ex ample"'),
+    ],
+)
+async def test_a_wrong_one_changes_nothing(started: Started, old: str, new: str, said: str) -> None:
+    works = started.works
+    before: dict[str, Any] = {
+        "config": works.config,
+        "signer": works.signing.current,
+        "schedule": works.settler.schedule,
+        "listeners": [one.settings for one in works.listeners],
+    }
+    config = started.changed((old, new), ("recipients = 50", "recipients = 3"))
+    with pytest.raises(ConfigError, match=said):
+        works.plan(config)
+    assert before == {
+        "config": works.config,
+        "signer": works.signing.current,
+        "schedule": works.settler.schedule,
+        "listeners": [one.settings for one in works.listeners],
+    }
+
+
+async def test_a_certificate_that_breaks_at_the_last_moment_stops_nothing(
+    started: Started, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = started.works.plan(started.changed(("recipients = 50", "recipients = 3")))
+    assert plan.config.tls.certificate is not None
+    assert started.works.certificate is not None
+    monkeypatch.setattr(started.works.certificate, "_chain", Path("/nonexistent"), raising=True)
+    started.works.take_over(plan)
+    assert started.works.listeners[0].settings.max_recipients == 3
+    assert "certificate not taken over; the old one is in use" in caplog.text
+
+
+async def test_a_paused_account_is_refused_through_all_stages(started: Started) -> None:
+    directory = started.works.directory
+    directory.accounts.pause(ACCOUNT, "a test")
+    await started.works.live.poll()
+    with pytest.raises(Refused):
+        await started.submit()
+
+
+class Live:
+    """A snapshot that knows one login."""
+
+    def __init__(self, is_stale: bool) -> None:
+        self.is_stale = is_stale
+        self.current = self
+
+    def authenticate(self, username: str, password: str) -> str | None:
+        return "grant" if username == "known" else None
+
+
+def test_while_the_directory_cannot_be_read_an_unknown_login_is_temporary() -> None:
+    assert Logins(Live(True)).authenticate("known", "x") == "grant"  # type: ignore[arg-type]
+    assert Logins(Live(False)).authenticate("unknown", "x") is None  # type: ignore[arg-type]
+    with pytest.raises(DirectoryError):
+        Logins(Live(True)).authenticate("unknown", "x")  # type: ignore[arg-type]
