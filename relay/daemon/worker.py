@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import resource
@@ -32,7 +33,7 @@ from relay.base.errors import ConfigError, DirectoryError, SpoolError
 from relay.base.tasks import Tasks
 from relay.daemon import config, logs
 from relay.daemon.board import Board, SharedTally
-from relay.daemon.changes import in_force, needs_restart
+from relay.daemon.changes import in_force
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.orders import VARIABLE, Orders
@@ -91,6 +92,8 @@ class Worker:
             except (ConfigError, DirectoryError, SpoolError) as error:
                 log.error("worker cannot start", extra={"why": str(error)})
                 return EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL
+            gc.collect()
+            gc.freeze()  # what is there now lives as long as we do: a full collection need not look at it
             await self._say_ready(link)
             await self._stop.wait()
             log.info("worker drains")
@@ -153,14 +156,10 @@ class Worker:
             return self.works.scheduler.sites()
         raise LinkError(f"unknown request {what!r}")
 
-    def _prepare(self, text: str) -> list[str]:
-        """Everything about a new configuration that can fail; returns the settings that need a restart.
-
-        Raises ConfigError.
-        """
+    def _prepare(self, text: str) -> None:
+        """Everything about a new configuration that can fail. Raises ConfigError."""
         wanted = config.parse(text, Path(self.orders.path))
         self._plan = self.works.plan(in_force(self.boot, wanted))
-        return needs_restart(self.boot, wanted)
 
     def _take_over(self) -> None:
         """What was prepared comes into force."""
