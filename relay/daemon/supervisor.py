@@ -26,7 +26,7 @@ from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
 from relay.daemon import config, control, files, logs, sockets, startup, systemd
-from relay.daemon.changes import in_force
+from relay.daemon.changes import in_force, needs_restart
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.http import HttpServer
 from relay.daemon.link import LinkError
@@ -201,9 +201,10 @@ class Supervisor:
         """
         async with self._reloading:
             text, file = config.read(self.config.path)
-            settings = in_force(self._boot, config.parse(text, file))
+            wanted = config.parse(text, file)
+            settings, need = in_force(self._boot, wanted), needs_restart(self._boot, wanted)
             await asyncio.to_thread(files.check, settings)
-            need = await self._workers.take_over(text)
+            await self._workers.take_over(text)
             self.config = settings
             logs.configure(settings.log.level, settings.log.format)
             log.info("configuration taken over", extra={"needs_restart": ", ".join(need) or "nothing"})

@@ -198,15 +198,14 @@ class Workers:
                     child.is_ready, child.is_aborted = False, True
                     child.kill(number)
 
-    async def take_over(self, text: str) -> list[str]:
+    async def take_over(self, text: str) -> None:
         """Pass on a new configuration: all workers say that they can, or none changes.
 
-        Returns the settings that wait for a restart. Raises LinkError with a worker's refusal.
+        Raises LinkError with a worker's refusal.
         """
         children = self.ready
-        need: set[str] = set()
         for child in children:
-            need.update(await child.link.ask("prepare", text=text))
+            await child.link.ask("prepare", text=text)
         self.text = text  # whoever starts, or becomes ready, from now on gets the new one
         for child in children:
             try:
@@ -217,4 +216,3 @@ class Workers:
                     extra={"dead": child.number, "why": str(error)},
                 )
                 child.kill(signal.SIGTERM)
-        return sorted(need)

@@ -57,6 +57,18 @@ def test_show_has_every_setting(file: Path) -> None:
     assert (status, json.loads(said)["delivery"]["max_age"]) == (0, 50400.0)
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://relay:s3cr3t@db.example.com/relay", "postgresql://relay:s3@cr3t@h/r"]
+)
+def test_a_password_in_the_url_is_not_shown(file: Path, url: str) -> None:
+    file.write_text(file.read_text() + f"url='{url}'\n")
+    for words in (["config", "check"], ["config", "show"]):
+        status, said, error = run(file, *words)
+        assert status == 0
+        assert "relay:***@" in said
+        assert "cr3t" not in said + error
+
+
 def test_without_a_relay_it_is_said_how_to_start_one(file: Path) -> None:
     (file.parent / "s").mkdir()
     for words in (["status"], ["reload"], ["queue", "flush", "--all"]):

@@ -38,7 +38,7 @@ async def test_readings_have_the_process_too(worker: Worker) -> None:
 
 async def test_a_reload_in_two_steps(worker: Worker, started: Started) -> None:
     text = started.text.replace("recipients = 50", "recipients = 3\nconnections = 4").replace('"1s"', '"2s"')
-    assert await worker.answer("prepare", {"text": text}) == ["[workers] drain"]
+    await worker.answer("prepare", {"text": text})
     assert worker.works.config.limits.recipients == 50
     await worker.answer("take over", {})
     assert (worker.works.config.limits.recipients, worker.tally.limit) == (3, 4)

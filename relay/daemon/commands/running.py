@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -134,7 +135,7 @@ def check(as_json: AsJson = False) -> None:
         ),
         "workers": settings.workers.effective_count,
         "spool": str(settings.spool.path),
-        "directory": settings.directory.url,
+        "directory": _masked(settings.directory.url),
         "routes": len(settings.route),
     }
     print_row(row, as_json=as_json)
@@ -143,4 +144,12 @@ def check(as_json: AsJson = False) -> None:
 @config_app.command()
 def show() -> None:
     """Print every setting as it is in force, as JSON."""
-    typer.echo(loaded().model_dump_json(indent=2))
+    settings = loaded()
+    url = _masked(settings.directory.url)
+    directory = settings.directory.model_copy(update={"url": url})
+    typer.echo(settings.model_copy(update={"directory": directory}).model_dump_json(indent=2))
+
+
+def _masked(url: str) -> str:
+    """A database's URL without its password: what is printed gets pasted into tickets."""
+    return re.sub(r"(://[^/@]*?:)[^/]*@", r"\1***@", url)
