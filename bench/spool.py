@@ -39,7 +39,7 @@ async def measure(folder: Path, size: int, messages: int, concurrency: int) -> N
                 )
                 event = Event(now, EventKind.SEND, message.id, 1, '{"recipients":["someone@example.org"]}')
                 await shard.commit(Change(stored=[message], events=[event]))
-                slots = shard.journal.begin(message.key, [0])
+                slots = list(shard.journal.begin(message.key, [0]))
                 event = Event(now, EventKind.DELIVERY, message.id, 1, '{"reply":"250 2.0.0 Ok: queued"}')
                 shard.note(
                     Change(finished=[message.key], settled=[(message.key, 0)], events=[event], slots=slots)
@@ -51,7 +51,7 @@ async def measure(folder: Path, size: int, messages: int, concurrency: int) -> N
         c = shard.committer
         print(
             f"{size} bytes: {messages / wall:.0f} msgs/s, {cpu / messages * 1e6:.0f} us CPU a message, "
-            f"{c.changes / c.commits:.1f} changes a commit, {c.commit_seconds / c.commits * 1e3:.2f} ms a commit"
+            f"{c.changes / c.commits:.1f} changes and {c.commit_seconds / c.commits * 1e3:.2f} ms a commit"
         )
 
 
