@@ -16,6 +16,7 @@ import grp
 import logging
 import os
 import pwd
+import sys
 from pathlib import Path
 
 from relay.base.errors import ConfigError, DirectoryError, StartError
@@ -46,6 +47,11 @@ def drop_privileges(section: RelaySection) -> None:
     os.initgroups(section.user, group)  # with its other groups: one of them may give it the certificate's key
     os.setgid(group)
     os.setuid(user.pw_uid)
+    if not os.access(sys.executable, os.X_OK):  # each worker is started from it
+        raise ConfigError(
+            f"[relay] user = {section.user!r} may not run {os.path.realpath(sys.executable)}; "
+            "install the relay where it may, not in a home"
+        )
 
 
 def prepare(config: Config) -> int:

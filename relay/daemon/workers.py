@@ -141,7 +141,7 @@ class Workers:
         try:
             child = await Child.start(self._outfit(number), self._answering(number))
         except OSError as error:
-            return str(error)  # no process or descriptor to be had: that may pass
+            return f"not started: {error}"  # no process or descriptor to be had: that may pass
         self.children[number] = child
         self._tasks.spawn(child.link.serve(), f"link {number}")
         if self.is_draining:

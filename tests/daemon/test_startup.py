@@ -97,6 +97,7 @@ from pathlib import Path
 from relay.base.errors import ConfigError
 from relay.daemon.config import RelaySection, load
 from relay.daemon.startup import drop_privileges, prepare
+sys.executable = "/bin/true"  # ours may lie where nobody may look
 drop_privileges(RelaySection(user="nobody"))
 print(os.getresuid(), os.getresgid(), os.getgroups())
 try:
@@ -127,6 +128,15 @@ def test_root_is_dropped_for_good(settings: Config, tmp_path: Path) -> None:
     assert cannot == (f"[relay] user = 'daemon': user {uid} cannot become it; start as root or as daemon")
     assert back == "no way back"
     assert "Permission denied" in (rest[0] if rest else ended.stderr)
+
+
+@as_root
+def test_a_python_that_the_user_may_not_run(tmp_path: Path) -> None:
+    """The supervisor runs, but no worker could be started from it."""
+    (tmp_path / "python").write_text("")
+    code = _DROPPED.replace("/bin/true", str(tmp_path / "python"))
+    ended = subprocess.run([sys.executable, "-c", code, ""], capture_output=True, text=True, timeout=60)
+    assert f"[relay] user = 'nobody' may not run {tmp_path}/python; install" in ended.stderr
 
 
 @as_root
