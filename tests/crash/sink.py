@@ -1,7 +1,7 @@
-"""A receiver that records what it takes before it says so, and that misbehaves as often as it is told.
+"""The scripted sink as a process that records what it takes before it says so, and misbehaves by chance.
 
-A process of its own. It records the recipients of a message in a ledger with one write, then answers the dot;
-so what the ledger lacks was not delivered. In *wild* mood a few messages in a hundred meet something else:
+It records the recipients of a message in a ledger with one write, then answers the dot; so what the ledger
+lacks was not delivered. In *wild* mood a few messages in a hundred meet something else:
 
 slow      recorded, answered after 20 to 400 ms
 lost      recorded, and the connection dropped without an answer
@@ -23,135 +23,66 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import uvloop
 
 from bench.content import RECEIVER, read_marker
 from tests.crash import mail
 from tests.crash.ledger import Ledger
+from tests.fakes.sink import DROP, Answer, Received, Sink
 
-OK = b"250 2.0.0 Ok\r\n"
-HELLO = b"250-sink.crash.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 104857600\r\n"
-END = b"\r\n.\r\n"
-_WILD = {"slow": 0.02, "lost": 0.004, "dropped": 0.004, "cut": 0.002, "later": 0.01}
+_AT_DOT = {"slow": 0.02, "lost": 0.004, "dropped": 0.004, "later": 0.01}
+_CUT = 0.002
 _BUSY = 0.01
 
 FaultOf: TypeAlias = Callable[[list[str], bytes], str]
 
 
-class Sink:
-    """What all connections share."""
+class RecordingSink(Sink):
+    """The table is chance."""
 
     def __init__(self, record: Path, seed: int, fault_of: FaultOf) -> None:
+        super().__init__(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 104857600"))
         self.ledger = Ledger(record)
         self.fault_of = fault_of
         self.faults = record.with_suffix(".faults")
         self.chance = random.Random(seed)
         self.is_wild = False
 
-    def mood(self) -> str:
-        """What the next message meets."""
+    def answer(self, key: str, ordinary: Answer) -> Answer:
+        if self.is_wild:
+            if key == "RCPT" and self.chance.random() < _BUSY:
+                return "450 4.2.1 Busy"
+            if key == "IN CONTENT" and self.chance.random() < _CUT:
+                return DROP
+        return ordinary
+
+    async def at_dot(self, message: Received) -> Answer:
+        self.commands.clear()  # nobody asks, and there is no end of them
+        mood = self._mood()
+        if mood in ("take", "slow", "lost"):
+            self._take(message)
+        if mood == "slow":
+            await asyncio.sleep(self.chance.uniform(0.02, 0.4))
+        elif mood in ("lost", "dropped"):
+            return DROP
+        return "451 4.3.0 Later" if mood == "later" else "250 2.0.0 Ok"
+
+    def _mood(self) -> str:
         if self.is_wild:
             dice = self.chance.random()
-            for name, share in _WILD.items():
+            for name, share in _AT_DOT.items():
                 dice -= share
                 if dice < 0:
                     return name
         return "take"
 
-    def take(self, recipients: list[str], received: bytes) -> None:
-        """Record a message."""
-        if fault := self.fault_of(recipients, received):
+    def _take(self, message: Received) -> None:
+        if fault := self.fault_of(message.recipients, message.wire):
             with self.faults.open("a") as stream:
-                stream.write(f"{' '.join(recipients)}: {fault}\n")
-        self.ledger.note(recipients)
-
-
-class Session(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
-        self.buffer = bytearray()
-        self.recipients: list[str] = []
-        self.mood = "take"
-        self.is_content = False
-        self.is_held = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
-        self.transport.write(b"220 sink.crash.example ESMTP\r\n")
-
-    def data_received(self, chunk: bytes) -> None:
-        self.buffer += chunk
-        self.work()
-
-    def work(self) -> None:
-        """Answer what is in the buffer, as far as it goes."""
-        buffer = self.buffer
-        while not self.is_held and not self.transport.is_closing():
-            at = buffer.find(END if self.is_content else b"\r\n")
-            if self.is_content:
-                if self.mood == "cut" and len(buffer) > 200:
-                    self.transport.abort()
-                elif at < 0:
-                    return
-                else:
-                    received = bytes(buffer[: at + 2])
-                    del buffer[: at + 5]
-                    self.is_content = False
-                    self.dot(received)
-            elif at < 0:
-                return
-            else:
-                line = bytes(buffer[:at])
-                del buffer[: at + 2]
-                self.command(line)
-
-    def command(self, line: bytes) -> None:
-        """Answer one command."""
-        verb = line[:4].upper()
-        reply = OK
-        if verb == b"MAIL":
-            self.recipients = []
-        elif verb == b"RCPT":
-            if self.sink.is_wild and self.sink.chance.random() < _BUSY:
-                reply = b"450 4.2.1 Busy\r\n"
-            else:
-                self.recipients.append(line[line.index(b"<") + 1 : line.index(b">")].decode())
-        elif verb == b"DATA":
-            self.is_content = bool(self.recipients)
-            self.mood = self.sink.mood()
-            reply = b"354 Go on\r\n" if self.is_content else b"554 5.5.1 No recipients\r\n"
-        elif verb == b"EHLO":
-            reply = HELLO
-        elif verb == b"QUIT":
-            self.transport.write(b"221 2.0.0 Bye\r\n")
-            self.transport.close()
-            return
-        self.transport.write(reply)
-
-    def dot(self, received: bytes) -> None:
-        """Answer the end of a message."""
-        mood = self.mood
-        if mood in ("take", "slow", "lost"):
-            self.sink.take(self.recipients, received)
-        if mood in ("lost", "dropped"):
-            self.transport.abort()
-        elif mood == "slow":
-            self.is_held = True
-            pause_s = self.sink.chance.uniform(0.02, 0.4)
-            asyncio.get_running_loop().call_later(pause_s, self.answer_late)
-        else:
-            self.transport.write(b"451 4.3.0 Later\r\n" if mood == "later" else OK)
-
-    def answer_late(self) -> None:
-        """The answer to a slow message."""
-        self.is_held = False
-        if not self.transport.is_closing():
-            self.transport.write(OK)
-            self.work()
+                stream.write(f"{' '.join(message.recipients)}: {fault}\n")
+        self.ledger.note(message.recipients)
 
 
 def bench_fault_of(recipients: list[str], received: bytes) -> str:
@@ -162,15 +93,15 @@ def bench_fault_of(recipients: list[str], received: bytes) -> str:
 
 async def serve(port: int, record: Path, seed: int, fault_of: FaultOf) -> None:
     """Serve until standard input ends."""
-    sink = Sink(record, seed, fault_of)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Session(sink), "127.0.0.1", port, backlog=512)
-    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    sink = RecordingSink(record, seed, fault_of)
+    await sink.start(port=port, backlog=512)
+    print(json.dumps({"port": sink.port}), flush=True)
     commands = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     while line := await commands.readline():
         sink.is_wild = line.strip() == b"wild"
-    server.close()
+    await sink.stop()
 
 
 def main() -> None:

@@ -1,50 +1,94 @@
-"""A receiver's mail server for tests; the envelope address says how it misbehaves.
+"""A receiver's mail server for tests: it answers from a table, keeps what it gets, and misbehaves as told.
 
-``tests.fakes.script`` lists what it may ask for. What does not depend on a message is in ``Habits``.
-In process::
-
-    async with Sink() as sink:
+    async with Sink({"RCPT bob@example.net": "550 5.1.1 who", ".": [DROP]}) as sink:
         ...send to 127.0.0.1, sink.port...
-        await sink.wait_for(1)
         assert sink.received[0].recipients == ["user@example.org"]
 
-or as a process, for the crash suite: ``python -m tests.fakes.sink --port 0 --record FILE`` prints its port;
-FILE gets one JSON line per content received, written at once and before the reply, so that it survives a
-kill of either side. SIGTERM ends it.
+``replies`` maps what is answered to the answer; what is not in it gets the ordinary one:
+
+================  ===========================================================================
+``GREETING``      before the client says anything
+``EHLO`` ...      a command, also one that the sink does not know; in AUTH, the client's line
+``RCPT a@b``      this recipient; stands before ``RCPT``
+``IN CONTENT``    the first line of the content has come; the ordinary answer is SILENT
+``.``             the content has come, and is kept already
+================  ===========================================================================
+
+An answer is text, bytes as they are, DROP (close without a word), SILENT (say nothing and go on), or a list
+of these, one for each time; a 421 closes. Tests with needs of their own override ``answer`` and ``at_dot``.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
-import signal
 import ssl
-from collections import Counter
-from dataclasses import asdict
-from email.parser import BytesHeaderParser
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from email import message_from_bytes
+from email.policy import SMTPUTF8
+from typing import Any, cast
 
-from tests.fakes.dialogue import Dialogue, Ended
-from tests.fakes.script import Habits, Received, Step, script_of
+from relay.codec.data import unstuff
+
+DROP = "drop"
+SILENT = "silent"
+EXTENSIONS = ("PIPELINING", "8BITMIME", "SIZE 10000000")
+
+Answer = str | bytes
+
+
+@dataclass(frozen=True)
+class Received:
+    """One message, as it arrived. ``wire`` is its content, still dot-stuffed, without the final dot."""
+
+    mail_line: str
+    recipients: list[str]
+    wire: bytes = b""
+
+    @property
+    def sender(self) -> str:
+        return _address(self.mail_line)
+
+    @property
+    def content(self) -> bytes:
+        return unstuff(self.wire)
+
+    @property
+    def parsed(self) -> Any:
+        return message_from_bytes(self.content, policy=SMTPUTF8)
+
+    @property
+    def subject(self) -> str:
+        return str(self.parsed["subject"] or "")
 
 
 class Sink:
-    """The server. ``received`` holds all contents, ``refused`` the addresses that were not taken and the
-    codes they got, ``commands`` all command lines; ``sessions`` counts connections, ``open`` those there are.
-    """
+    """The server. ``connections`` counts all, ``live`` those there are; ``commands`` are what it said."""
 
-    def __init__(self, habits: Habits | None = None, record: str = "") -> None:
-        self.habits = habits or Habits()
-        self.received: list[Received] = []
-        self.refused: list[tuple[str, int]] = []
-        self.commands: list[str] = []
-        self.sessions = self.open = self.most_open = 0
+    def __init__(
+        self,
+        replies: Mapping[str, Answer | list[Answer]] | None = None,
+        extensions: Iterable[str] = EXTENSIONS,
+        tls: ssl.SSLContext | None = None,
+        wrapper: bool = False,
+    ) -> None:
+        """``wrapper``: TLS from the start, else ``tls`` is for STARTTLS."""
+        self.replies = dict(replies or {})
+        self.extensions = list(extensions)
+        self.tls = tls
+        self.wrapper = wrapper
+        self.bytewise = False  # each byte of a reply in a write of its own
         self.port = 0
-        self._record = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if record else -1
-        self._done: Counter[tuple[str, str]] = Counter()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._change = asyncio.Event()
+        self.commands: list[str] = []
+        self.received: list[Received] = []
+        self.connections = self.live = self.tls_sessions = 0
+        self.server_names: list[str | None] = []
+        self._writers: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The contents received, with the dots of the wire."""
+        return [one.wire for one in self.received]
 
     async def __aenter__(self) -> Sink:
         await self.start()
@@ -53,94 +97,137 @@ class Sink:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start(self, port: int = 0) -> None:
-        """Listen on the loopback; the port is in ``port``."""
-        context = self.habits.tls if self.habits.is_tls_from_start else None
+    async def start(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
+        """Listen; the port is in ``port``. ``options`` are those of ``create_server``."""
+        if self.tls is not None:
+            self.tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
         self._server = await asyncio.start_server(
-            self._session, "127.0.0.1", port, ssl=context, limit=1 << 26
+            self._serve, host, port, limit=2**26, ssl=self.tls if self.wrapper else None, **options
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Refuse connections from now on and cut those there are; ``start(port)`` begins again."""
+        """Refuse connections from now on, and cut those there are."""
         self._server.close()
-        for writer in list(self._writers):
+        for writer, task in list(self._writers.items()):
             writer.transport.abort()
-        await self._server.wait_closed()
-        while self._writers:
-            self._change.clear()
-            await self._change.wait()
+            if task is not None:
+                task.cancel()
+        while self.live:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
-    async def wait_for(self, count: int, patience_s: float = 10.0) -> list[Received]:
-        """The messages received once there are ``count`` of them. TimeoutError says how many there were."""
-        try:
-            async with asyncio.timeout(patience_s):
-                while len(self.received) < count:
-                    self._change.clear()
-                    await self._change.wait()
-        except TimeoutError:
-            raise TimeoutError(f"{len(self.received)} of {count} messages after {patience_s} s") from None
-        return self.received
+    # -- what tests may override --------------------------------------------------------------------------
 
-    def step_at(self, stage: str, addresses: list[str]) -> Step | None:
-        """The first step that one of the addresses asks for at this stage and has not had often enough."""
-        for address in addresses:
-            step = script_of(address)
-            if step is None or step.stage != stage:
-                continue
-            self._done[address, stage] += 1
-            if not step.times or self._done[address, stage] <= step.times:
-                return step
-        return None
+    def answer(self, key: str, ordinary: Answer) -> Answer:
+        """What the table says to this, or the ordinary answer."""
+        reply = self.replies.get(key, ordinary)
+        if isinstance(reply, list):
+            return reply.pop(0) if reply else ordinary
+        return reply
 
-    def take(self, message: Received) -> None:
-        """Record a content, before its reply is written."""
+    async def at_dot(self, message: Received) -> Answer:
+        """Keep a message, then answer its dot."""
         self.received.append(message)
-        self._change.set()
-        if self._record >= 0:
-            headers = BytesHeaderParser().parsebytes(message.content.partition(b"\r\n\r\n")[0])
-            words = asdict(message) | {
-                "content": len(message.content),
-                "message_id": str(headers.get("Message-ID", "")).strip("<> \t\r\n"),
-                "subject": str(headers.get("Subject", "")),
-            }
-            os.write(self._record, json.dumps(words).encode() + b"\n")
+        return self.answer(".", "250 2.0.0 Ok: queued as 1")
 
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.sessions += 1
-        self.open += 1
-        self.most_open = max(self.most_open, self.open)
-        self._writers.add(writer)
+    # -- the dialogue -------------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.live += 1
+        self._writers[writer] = asyncio.current_task()
+        self.tls_sessions += self.wrapper
         try:
-            await Dialogue(self, reader, writer, self.sessions).run()
-        except (Ended, OSError, asyncio.IncompleteReadError, ssl.SSLError):
+            await self._converse(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            self.open -= 1
-            self._writers.discard(writer)
-            self._change.set()
-            writer.transport.abort() if writer.transport.is_closing() else writer.close()
+            self._writers.pop(writer, None)
+            writer.close()
+            self.live -= 1
+
+    async def _say(self, writer: asyncio.StreamWriter, reply: Answer) -> bool:
+        """False if the connection is to be closed."""
+        if reply == DROP:
+            return False
+        if reply == SILENT:
+            return True
+        wire = _wire(reply)
+        if self.bytewise:
+            for byte in wire:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+        else:
+            writer.write(wire)
+        return not wire.startswith(b"421")
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await self._say(writer, self.answer("GREETING", "220 peer.example ESMTP")):
+            return
+        mail_line, recipients = "", list[str]()
+        while line := (await reader.readline()).decode("utf-8", "replace").rstrip("\r\n"):
+            self.commands.append(line)
+            verb = line.split(" ")[0].upper()
+            ordinary = "250 2.1.0 Ok"
+            if verb == "EHLO":
+                ordinary = self._hello(is_clear=writer.get_extra_info("sslcontext") is None)
+            elif verb == "STARTTLS":
+                ordinary = "220 go ahead"
+            elif verb == "MAIL":
+                mail_line, recipients = line, []
+            elif verb == "RCPT":
+                ordinary = self.answer(f"RCPT {_address(line)}", self.answer("RCPT", "250 2.1.5 Ok"))
+                if _wire(ordinary).startswith(b"25"):
+                    recipients.append(_address(line))
+            elif verb == "DATA":
+                ordinary = "354 go on" if recipients else "554 5.5.1 No recipients"
+            elif verb == "QUIT":
+                ordinary = "221 bye"
+            reply = ordinary if verb == "RCPT" else self.answer(verb, ordinary)
+            if not await self._say(writer, reply) or verb == "QUIT":
+                return
+            goes_on = True
+            if verb == "STARTTLS" and _wire(reply).startswith(b"220"):
+                goes_on = await self._encrypt(writer)
+            elif verb == "DATA" and _wire(reply).startswith(b"354"):
+                goes_on = await self._content(reader, writer, Received(mail_line, recipients))
+            if not goes_on:
+                return
+
+    def _hello(self, is_clear: bool) -> str:
+        offers = ["peer.example", *self.extensions]
+        if self.tls is not None and is_clear:
+            offers.append("STARTTLS")
+        return "\r\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"])
+
+    async def _encrypt(self, writer: asyncio.StreamWriter) -> bool:
+        """False if the client went away in between."""
+        clear = writer.transport
+        await writer.start_tls(cast(ssl.SSLContext, self.tls))
+        if writer.transport is None:
+            writer._transport = clear  # type: ignore[unreachable]
+            return False
+        self.tls_sessions += 1
+        return True
+
+    async def _content(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: Received
+    ) -> bool:
+        """False if the connection is to be closed."""
+        first = b""
+        if (inside := self.answer("IN CONTENT", SILENT)) != SILENT:
+            first = await reader.readuntil(b"\r\n")
+            if not await self._say(writer, inside):
+                return False
+        wire = first + await reader.readuntil(b"\r\n.\r\n")
+        return await self._say(writer, await self.at_dot(replace(message, wire=wire[:-3])))
 
 
-async def serve(port: int, record: str) -> None:
-    """Serve until SIGTERM; prints the port."""
-    end = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
-    sink = Sink(record=record)
-    await sink.start(port)
-    print(sink.port, flush=True)
-    await end.wait()
-    await sink.stop()
+def _wire(reply: Answer) -> bytes:
+    return reply if isinstance(reply, bytes) else reply.encode() + b"\r\n"
 
 
-def main() -> None:
-    """``python -m tests.fakes.sink --port 0 --record FILE``"""
-    options = argparse.ArgumentParser(description="A mail server for tests.")
-    options.add_argument("--port", type=int, default=0)
-    options.add_argument("--record", default="")
-    given = options.parse_args()
-    asyncio.run(serve(given.port, given.record))
-
-
-if __name__ == "__main__":
-    main()
+def _address(line: str) -> str:
+    return line.partition("<")[2].partition(">")[0]

@@ -14,147 +14,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.route import Host, Route, TlsMode
+from tests.fakes.sink import DROP, SILENT, Sink
 
-DROP = "drop"  # close without a word
-SILENT = "silent"  # say nothing
+__all__ = ["BODY", "DROP", "SILENT", "ScriptedPeer", "certificate", "free_port", "make_attempt", "smtp_sink"]
 
 BODY = b"From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n"
 
 
-class ScriptedPeer:
-    """Answers commands from a table; what is not in it gets the ordinary reply.
-
-    ``replies`` maps "GREETING", "EHLO", "MAIL", "RCPT", "DATA", "." ... to a reply (text, or bytes as they
-    are), DROP, SILENT, or a list of these, one for each time. "RCPT bob@example.net" stands before "RCPT".
-    """
-
-    def __init__(
-        self, replies=None, extensions=("PIPELINING", "8BITMIME", "SIZE 10000000"), tls=None, wrapper=False
-    ):
-        self.replies = dict(replies or {})
-        self.extensions = list(extensions)
-        self.tls = tls
-        self.wrapper = wrapper
-        self.bytewise = False
-        self.commands = []
-        self.messages = []
-        self.connections = 0
-        self.live = 0
-        self.tls_sessions = 0
-        self.server_names = []
-        self._writers = {}
-
-    async def __aenter__(self):
-        if self.tls is not None:
-            self.tls.sni_callback = lambda _obj, name, _context: self.server_names.append(name)
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, limit=2**26, ssl=self.tls if self.wrapper else None
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        for writer, task in list(self._writers.items()):
-            writer.transport.abort()
-            task.cancel()
-        while self.live:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
+class ScriptedPeer(Sink):
+    """The scripted sink, and the route to it."""
 
     def host(self, name="127.0.0.1", preference=0):
         return Host(name, self.port, preference)
 
     def route(self, tls=TlsMode.OPPORTUNISTIC, name="127.0.0.1", **more):
         return Route(f"hop:{name}", (self.host(name),), tls, **more)
-
-    def _reply(self, key, ordinary):
-        reply = self.replies.get(key, ordinary)
-        if isinstance(reply, list):
-            reply = reply.pop(0) if reply else ordinary
-        return reply
-
-    async def _say(self, writer, reply):
-        """False if the connection is to be closed."""
-        if reply == DROP:
-            return False
-        if reply != SILENT:
-            wire = reply if isinstance(reply, bytes) else reply.encode() + b"\r\n"
-            if self.bytewise:
-                for byte in wire:
-                    writer.write(bytes([byte]))
-                    await writer.drain()
-                    await asyncio.sleep(0)
-            else:
-                writer.write(wire)
-            if wire.startswith(b"421"):
-                return False
-        return True
-
-    async def _serve(self, reader, writer):
-        self.connections += 1
-        self.live += 1
-        self._writers[writer] = asyncio.current_task()
-        if self.wrapper:
-            self.tls_sessions += 1
-        try:
-            await self._converse(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._writers.pop(writer, None)
-            writer.close()
-            self.live -= 1
-
-    async def _converse(self, reader, writer):
-        if not await self._say(writer, self._reply("GREETING", "220 peer.example ESMTP")):
-            return
-        while line := (await reader.readline()).decode("utf-8", "replace").rstrip("\r\n"):
-            self.commands.append(line)
-            verb = line.split(" ")[0].upper()
-            if verb == "EHLO":
-                offers = ["peer.example", *self.extensions]
-                if self.tls is not None and writer.get_extra_info("sslcontext") is None:
-                    offers.append("STARTTLS")
-                reply = self._reply(
-                    "EHLO",
-                    "\r\n".join(f"250-{offer}" for offer in offers[:-1]) + f"\r\n250 {offers[-1]}"
-                    if len(offers) > 1
-                    else "250 peer.example",
-                )
-            elif verb == "STARTTLS":
-                reply = self._reply("STARTTLS", "220 go ahead")
-                if not await self._say(writer, reply):
-                    return
-                if reply[:3] in ("220", b"220") and reply != SILENT:
-                    clear = writer.transport
-                    await writer.start_tls(self.tls)
-                    if writer.transport is None:  # the client went away in between
-                        writer._transport = clear
-                        return
-                    self.tls_sessions += 1
-                continue
-            elif verb == "RCPT":
-                address = line.partition("<")[2].partition(">")[0]
-                reply = self._reply(f"RCPT {address}", self._reply("RCPT", "250 2.1.5 Ok"))
-            elif verb == "DATA":
-                reply = self._reply("DATA", "354 go on")
-                if not await self._say(writer, reply):
-                    return
-                if (reply if isinstance(reply, bytes) else reply.encode()).startswith(b"354"):
-                    message = await reader.readuntil(b"\r\n.\r\n")
-                    self.messages.append(message[:-3])
-                    if not await self._say(writer, self._reply(".", "250 2.0.0 Ok: queued as 1")):
-                        return
-                continue
-            elif verb == "QUIT":
-                reply = self._reply("QUIT", "221 bye")
-                await self._say(writer, reply)
-                return
-            else:
-                reply = self._reply(verb, "250 2.1.0 Ok")
-            if not await self._say(writer, reply):
-                return
 
 
 def make_attempt(*addresses, content=BODY, sender="a@example.org", site="hop:127.0.0.1", **more):

@@ -175,7 +175,7 @@ async def test_what_the_peer_says_and_what_it_means(extensions, replies, outcome
 
 async def test_a_go_ahead_for_nobody_ends_the_connection():
     """RFC 2920 3.1: DATA may be answered 354 though no recipient was accepted."""
-    async with ScriptedPeer({"RCPT": "550 who"}) as peer:
+    async with ScriptedPeer({"RCPT": "550 who", "DATA": "354 go on"}) as peer:
         outcomes, session, dots = await deliver(peer)
         assert outcomes == [("failed", "recipient", "refused", 550)]
         assert (session.is_usable, dots, peer.messages) == (False, 0, [])
