@@ -13,16 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
 
+from relay.base.errors import SpoolError
 from relay.base.message import Attempt
 from relay.base.outcome import STOPPED, Deferred, Outcome, Reason, Scope
 from relay.transport.deadline import Deadline
 from relay.transport.session import Session
-
-if TYPE_CHECKING:
-    from relay.transport.pool import Pools
-    from relay.transport.site_pool import SitePool
+from relay.transport.work import Shared, Site
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +31,7 @@ class Connection:
 
     __slots__ = ("_attempt", "_call", "_deadline", "_generation", "_pools", "_session", "_site")
 
-    def __init__(self, pools: Pools, site: SitePool) -> None:
+    def __init__(self, pools: Shared, site: Site) -> None:
         self._pools = pools
         self._site = site
         self._generation = 0
@@ -69,7 +66,7 @@ class Connection:
                 is_uncertain = self._session is not None and self._session.dot_sent
                 reason = Reason.REPLY_LOST if is_uncertain else Reason.INTERNAL
                 self._finish(self._same(Deferred(Scope.SESSION, reason, None, STOPPED)))
-            self._pools.place_freed(site)
+            site.place_freed()
 
     async def _open(self) -> Session | Deferred:
         site = self._site
@@ -168,8 +165,15 @@ class Connection:
         content = attempt.message.content
         try:
             found = await work.content(attempt) if content is None else content
-        except Exception:
-            log.exception("content not read", extra={"message_id": attempt.message.id})
+        except Exception as fault:
+            # a damaged or unreadable record is the disk's doing, anything else a bug of ours
+            is_expected = isinstance(fault, SpoolError)
+            log.log(
+                logging.WARNING if is_expected else logging.ERROR,
+                "content not read",
+                exc_info=not is_expected,
+                extra={"message_id": attempt.message.id, "detail": str(fault)},
+            )
             return self._same(Deferred(Scope.MESSAGE, Reason.INTERNAL, None, "content not read"))
         try:
             outcomes = await session.deliver(attempt, found, partial(work.before_dot, attempt))

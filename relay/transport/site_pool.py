@@ -12,14 +12,27 @@ message. A change of hosts does not: the site is the same.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from relay.base.route import Route
+from relay.base.tasks import Tasks
 from relay.transport.connection import Connection
 from relay.transport.places import plan
+from relay.transport.work import Idler, Shared
 
-if TYPE_CHECKING:
-    from relay.transport.pool import Pools
+
+class Owner(Shared, Protocol):
+    """What a site needs of the pools, beside what its connections do."""
+
+    tasks: Tasks
+
+    def make_room(self, asking: SitePool) -> None:
+        """Close an idle connection of another site."""
+        ...
+
+    def place_freed(self, site: SitePool) -> None:
+        """A connection of ``site`` has gone."""
+        ...
 
 
 class SitePool:
@@ -40,7 +53,7 @@ class SitePool:
         "route",
     )
 
-    def __init__(self, pools: Pools, route: Route) -> None:
+    def __init__(self, pools: Owner, route: Route) -> None:
         self.pools = pools
         self.route = route
         self.name = route.site
@@ -49,7 +62,7 @@ class SitePool:
         self.open = 0
         self.opening = 0
         self.roused = 0  # called from idleness, not yet running
-        self.idle: list[Connection] = []
+        self.idle: list[Idler] = []
         self.is_up = False  # a session has been had since the site was last reported as failed
         self.generation = 0
         self._ceiling_timer: asyncio.TimerHandle | None = None
@@ -107,6 +120,10 @@ class SitePool:
         self.limit = self.pools.settings.connections_per_site
         if self.queued and not self.pools.is_draining:
             self.arrange()
+
+    def place_freed(self) -> None:
+        """A connection of this site has gone; its place is free."""
+        self.pools.place_freed(self)
 
     def end(self) -> None:
         """The last connection has gone and none is wanted."""

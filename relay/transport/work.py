@@ -1,9 +1,13 @@
-"""What the connections need from the rest of the relay: attempts to make, and ears for what became of them.
+"""What a connection needs of those around it: of the rest of the relay, of its site, of the pools.
 
-Contract: everything but ``content`` is called synchronously by a connection's task and must be short;
-``take``, ``before_dot`` and ``finished`` are called once per message. Each attempt that ``take`` returned is
-given to ``finished`` exactly once, with an outcome for each of its recipients. Exceptions from here are
-logged and end nothing but the attempt.
+Contract: ``Work`` gives attempts to make and has ears for what became of them. Everything in it but
+``content`` is called synchronously by a connection's task and must be short; ``take``, ``before_dot`` and
+``finished`` are called once per message. Each attempt that ``take`` returned is given to ``finished`` exactly
+once, with an outcome for each of its recipients. Exceptions from ``Work`` are logged and end nothing but the
+attempt.
+
+``Site`` and ``Shared`` name the counts that a connection keeps true while it lives, and the few questions it
+asks. They stand here so that ``connection`` knows neither ``site_pool`` nor ``pool``, which know it.
 """
 
 from __future__ import annotations
@@ -13,6 +17,10 @@ from typing import Protocol
 
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
+from relay.base.route import Route
+from relay.transport.connect import Connector
+from relay.transport.places import Places
+from relay.transport.settings import PoolSettings
 
 
 class Work(Protocol):
@@ -40,4 +48,67 @@ class Work(Protocol):
 
     def site_up(self, site: str) -> None:
         """A session is open where there was none."""
+        ...
+
+
+class Idler(Protocol):
+    """A connection, as those see it who want it to work or to go."""
+
+    def rouse(self) -> None:
+        """There is work."""
+        ...
+
+    def leave(self) -> None:
+        """Take leave if idle."""
+        ...
+
+
+class Site(Protocol):
+    """The site of a connection (``site_pool.SitePool``)."""
+
+    name: str
+    route: Route
+    generation: int
+    queued: int
+    open: int
+    opening: int
+    roused: int
+    idle: list[Idler]
+    is_up: bool
+
+    @property
+    def held(self) -> int:
+        """Places of the worker that this site takes."""
+        ...
+
+    def arrange(self) -> None:
+        """Rouse, open or stand in line, as much as is needed."""
+        ...
+
+    def set_ceiling(self) -> None:
+        """The site refuses more than it has."""
+        ...
+
+    def place_freed(self) -> None:
+        """A connection of this site has gone; its place is free."""
+        ...
+
+
+class Shared(Protocol):
+    """What all connections of a worker share (``pool.Pools``)."""
+
+    work: Work
+    settings: PoolSettings
+    connector: Connector
+    places: Places
+    is_draining: bool
+    open: int
+    idle: int
+    leaving: int
+    opened_total: int
+    closed_total: int
+    failed_total: int
+
+    def must_yield(self, held: int) -> bool:
+        """A site that holds so many places must let one go."""
         ...

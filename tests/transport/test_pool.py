@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from relay.base.errors import SpoolCorrupt
 from relay.base.outcome import Delivered, Failed, Reason, Scope
 from relay.base.route import Host, Route
 from relay.transport.answers import Answer, Status
@@ -29,7 +30,7 @@ class Queue:
         self.changed = asyncio.Event()
         self.content_gate = asyncio.Event()
         self.content_gate.set()
-        self.content_fails = False
+        self.content_fails = None  # the exception to raise
         self.pools = None
         self.taken = 0
 
@@ -42,8 +43,8 @@ class Queue:
 
     async def content(self, attempt):
         await self.content_gate.wait()
-        if self.content_fails:
-            raise OSError("disk")
+        if self.content_fails is not None:
+            raise self.content_fails
         return BODY
 
     def before_dot(self, attempt):
@@ -274,13 +275,19 @@ async def test_a_bug_in_delivery_defers_and_the_loop_goes_on(caplog):
         assert "LocalProtocolError" in caplog.text
 
 
-async def test_content_that_cannot_be_read_defers_the_message(caplog):
+@pytest.mark.parametrize(
+    ("fault", "level", "has_traceback"),
+    [(SpoolCorrupt("a bad checksum"), "WARNING", False), (OSError("our bug"), "ERROR", True)],
+)
+async def test_content_that_cannot_be_read_defers_the_message(caplog, fault, level, has_traceback):
     async with ScriptedPeer() as peer, pooling() as (pools, queue):
-        queue.content_fails = True
+        queue.content_fails = fault
         queue.put(site(peer), content=None)
         (outcome,) = await queue.settled(1)
         assert (outcome.scope, outcome.reason) == (Scope.MESSAGE, Reason.INTERNAL)
-        queue.content_fails = False
+        (line,) = [record for record in caplog.records if record.message == "content not read"]
+        assert (line.levelname, bool(line.exc_info), line.detail) == (level, has_traceback, str(fault))
+        queue.content_fails = None
         queue.put(site(peer), content=None)
         assert isinstance((await queue.settled(2))[1], Delivered)
         assert pools.opened_total == 1  # the connection was never in doubt
