@@ -29,7 +29,8 @@ from pathlib import Path
 from bench import procs
 from bench.content import DOMAIN, RECEIVER
 from tests.crash import ledger
-from tests.crash.rig import ROOT, Rig, SinkProcess, free_port, until
+from tests.crash.rig import ROOT, Rig, SinkProcess, until
+from tests.fakes.prepared import Port
 
 WORST_RSS_MB = 300.0
 WORST_RESTART_S = 5.0
@@ -97,7 +98,9 @@ async def run(
     figures: dict[str, object] = {"messages": messages, "size": size_bytes, "restart": "drain"}
     record = folder / "arrived"
     async with AsyncExitStack() as stack:
-        hop = free_port()
+        held = Port()
+        stack.callback(held.free)
+        hop = held.number
         rig = stack.enter_context(Rig(folder / "relay", hop, delivery=DELIVERY, sending_domain=DOMAIN))
         rig.start()
         await rig.ready()

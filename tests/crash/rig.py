@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from relay.directory import keys, secrets
 from relay.directory.store import Directory
 from relay.spool.schema import DATABASE, open_reader
 from tests.crash.mail import SENDING_DOMAIN
+from tests.fakes.prepared import Port
 
 ACCOUNT = "crash"
 ROOT = Path(__file__).parents[2]
@@ -41,13 +41,6 @@ async def until(condition: Callable[[], Any], patience_s: float, what: str) -> A
             raise TimeoutError(f"after {patience_s:.0f} s still not: {what}")
         await asyncio.sleep(LOOK_S)
     return found
-
-
-def free_port() -> int:
-    """A port of loopback on which nothing listens at present."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Rig:
@@ -71,7 +64,8 @@ class Rig:
         self.folder = folder
         self.workers = workers
         self.spool = spool or folder / "spool"
-        self.port = free_port()
+        self._held = Port()
+        self.port = self._held.number
         self.log = folder / "relay.log"
         self.config = folder / "relay.toml"
         self._environment = {**os.environ, **(environment or {})}
@@ -198,6 +192,7 @@ listen = ""
 
     def end(self) -> None:
         """Nothing of it stays, whatever happened."""
+        self._held.free()
         if self._process is not None:
             self.worker_pids()
             self.kill(self._known)

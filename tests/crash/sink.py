@@ -94,7 +94,7 @@ def bench_fault_of(recipients: list[str], received: bytes) -> str:
 async def serve(port: int, record: Path, seed: int, fault_of: FaultOf) -> None:
     """Serve until standard input ends."""
     sink = RecordingSink(record, seed, fault_of)
-    await sink.start(port=port, backlog=512)
+    await sink.start(port=port, backlog=512, reuse_port=True)
     print(json.dumps({"port": sink.port}), flush=True)
     commands = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

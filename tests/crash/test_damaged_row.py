@@ -9,8 +9,9 @@ import pytest
 
 from relay.spool.schema import DATABASE
 from tests.crash import ledger, mail
-from tests.crash.rig import Rig, SinkProcess, free_port, until
+from tests.crash.rig import Rig, SinkProcess, until
 from tests.crash.source import Source
+from tests.fakes.prepared import Port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -28,8 +29,9 @@ async def test_a_damaged_message_is_set_aside_and_the_others_are_delivered(tmp_p
     async with AsyncExitStack() as stack:
         book = ledger.Ledger(accepted)
         stack.callback(book.close)
-        hop = free_port()
-        rig = stack.enter_context(Rig(tmp_path / "relay", hop, workers=1))
+        hop = Port()
+        stack.callback(hop.free)
+        rig = stack.enter_context(Rig(tmp_path / "relay", hop.number, workers=1))
         rig.start()
         await rig.ready()
         async with Source(rig.port, book, 2, partial(mail.make, size_bytes=4000)) as source:
@@ -41,7 +43,7 @@ async def test_a_damaged_message_is_set_aside_and_the_others_are_delivered(tmp_p
         assert victim in ledger.count(accepted)
         damage(shard / DATABASE, 7)
 
-        sink = await SinkProcess.start(arrived, stack, "--port", str(hop))
+        sink = await SinkProcess.start(arrived, stack, "--port", str(hop.number))
         rig.start()
         await rig.ready()
         await until(rig.is_empty, 60.0, "the queue is empty")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.crash import ledger, mail
-from tests.crash.rig import Rig, SinkProcess, free_port, until
+from tests.crash.rig import Rig, SinkProcess, until
 from tests.crash.rounds import Result, compare
 from tests.crash.source import Source
+from tests.fakes.prepared import Port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -27,7 +28,9 @@ class Scene:
         self.accepted, self.arrived = tmp_path / "accepted", tmp_path / "arrived"
         self.book = ledger.Ledger(self.accepted)
         stack.callback(self.book.close)
-        self.hop = free_port()
+        hop = Port()
+        stack.callback(hop.free)
+        self.hop = hop.number
         spool = f'disk_reserve = "{reserve}"'
         self.rig = stack.enter_context(
             Rig(tmp_path / "relay", self.hop, workers=1, spool=disk / "spool", more_spool=spool)

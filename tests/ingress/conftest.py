@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime
 import ipaddress
 import socket
 import ssl
@@ -11,10 +10,6 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from relay.base.budget import Budget
 from relay.base.clock import SystemClock
@@ -25,6 +20,7 @@ from relay.ingress.listeners import Listener
 from relay.ingress.settings import ListenerSettings
 from relay.ingress.surroundings import Surroundings
 from relay.ingress.tls import Certificate
+from tests.fakes.certificate import make_pair
 
 from .fakes import KEY_ID, PASSWORD, Accounts, RecordingIntake
 
@@ -35,34 +31,9 @@ def pytest_asyncio_loop_factories(config, item):
     return {"uvloop": uvloop.new_event_loop}
 
 
-def make_pair(folder: Path, name: str = "relay.test") -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
-    chain_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return chain_file, key_file
-
-
 @pytest.fixture(scope="session")
 def pair_files(tmp_path_factory):
-    return make_pair(tmp_path_factory.mktemp("tls"))
+    return make_pair(tmp_path_factory.mktemp("tls"), "relay.test")
 
 
 def trusting(chain: Path) -> ssl.SSLContext:

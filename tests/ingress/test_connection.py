@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
-from .conftest import make_pair, trusting
+from tests.fakes.certificate import make_pair
+
+from .conftest import trusting
 from .fakes import KEY_ID, PASSWORD
 from .test_session import MESSAGE, transaction
 
@@ -179,7 +181,7 @@ async def test_openssl_and_the_versions_of_tls(serve, version, is_good):
 
 
 async def test_a_reload_serves_new_connections(serve, tmp_path):
-    chain, key = make_pair(tmp_path)
+    chain, key = make_pair(tmp_path, "relay.test")
     server = await serve(tls="wrapper")
     certificate = server.around.certificate
     old = await server.connect(is_tls=True)

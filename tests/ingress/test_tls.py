@@ -6,8 +6,7 @@ from cryptography.hazmat.primitives import serialization
 
 from relay.base.errors import ConfigError
 from relay.ingress.tls import Certificate, describe
-
-from .conftest import make_pair
+from tests.fakes.certificate import make_pair
 
 
 def test_a_pair_is_loaded(pair_files):

@@ -12,7 +12,8 @@ from relay.transport.opening import open_session
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_policy import TlsContexts
-from tests.transport.peers import BODY, DROP, SILENT, ScriptedPeer, certificate, free_port, make_attempt
+from tests.fakes.prepared import Port
+from tests.transport.peers import BODY, DROP, SILENT, ScriptedPeer, certificate, make_attempt
 
 
 async def open_to(
@@ -57,8 +58,10 @@ async def test_a_peer_that_does_not_want_us_says_nothing_about_the_message(repli
 
 
 async def test_nobody_listens():
-    host = Host("127.0.0.1", free_port())
+    port = Port()
+    host = Host("127.0.0.1", port.number)
     opened = await open_session(host, "127.0.0.1", Route("x", (host,)), SessionSettings(), TlsContexts())
+    port.free()
     assert (opened.scope, opened.reason) == (Scope.SITE, Reason.CONNECT)
 
 
