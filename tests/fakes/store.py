@@ -9,7 +9,7 @@ from pathlib import Path
 
 from relay.base.errors import SpoolCorrupt
 from relay.base.events import Change
-from relay.base.message import Message, RecipientState
+from relay.base.message import Message, Recipient, RecipientState
 
 
 class FakeJournal:
@@ -40,7 +40,8 @@ class FakeStore:
         self.number = number
         self.journal = FakeJournal()
         self.messages: dict[int, Message] = {}
-        self.recipients: dict[tuple[int, int], object] = {}
+        self.recipients: dict[tuple[int, int], Recipient] = {}
+        self._left: dict[int, set[int]] = {}  # numbers of recipients, by the key of their message
         self.bodies: dict[int, bytes] = {}
         self.events: list = []
         self.uncertain: list = []
@@ -66,25 +67,30 @@ class FakeStore:
             self.bodies[message.key] = message.content
             for r in message.recipients:
                 self.recipients[message.key, r.number] = copy(r)
+            self._left[message.key] = {r.number for r in message.recipients}
         for d in change.deferred:
             r = self.recipients.get((d.key, d.number))
             if r is not None:
                 r.attempts, r.due_at, r.reply = d.attempts, d.due_at, d.reply
                 if r.state is not RecipientState.HELD:
                     r.state = RecipientState.DEFERRED
-        for pair in change.settled:
-            self.recipients.pop(pair, None)
+        for key, number in change.settled:
+            self._settle(key, number)
         for key in change.finished:
-            for pair in [pair for pair in self.recipients if pair[0] == key]:
-                del self.recipients[pair]
-        for key in {key for key, _ in change.settled} | set(change.finished):
-            if not any(pair[0] == key for pair in self.recipients):
-                self.messages.pop(key, None)
-                self.bodies.pop(key, None)
+            for number in list(self._left.get(key, ())):
+                self._settle(key, number)
         self.events += change.events
         self.uncertain += change.uncertain
         self.journal.clear(change.slots)
         future.set_result(None)
+
+    def _settle(self, key: int, number: int) -> None:
+        left = self._left.get(key, set())
+        left.discard(number)
+        self.recipients.pop((key, number), None)
+        if not left:
+            for kept in (self.messages, self.bodies, self._left):
+                kept.pop(key, None)
 
     async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]:
         await asyncio.sleep(0)

@@ -59,7 +59,7 @@ MESSAGES = {
         + PLAIN
         + b"x\r\n"
     ),
-    "10 MB": PLAIN + (b"It is  a long\tmessage. \r\n" * 410_000),
+    "2 MB": PLAIN + (b"It is  a long\tmessage. \r\n" * 82_000),
 }  # fmt: skip
 
 

@@ -44,12 +44,12 @@ def test_the_writer_goes_on_meanwhile(tmp_path: Path):
 def test_the_log_starts_again_instead_of_growing(tmp_path: Path):
     with closing(schema.open_writer(tmp_path)) as connection:
         keeper = upkeep.Upkeep(tmp_path, 10)
-        for key in range(4000):
-            connection.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (key % 50, bytes(100_000)))
+        for key in range(300):
+            connection.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (key % 5, bytes(MB)))
             keeper.wrote([Change()])
-            keeper._written_bytes += 100_000
+            keeper._written_bytes += MB
             keeper.keep(connection)
-            if keeper.checkpoint.is_running and key % 20 == 0:
+            if keeper.checkpoint.is_running and key % 2 == 0:
                 keeper.checkpoint._thread.join()
         keeper.checkpoint.wait()
         assert log_bytes(tmp_path) < 192 * MB

@@ -283,10 +283,9 @@ async def test_memory_is_bounded_by_window_and_budget(make) -> None:
     assert await world.is_quiet()
 
 
+@pytest.mark.parametrize("store", ["shard"], indirect=True)  # the fake has no files
 async def test_large_content_never_counts_as_memory(make) -> None:
     world = await make(budget=100_000)
-    if isinstance(world.store, FakeStore):
-        pytest.skip("the fake has no files")
     await world.send("b@example.org", content=b"x" * 6000)
     attempt = await world.take("example.org")
     assert attempt.message.content is None
@@ -454,10 +453,10 @@ async def delete(world: World, one: Message) -> None:
     await world.store.commit(Change(finished=[one.key]))
 
 
+# the real one falls back to less, see tests/spool/test_committer.py
+@pytest.mark.parametrize("store", ["fake"], indirect=True)
 async def test_an_outcome_that_cannot_be_written_is_not_delivered_again(make) -> None:
     world = await make()
-    if not isinstance(world.store, FakeStore):
-        pytest.skip("the real one falls back to less, see tests/spool/test_committer.py")
     await world.send("b@example.org")
     world.finish(await world.take("example.org"), LATER)
     await world.pass_time(300)
