@@ -44,18 +44,19 @@ class Snapshot(Protocol):
         ...
 
 
-def check_header(snapshot: Snapshot, account_id: int, sender: str, header: Header) -> None:
+def check_header(snapshot: Snapshot, account_id: int, sender: str, header: Header) -> list[str]:
     """As ``check``, with From and Sender read from the message; also refuses a header that lacks From, or has
-    From or Sender twice or in a form that names no address for certain.
+    From or Sender twice or in a form that names no address for certain. Returns the addresses in From.
     """
     if account_id == RELAY_ITSELF:
-        return
+        return []
     values = header.get_all(b"from")
     if not values:
         _refuse_header("Missing required header 'From'.")
     header_from = _one_field("From", values)
     values = header.get_all(b"sender")
     check(snapshot, account_id, sender, header_from, _one_field("Sender", values) if values else ())
+    return header_from
 
 
 def check(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from relay.base.message import Submission
-from relay.codec.headers import Header, addresses
+from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
 from relay.directory.snapshot import Snapshot
 from relay.policy.identities import RELAY_ITSELF, check_header
@@ -39,7 +39,6 @@ class Policy:
         if submission.account_id == RELAY_ITSELF:
             return ()
         snapshot = self._directory.current
-        check_header(snapshot, submission.account_id, submission.envelope.sender, header)
-        (author, *_) = addresses(header.get_all(b"from")[0])
+        author = check_header(snapshot, submission.account_id, submission.envelope.sender, header)[0]
         identity = snapshot.identity_for(submission.account_id, author)
         return identity.keys if identity is not None and identity.is_dkim_on else ()

@@ -166,3 +166,16 @@ def test_junk_never_raises(value):
         assert local
         assert at
         assert domain
+
+
+def test_a_long_list_of_common_addresses_is_read_whole():
+    values = [f"a{n}@example.org" if n % 3 else f'"Doe, {n}" <a{n}@example.org>' for n in range(500)]
+    assert addresses(",\r\n ".join(values).encode()) == [f"a{n}@example.org" for n in range(500)]
+
+
+@pytest.mark.parametrize(
+    "value", [b"(a)" * 600, b'"' * 2000, b"a," * 1000, b"a@b.c," + b" " * 100_000 + b"("]
+)
+def test_junk_that_the_slow_parser_would_chew_is_not_given_to_it(value, monkeypatch):
+    monkeypatch.setattr("relay.codec.headers._addresses_slowly", lambda _: pytest.fail("was asked"))
+    assert addresses(value) == []
