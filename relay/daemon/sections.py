@@ -17,6 +17,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from relay.base.address import check_address
+from relay.base.endpoint import format_endpoint
 from relay.base.route import TlsMode
 from relay.daemon.units import parse_duration, parse_endpoint, parse_size
 
@@ -255,7 +256,7 @@ class Config(Section):
         seen: set[tuple[str, int]] = set()
         for address in [a for one in self.listener for a in one.address] + [self.metrics.listen]:
             if address is not None and address[1] and address in seen:
-                raise ValueError(f"{address[0]}:{address[1]} is listened on twice")
+                raise ValueError(f"{format_endpoint(*address)} is listened on twice")
             if address is not None:
                 seen.add(address)
         return self

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from relay.base.endpoint import format_endpoint
 from relay.base.errors import ConfigError, RelayError, StartError
 
 BACKLOG = 1024
@@ -49,8 +50,7 @@ def bind(address: tuple[str, int], count: int, setting: str) -> list[socket.sock
         hint = f"; {_HINTS[number]}" if number in _HINTS else ""
         kind: type[RelayError] = StartError if number in _MAY_PASS else ConfigError
         reason = (error.strerror if isinstance(error, OSError) else "") or error
-        shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-        raise kind(f"{setting} {shown}:{address[1]}: {reason}{hint}") from error
+        raise kind(f"{setting} {format_endpoint(*address)}: {reason}{hint}") from error
     return sockets
 
 

@@ -6,6 +6,7 @@ fix.
 
 from __future__ import annotations
 
+from relay.base.endpoint import format_endpoint
 from relay.base.errors import ConfigError
 from relay.daemon.config import Config, ListenerSection
 from relay.daemon.submission import Accounts
@@ -96,7 +97,4 @@ def session_settings(config: Config) -> SessionSettings:
 
 def endpoint_text(address: tuple[str, int] | None) -> str:
     """``host:port`` as the stages read it; "" for none."""
-    if address is None:
-        return ""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "" if address is None else format_endpoint(*address)

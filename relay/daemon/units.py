@@ -5,8 +5,10 @@ Pure functions; each raises ValueError with a text that shows the accepted forms
 
 from __future__ import annotations
 
-import ipaddress
 import re
+
+from relay.base import endpoint
+from relay.base.errors import ConfigError
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -50,22 +52,7 @@ def parse_size(text: object) -> int:
 
 def parse_endpoint(text: object) -> tuple[str, int]:
     """Host and port from ``"127.0.0.1:2525"``, ``"[::1]:2525"``, ``"mail.example.org:25"``."""
-    if isinstance(text, str):
-        host, colon, port = text.rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-            if not _is_ipv6(host):
-                raise ValueError(f"{text!r}: {host!r} is not an IPv6 address")
-        elif ":" in host:
-            raise ValueError(f'{text!r}: put an IPv6 address in brackets, e.g. "[::1]:2525"')
-        if colon and host and port.isascii() and port.isdigit() and int(port) <= 65535:
-            return host, int(port)
-    raise ValueError(f'{text!r} is not "host:port", e.g. "127.0.0.1:2525" or "[::1]:2525"')
-
-
-def _is_ipv6(text: str) -> bool:
     try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
+        return endpoint.parse_endpoint(text if isinstance(text, str) else repr(text), least_port=0)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None

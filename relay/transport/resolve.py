@@ -30,10 +30,10 @@ import dns.name
 import dns.resolver
 
 from relay.base.clock import Clock
+from relay.base.endpoint import parse_endpoint
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
 from relay.transport.answers import Answer, AnswerCache, CacheSettings, Mx, Status, lifetime_s
-from relay.transport.endpoint import parse_endpoint
 
 _EDNS_PAYLOAD_BYTES = 1232  # what passes any path unfragmented (DNS flag day 2020)
 _DNS_PORT = 53

@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
 from relay.base.route import Host, Route, TlsMode
-from relay.transport.endpoint import format_endpoint, parse_endpoint
 
 _SMTP_PORT = 25
 _SUFFIX = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")

@@ -26,8 +26,11 @@ CERTIFICATE = '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n'
         ("[delivery]\nmax_age = 5", "delivery.max_age: 5 is not a duration: write a number and a unit"),
         ("[delivery]\nmax_age = '5 years'", "delivery.max_age: '5 years' is not a duration"),
         ("[limits]\nmessage_size = 'big'", "limits.message_size: 'big' is not a size"),
-        ("[metrics]\nlisten = '9125'", "metrics.listen: '9125' is not \"host:port\""),
-        ("[metrics]\nlisten = '::1:9125'", "put an IPv6 address in brackets"),
+        ("[metrics]\nlisten = '9125'", 'metrics.listen: "9125" is not host:port'),
+        (
+            "[metrics]\nlisten = '::1:9125'",
+            'is not host:port, e.g. "mail.example.net:25" or, an IPv6 address in brackets',
+        ),
         ("[workers]\ncount = -1", "workers.count: Input should be greater than or equal to 0"),
         ("[[listener]]\naddress = '127.0.0.1:25'\nadress = 'x'", "listener.0.adress: unknown setting"),
         ("[[listener]]\naddress = '127.0.0.1:25'\ntls = 'none'", "no password goes in clear"),
@@ -38,7 +41,7 @@ CERTIFICATE = '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n'
         ),
         ("[[listener]]\naddress = '127.0.0.1:25'\nproxy_protocol = true", "needs proxy_networks"),
         ("[[listener]]\naddress = '127.0.0.1:25'", "needs [tls] certificate and private_key"),
-        ("[[route]]\ndomain = '*'\nnext_hop = 'x'", "route.0.next_hop: 'x' is not \"host:port\""),
+        ("[[route]]\ndomain = '*'\nnext_hop = 'x'", 'route.0.next_hop: "x" is not host:port'),
         (
             "[[route]]\ndomain = '*'\nnext_hop = 'x:25'\nusername = 'u'",
             "username and password_file go together",

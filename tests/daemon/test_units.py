@@ -72,7 +72,7 @@ def test_endpoints(text: str, endpoint: tuple[str, int]) -> None:
     "text", ["", "25", ":25", "host:", "host:x", "host:65536", "host:²", 25, "[nonsense]:25"]
 )
 def test_no_endpoints(text: Any) -> None:
-    with pytest.raises(ValueError, match=r"host:port|is not an IPv6 address"):
+    with pytest.raises(ValueError, match="is not host:port"):
         parse_endpoint(text)
 
 

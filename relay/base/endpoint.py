@@ -1,7 +1,7 @@
-"""Host and port in one text: "mail.example.net:25", "192.0.2.1", "[2001:db8::1]:25".
+"""Host and port in one text: "mail.example.net:25", "192.0.2.1:25", "[2001:db8::1]:25".
 
-Contract, pure: brackets come off, a missing port is the one that the caller names, everything else raises
-ConfigError with an example. ``format_endpoint`` is the way back.
+Contract, pure: brackets come off, hosts are in lower case, a missing port is the one that the caller names,
+everything else raises ConfigError with an example. ``format_endpoint`` is the way back.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ import ipaddress
 from relay.base.errors import ConfigError
 
 
-def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
-    """Host without brackets, in lower case, and port. Raises ConfigError."""
+def parse_endpoint(text: str, default_port: int | None = None, *, least_port: int = 1) -> tuple[str, int]:
+    """Host without brackets, and port.
+
+    ``default_port`` None: a port must be given. ``least_port`` 0: "any free one" may be. Raises ConfigError.
+    """
     text = text.strip()
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         colon, port = rest[:1], rest[1:]
-        if not bracket or not _is_v6(host) or colon not in ("", ":") or (colon and not port):
+        if not bracket or not _is_v6(host) or colon not in ("", ":"):
             raise _fault(text)
     elif text.count(":") > 1:
         raise _fault(text)
     else:
         host, colon, port = text.partition(":")
-        if colon and not port:
-            raise _fault(text)
     if not host or any(c.isspace() for c in host):
         raise _fault(text)
-    if not colon:
+    if not colon and default_port is not None:
         return host.lower(), default_port
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and least_port <= int(port) < 65536):
         raise _fault(text)
     return host.lower(), int(port)
 
@@ -48,4 +49,6 @@ def _is_v6(host: str) -> bool:
 
 
 def _fault(text: str) -> ConfigError:
-    return ConfigError(f'"{text}" is not host:port, e.g. "mail.example.net:25" or "[2001:db8::1]:25"')
+    return ConfigError(
+        f'"{text}" is not host:port, e.g. "mail.example.net:25" or, an IPv6 address in brackets, "[::1]:25"'
+    )

@@ -2,8 +2,8 @@
 
 import pytest
 
+from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
-from relay.transport.endpoint import format_endpoint, parse_endpoint
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_endpoints(text, host, port):
 def test_what_is_no_endpoint(text):
     with pytest.raises(ConfigError, match="is not host:port"):
         parse_endpoint(text, 25)
+
+
+def test_a_port_may_have_to_be_given_and_may_be_any():
+    with pytest.raises(ConfigError, match="is not host:port"):
+        parse_endpoint("localhost")
+    assert parse_endpoint("localhost:0", least_port=0) == ("localhost", 0)
