@@ -154,9 +154,12 @@ class Committer:
 
     def _take(self) -> tuple[list[Entry], bool]:
         """Wait for work, then take all there is, within bounds; the flag says that the end was asked for."""
-        batch, self._kept = self._kept, []
-        if self.failure is not None:
-            return batch, self._wait_out(batch)
+        is_end = self.failure is not None and self._wait_out()
+        if self.failure is not None or self._kept:
+            batch = self._kept[:_FEW]  # on a full disk all of them might never fit into the log
+            del self._kept[:_FEW]
+            return batch, is_end
+        batch = []
         try:
             entry = self._next()
             if isinstance(entry, tuple) and (pause := self._gathering.pause_s()) > 0:
@@ -194,8 +197,8 @@ class Committer:
                 self._is_asleep = False
         return self._queue.get(timeout=PATIENCE_S)
 
-    def _wait_out(self, batch: list[Entry]) -> bool:
-        """While the disk fails: collect what comes until it is time to try again; True if the end was asked
+    def _wait_out(self) -> bool:
+        """While the disk fails: keep what comes until it is time to try again; True if the end was asked
         for."""
         try:
             while (pause := self._retry_at - monotonic()) > 0:
@@ -206,12 +209,12 @@ class Committer:
                     self._asked = entry
                     break
                 if isinstance(entry, tuple):
-                    batch.append(entry)
+                    self._kept.append(entry)
         except queue.Empty:
             pass
         finally:
             while self._outcomes:
-                batch.append(self._outcomes.popleft())
+                self._kept.append(self._outcomes.popleft())
         return False
 
     def _commit(self, batch: list[Entry], write: rows.Write = rows.write) -> None:
