@@ -1,60 +1,23 @@
 """The disk answers fsync with EIO: nothing is promised on its word, and nothing promised before is lost."""
 
 import os
-import shutil
-import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.crash import ledger
-from tests.crash.conftest import missing
 from tests.crash.rig import Rig, SinkProcess, until
 from tests.crash.rounds import Result, compare
 from tests.crash.source import Source
+from tests.fakes.disk import fsync_shim
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static int fails(void) {
-    const char *flag = getenv("DISK_FAILS_WHILE");
-    return flag && access(flag, F_OK) == 0;
-}
-
-int fsync(int fd) {
-    static int (*real)(int);
-    if (!real) real = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
-    if (fails()) { errno = EIO; return -1; }
-    return real(fd);
-}
-
-int fdatasync(int fd) {
-    static int (*real)(int);
-    if (!real) real = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
-    if (fails()) { errno = EIO; return -1; }
-    return real(fd);
-}
-"""
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory) -> Path:
-    if shutil.which("gcc") is None:
-        missing("gcc makes the failing disk")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(SHIM)
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-o", str(folder / "shim.so"), str(folder / "shim.c"), "-ldl"],
-        check=True,
-    )
-    return folder / "shim.so"
+    return fsync_shim(tmp_path_factory.mktemp("shim"))
 
 
 class Scene:
@@ -63,7 +26,7 @@ class Scene:
     def __init__(self, tmp_path: Path, shim: Path):
         self.flag = tmp_path / "fails"
         self.accepted, self.arrived = tmp_path / "accepted", tmp_path / "arrived"
-        self.environment = {"LD_PRELOAD": str(shim), "DISK_FAILS_WHILE": str(self.flag)}
+        self.environment = {"LD_PRELOAD": str(shim), "FSYNC_FAILS_WHILE": str(self.flag)}
         self.folder = tmp_path / "relay"
 
     async def open(self, stack: AsyncExitStack):

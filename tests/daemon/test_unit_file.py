@@ -1,7 +1,5 @@
 """The unit for systemd agrees with the defaults of the configuration, and systemd agrees with the unit."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 from relay.daemon.config import Config
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.units import parse_duration
+from tests.fakes.machine import need
 
 UNIT = Path(__file__).parents[2] / "systemd" / "relay.service"
 
@@ -62,11 +61,7 @@ def test_it_may_write_where_the_defaults_are(keys: dict[str, str]) -> None:
 
 
 def test_systemd_accepts_it(tmp_path: Path) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("systemd-analyze is not installed (Debian package systemd)")
-        pytest.skip("systemd-analyze is not installed")
+    program = need("systemd-analyze", "systemd")
     installed = Path(sys.executable).parent / "relay"  # in place of the one that is not installed here
     (tmp_path / "relay.service").write_text(UNIT.read_text().replace("/opt/relay/bin/relay", str(installed)))
     ended = subprocess.run(

@@ -1,12 +1,11 @@
 """Disks that misbehave: one that is small, and one whose fsync fails while a flag file is there."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.fakes.machine import missing, need
 
 _SHIM = r"""
 #define _GNU_SOURCE
@@ -34,13 +33,6 @@ int fdatasync(int fd) {
 """
 
 
-def _unable(why: str) -> None:
-    """Skip, but not where the whole suite is meant to run."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """A file system of ``size`` (as mount says it, e.g. "4M") mounted at ``folder``."""
@@ -49,7 +41,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True
     )
     if done.returncode:
-        _unable(f"cannot mount a small disk: {done.stderr}")
+        missing(f"cannot mount a small disk: {done.stderr}")
     try:
         yield folder
     finally:
@@ -60,14 +52,8 @@ def fsync_shim(folder: Path) -> Path:
     """A library to preload; with it fsync fails while the file named by FSYNC_FAILS_WHILE exists."""
     source, library = folder / "shim.c", folder / "shim.so"
     source.write_text(_SHIM)
-    try:
-        done = subprocess.run(
-            ["gcc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"],
-            capture_output=True,
-            text=True,
-        )
-    except FileNotFoundError:
-        _unable("no gcc")
+    words = [need("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
-        _unable(f"cannot compile the shim: {done.stderr}")
+        missing(f"cannot compile the shim: {done.stderr}")
     return library

@@ -16,29 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
+from tests.fakes.machine import need, need_root
 from tests.fakes.prepared import Port, wait_until
-
-
-def need(program: str, package: str) -> str:
-    """The path of a program; without it the test is skipped, but fails where everything must be there."""
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/lib/postfix/sbin")
-    if path is None:
-        _do_without(f"{program} is not installed (Debian package {package})")
-    return str(path)
-
-
-def need_root(program: str) -> None:
-    """Skip without root, but fail where everything must be there."""
-    if os.geteuid() != 0:
-        _do_without(f"{program} must be started by root")
-
-
-def _do_without(text: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(text)
-    pytest.skip(text)
 
 
 def open_folder() -> Path:

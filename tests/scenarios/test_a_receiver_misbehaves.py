@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.fakes.machine import need, need_root
 from tests.fakes.prepared import DOMAIN, SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
-from tests.scenarios.programs import SmtpSink, need, need_root
+from tests.scenarios.programs import SmtpSink
 from tests.scenarios.receiver import Receiver
 
 

@@ -7,10 +7,10 @@ import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.fakes.machine import need
 from tests.fakes.prepared import message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
-from tests.scenarios.programs import need
 from tests.scenarios.receiver import Receiver
 
 

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
+from tests.fakes.machine import need
 from tests.fakes.prepared import SENDER
 from tests.fakes.running import RunningRelay
-from tests.scenarios.programs import Pipes, need
+from tests.scenarios.programs import Pipes
 from tests.scenarios.receiver import Receiver
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.machine import need
 from tests.fakes.prepared import DOMAIN, SENDER
 from tests.fakes.running import RunningRelay
-from tests.scenarios.programs import need
 from tests.scenarios.receiver import Receiver
 
 TO = "someone@receiver.example"
