@@ -1,8 +1,8 @@
 """One SMTP connection: bytes in, replies out, time and end. What a line means is said by its subclasses.
 
 Contract: ``data_received`` runs the dialogue as far as the input goes, collects the replies of a pipelined
-batch and writes them once. Whatever has to wait (a commit, a TLS handshake, a slowed AUTH) sets ``_is_busy``;
-input then stays unread until ``_resume``. There is no task for a session, so an end of file or a reset
+batch and writes them once, or every 256. Whatever has to wait (a commit, STARTTLS, a slowed AUTH) sets
+``_is_busy``; input then stays unread until ``_resume``. There is no task for a session, so an end of file or a reset
 cancels nothing. A half-closed client still gets its replies. A client that does not read its replies is not
 obeyed. A bug of ours is answered 451.
 
@@ -27,6 +27,7 @@ from relay.ingress.tls import describe
 
 log = logging.getLogger(__name__)
 
+_MAX_ANSWERS = 256  # replies collected before they are written: whoever reads none must not grow them
 _MAX_UNREAD = 262_144  # bytes that may wait while the session is busy; then the socket is not read
 _FIVE = 0x35
 _BAD = frozenset((b"500", b"501", b"502", b"503", b"504", b"530", b"535", b"555"))
@@ -67,7 +68,7 @@ class Connection(InheritedCommands):
         self._is_paused = False  # we do not read the socket
         self._is_closing = False
         self._is_stopping = False
-        self._is_counted = False  # in the tally
+        self._place: str | None = None  # the address under which the tally counts the connection
         self._has_eof = False
         self._bad_commands = 0
         self._deadline = 0.0
@@ -106,8 +107,7 @@ class Connection(InheritedCommands):
         self._ends_at = now + self.settings.max_session_s
         self._set_timer(now)
         refusal: Pair | None = replies.BUSY
-        if self._around.tally.enter(address):
-            self._is_counted = True
+        if self.take_place(address):
             refusal = self._refuse_client()
         if refusal is not None:
             self._around.counters.connections_refused += 1
@@ -127,10 +127,22 @@ class Connection(InheritedCommands):
         self._lines.clear()
         self._peers.discard(self)
         self._around.counters.sessions -= 1
-        if self._is_counted:
-            self._is_counted = False
-            self._around.tally.leave(self.dialogue.address)
+        self.leave_place()
         self._release()
+
+    def take_place(self, address: str) -> bool:
+        """Count the connection, unless it is counted; False where there are too many from ``address``."""
+        if self._place is None:
+            if not self._around.tally.enter(address):
+                return False
+            self._place = address
+        return True
+
+    def leave_place(self) -> None:
+        """Count the connection no more."""
+        if self._place is not None:
+            self._around.tally.leave(self._place)
+            self._place = None
 
     def eof_received(self) -> bool:
         """The client sends no more; it still gets the replies to what it has sent."""
@@ -206,6 +218,8 @@ class Connection(InheritedCommands):
     def _reply(self, answer: Pair) -> None:
         line = answer[1] if self.dialogue.is_extended else answer[0]
         self._out.append(line)
+        if len(self._out) >= _MAX_ANSWERS:
+            self._flush()
         if line[0] == _FIVE and line[:3] in _BAD:
             self._bad_commands += 1
             if self._bad_commands >= self.settings.max_bad_commands:

@@ -9,6 +9,10 @@ On a listener with ``proxy_protocol`` the PROXY header is read first, from the b
 more, since a TLS handshake may follow it. A connection that does not come from ``proxy_networks``, or does
 not begin with such a header in time, is closed without a word.
 
+On a listener with ``tls = "wrapper"`` a session begins behind its handshake. Until then the connection counts
+against the limits of connections as a session does, and only so many handshakes run at once; a client that is
+over a limit is closed without a word, since none can be said in clear.
+
 It binds no port and reads no configuration. ``Surroundings.tasks`` must be started before, hence end after
 it.
 """
@@ -34,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_MAX_AWAITED_HEADERS = 512  # connections whose PROXY header is still to come
+_MAX_ADMITTED = 512  # connections whose PROXY header or TLS handshake is still to come
 _BREATH_S = 0.1  # between accepts while the process is out of descriptors
 
 
@@ -58,7 +62,7 @@ class Listener:
         self._drain_s = drain_s
         self._servers: list[asyncio.Server] = []
         self._tasks = Tasks("listener")
-        self._places = asyncio.Semaphore(_MAX_AWAITED_HEADERS)
+        self._places = asyncio.Semaphore(_MAX_ADMITTED)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until the stack unwinds."""
@@ -69,19 +73,10 @@ class Listener:
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
             sock.setblocking(False)
-            if self.settings.proxy_protocol:
-                self._tasks.spawn(self._accept_proxied(sock), "accept")
+            if self.settings.proxy_protocol or self.settings.tls == "wrapper":
+                self._tasks.spawn(self._accept(sock), "accept")
                 continue
-            if self.settings.tls == "wrapper":
-                server = await loop.create_server(
-                    self._session,
-                    sock=sock,
-                    backlog=_BACKLOG,
-                    ssl=self._around.certificate.context if self._around.certificate else None,
-                    ssl_handshake_timeout=self.settings.handshake_timeout_s,
-                )
-            else:
-                server = await loop.create_server(self._session, sock=sock, backlog=_BACKLOG)
+            server = await loop.create_server(self._session, sock=sock, backlog=_BACKLOG)
             self._servers.append(server)
 
     def _session(self) -> Session:
@@ -108,7 +103,7 @@ class Listener:
                 session.abort()
             await self.sessions.wait_empty()
 
-    async def _accept_proxied(self, sock: socket.socket) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._places.acquire()  # the place first, then the connection
@@ -123,33 +118,59 @@ class Listener:
             except BaseException:
                 self._places.release()
                 raise
-            self._tasks.spawn(self._admit(connection, str(peer[0]), int(peer[1])), "proxy-header")
+            self._tasks.spawn(self._admit(connection, str(peer[0]), int(peer[1])), "admit")
 
     async def _admit(self, connection: socket.socket, address: str, port: int) -> None:
-        """Read the PROXY header and turn the connection into a session of the client it names."""
+        """Read the PROXY header, if there is one, and turn the connection into a session of its client."""
         loop = asyncio.get_running_loop()
         settings = self.settings
+        client: tuple[str, int] | None = None
         try:
-            if not is_within(address, settings.proxy_networks):
-                raise ValueError("not from proxy_networks")
-            async with asyncio.timeout(settings.handshake_timeout_s):
-                client = await _read_header(connection)
-            certificate = self._around.certificate if settings.tls == "wrapper" else None
+            if settings.proxy_protocol:
+                if not is_within(address, settings.proxy_networks):
+                    raise ValueError("not from proxy_networks")
+                async with asyncio.timeout(settings.handshake_timeout_s):
+                    client = await _read_header(connection) or (address, port)
+            if settings.tls == "wrapper":
+                await self._shake_hands(connection, client, client[0] if client else address)
+                return
             await loop.connect_accepted_socket(
-                lambda: Session(settings, self._around, self.sessions, client or (address, port)),
-                connection,
-                ssl=certificate.context if certificate else None,
-                ssl_handshake_timeout=settings.handshake_timeout_s if certificate else None,
+                lambda: Session(settings, self._around, self.sessions, client), connection
             )
         except (ValueError, OSError, EOFError) as error:  # TimeoutError is an OSError
             self._around.counters.connections_refused += 1
-            log.info("connection refused: PROXY", extra={"client": address, "reason": str(error)})
+            log.info("connection refused", extra={"client": address, "reason": str(error)})
             connection.close()
         except BaseException:
             connection.close()
             raise
         finally:
             self._places.release()
+
+    async def _shake_hands(
+        self, connection: socket.socket, client: tuple[str, int] | None, address: str
+    ) -> None:
+        """TLS from the first byte, as one of the connections that ``address`` may have."""
+        around = self._around
+        session = Session(self.settings, around, self.sessions, client)
+        if not session.take_place(address):
+            raise ValueError("too many connections")
+        is_done = False
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: session,
+                connection,
+                ssl=around.certificate.context if around.certificate else None,
+                ssl_handshake_timeout=self.settings.handshake_timeout_s,
+            )
+            is_done = True
+        except (OSError, EOFError) as error:
+            around.counters.tls_failures += 1
+            log.info("TLS handshake failed", extra={"client": address, "reason": str(error)})
+            connection.close()
+        finally:
+            if not is_done:
+                session.leave_place()  # the loop tells only those whose handshake was done
 
 
 async def start_all(listeners: Sequence[Listener], stack: AsyncExitStack) -> None:

@@ -192,3 +192,21 @@ async def test_a_reload_serves_new_connections(serve, tmp_path):
     server.chain = chain
     assert (await (await server.connect(is_tls=True)).ask("NOOP")).startswith("250 ")
     assert (await old.ask("NOOP")).startswith("250 ")
+
+
+async def test_replies_to_one_batch_are_not_gathered_without_end(open_server):
+    client = await open_server.client()
+    (session,) = open_server.listener.sessions
+    longest = 0
+    flush = session._flush
+
+    def measured():
+        nonlocal longest
+        longest = max(longest, len(session._out))
+        flush()
+
+    session._flush = measured
+    client.say(b"HELP\r\n" * 5000)
+    for _ in range(5000):
+        await client.hear()
+    assert longest <= 256

@@ -156,3 +156,27 @@ async def test_a_proxy_may_check_our_health(serve):
     client = await server.connect(is_greeted=False)
     client.say(v2(0x20, 0, b""))
     assert (await client.hear()).startswith("220 ")
+
+
+async def test_a_handshake_that_does_not_come_counts_as_a_connection(serve):
+    server = await serve(tls="wrapper", handshake_timeout_s=0.3)
+    server.around.tally.max_per_address = 3
+    mute = [await server.connect(is_greeted=False) for _ in range(3)]
+    surplus = await server.connect(is_greeted=False)
+    assert await surplus.closes() == b""  # nothing can be said in clear
+    assert server.around.tally.total == 3
+    for client in mute:
+        await client.closes()
+    assert (server.around.tally.total, server.counters.tls_failures) == (0, 3)
+    await server.connect(is_tls=True)
+    assert server.around.tally.total == 1
+
+
+async def test_the_last_place_is_enough_for_a_session_in_tls(serve):
+    server = await serve(tls="wrapper")
+    server.around.tally.max_per_address = 1
+    client = await server.connect(is_tls=True)
+    assert await client.ask("QUIT") == "221 Bye"
+    await client.closes()
+    assert server.around.tally.total == 0
+    await server.connect(is_tls=True)
