@@ -78,14 +78,14 @@ async def test_bytes_that_make_no_command_do_not_put_off_the_deadline(serve):
 
 
 async def test_a_commit_is_not_timed(serve):
-    server = await serve(auth="none", tls="none", command_timeout_s=0.05, data_timeout_s=0.05)
+    server = await serve(auth="none", tls="none", command_timeout_s=0.3, data_timeout_s=0.3)
     server.intake.answer = "when told"
     client = await server.client()
     await transaction(client)
     client.say(MESSAGE)
     await server.intake.came.wait()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.reader.readline(), 0.3)
+        await asyncio.wait_for(client.reader.readline(), 0.5)
     server.intake.promises[0].set_result("id-1")
     assert await client.hear() == "250 2.6.0 Ok id-1"
 

@@ -2,9 +2,10 @@
 
 import os
 import re
+import tracemalloc
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.codec.headers import Header
@@ -100,7 +101,7 @@ NAME = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(st.lists(st.tuples(NAME, VALUE), max_size=6), TEXT)
 def test_any_message_verifies(pairs, body):
     fields = b"".join(name + b":" + value + b"\r\n" for name, value in pairs)
@@ -209,3 +210,13 @@ def test_a_key_that_cannot_sign_is_an_exception():
     broken = SigningKey("example.com", "s", RSA, BrokenKey())
     with pytest.raises(ValueError, match="hardware gone"):
         sign(Header.parse(PLAIN).fields, b"", [RSA_KEY, broken], NOW)
+
+
+@pytest.mark.parametrize("body", [b"a  " * 500_000, b" " * 1_500_000, b"a \t\r\n" * 300_000])
+def test_a_body_of_many_spaces_takes_no_more_memory_than_a_few_copies_of_it(body):
+    tracemalloc.start()
+    try:
+        canonical_body(body)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()

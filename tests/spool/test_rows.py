@@ -53,7 +53,7 @@ def read(connection: sqlite3.Connection, key: int) -> Message:
     flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     content=st.binary(max_size=100),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_there_and_back(connection, recipients, sender, flags, content) -> None:
     for number, recipient in enumerate(recipients):
         recipient.number = number
