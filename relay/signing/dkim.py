@@ -39,7 +39,6 @@ SIGNED = (
 _SIGNED = frozenset(SIGNED)
 
 _WSP_RUN = re.compile(rb"[ \t]+")
-_SPACES = re.compile(rb"  +")
 _H_LINE_BYTES = 72
 _B_LINE_BYTES = 72
 _PADDING = PKCS1v15()
@@ -62,7 +61,9 @@ def canonical_body(body: bytes) -> bytes:
     last_space = body.rfind(b" ")
     if last_space >= 0:
         if body.find(b"  ", 0, last_space + 1) >= 0:
-            body = _SPACES.sub(b" ", body)
+            # Each pass halves every run. A regex would keep a slice for each: 2 GB for 38 MB of small runs.
+            while b"  " in body:
+                body = body.replace(b"  ", b" ")
             last_space = len(body)
         if body.find(b" \r\n", 0, last_space + 3) >= 0:
             body = body.replace(b" \r\n", b"\r\n")
