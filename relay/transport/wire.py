@@ -75,6 +75,9 @@ class Wire(SMTPProtocol):
         try:
             replies = self._parser.feed(received)
         except RemoteProtocolError as fault:
+            # an answer to the dot that came before the nonsense still counts: taken is taken
+            if self._missing > 0:
+                self.replies += self._parser.completed
             self.give_up(Reason.PROTOCOL, str(fault))
             return
         if self._missing <= 0 and self._waiter is None:
@@ -156,7 +159,8 @@ class Wire(SMTPProtocol):
     async def one_answer(self, timeout_s: float) -> Reply | None:
         """The one reply expected; None if there is none, or more, and ``fault`` says why."""
         replies = await self.answered(timeout_s)
-        if len(replies) > 1 or (replies and not self._parser.is_between_replies):
+        is_alone = self.fault is not Reason.PROTOCOL and self._parser.is_between_replies
+        if len(replies) > 1 or (replies and not is_alone):
             self.give_up(Reason.PROTOCOL, "the peer spoke unasked")
             return None
         return as_reply(replies[0]) if replies else None

@@ -43,6 +43,7 @@ async def delivers(session):
         ({"GREETING": SILENT}, Reason.TIMEOUT, None),
         ({"GREETING": b"SSH-2.0-OpenSSH\r\n"}, Reason.PROTOCOL, None),
         ({"GREETING": b"220 hi\r\n250 I talk too much\r\n"}, Reason.PROTOCOL, None),
+        ({"GREETING": b"220 hi\r\nI talk nonsense\r\n"}, Reason.PROTOCOL, None),
         ({"EHLO": "450 later"}, Reason.GREETING, 450),
         ({"EHLO": "550 no", "HELO": "550 no"}, Reason.GREETING, 550),
         ({"EHLO": DROP}, Reason.CONNECTION_LOST, None),
@@ -105,7 +106,15 @@ async def test_a_certificate_that_does_not_verify_is_no_delivery(tmp_path, mode,
         assert peer.messages == []
 
 
-@pytest.mark.parametrize("replies", [{}, {"STARTTLS": "454 not now"}, {"STARTTLS": "220 go\r\n250 injected"}])
+@pytest.mark.parametrize(
+    "replies",
+    [
+        {},
+        {"STARTTLS": "454 not now"},
+        {"STARTTLS": "220 go\r\n250 injected"},
+        {"STARTTLS": "220 go\r\ninjected"},
+    ],
+)
 async def test_required_tls_is_never_downgraded(tmp_path, replies):
     tls, ca_file = certificate(tmp_path, "mx.example.net")
     async with ScriptedPeer(replies, tls=tls if replies else None) as peer:

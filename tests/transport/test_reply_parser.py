@@ -48,6 +48,13 @@ def test_what_is_no_reply(wire):
         ReplyParser().feed(wire)
 
 
+def test_what_came_before_nonsense_is_kept():
+    parser = ReplyParser()
+    with pytest.raises(RemoteProtocolError):
+        parser.feed(b"250 taken\r\nwhat?\r\n250 no more\r\n")
+    assert parser.completed == [(250, b"taken")]
+
+
 LINE = st.binary(max_size=40).filter(lambda text: b"\n" not in text)
 REPLY = st.tuples(st.integers(200, 599), st.lists(LINE, min_size=1, max_size=4))
 
