@@ -2,9 +2,9 @@
 
 Contract: ``data_received`` runs the dialogue as far as the input goes, collects the replies of a pipelined
 batch and writes them once, or every 256. Whatever has to wait (a commit, STARTTLS, a slowed AUTH) sets
-``_is_busy``; input then stays unread until ``_resume``. There is no task for a session, so an end of file or a
-reset cancels nothing. A half-closed client still gets its replies. A client that does not read its replies is
-not obeyed. A bug of ours is answered 451.
+``_is_busy``; input then stays unread until ``_resume``. There is no task for a session, so an end of file or
+a reset cancels nothing. A half-closed client still gets its replies. A client that does not read them is not
+obeyed. A bug of ours is answered 451.
 
 Cost on the hot path: no task, no future and no timer for a line or a message; the one timer of a connection
 is armed again only when it fires. A silent client is therefore noticed up to one step of the timer late.

@@ -37,6 +37,8 @@ from relay.ingress.counters import Counters
 
 log = logging.getLogger(__name__)
 
+_MAX_HOPS = 100  # Received fields (RFC 5321 6.3)
+
 K = TypeVar("K")
 K_co = TypeVar("K_co", covariant=True)
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -229,9 +231,12 @@ def _inspect(content: bytes) -> Header:
             f"{fault.kind} at byte {fault.offset}",
         )
     try:
-        return Header.parse(content)
+        header = Header.parse(content)
     except HeaderFault as fault_of_header:
         raise Refused(Reply(554, f"Message rejected: {fault_of_header}", "5.6.0")) from fault_of_header
+    if len(header.fields) > _MAX_HOPS and len(header.get_all(b"received")) > _MAX_HOPS:
+        raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"))
+    return header
 
 
 def _needs_utf8(submission: Submission, content: bytes, is_8bit: bool) -> bool:

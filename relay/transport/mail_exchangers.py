@@ -1,9 +1,9 @@
 """From what the DNS says about a domain to the hosts that take its mail (RFC 5321 5.1, RFC 7505).
 
 Contract, pure. A null MX means no mail (Failed, NULL_MX). Our own name among the MX hosts cuts off those of
-its preference and above, since sending there could bring the mail back; nothing left is Failed(LOOP). Without
-MX records the domain itself is the host, if it has an address. A domain in square brackets is an address
-literal (RFC 5321 4.1.3).
+its preference and above, since sending there could bring the mail back; nothing left is Failed(LOOP). The
+best 20 hosts are kept: each that has no address costs an attempt two questions. Without MX records the domain
+itself is the host, if it has an address. A domain in square brackets is an address literal (RFC 5321 4.1.3).
 
 A site is named by its hosts after the cut, sorted: domains whose MX sets are equal share it. Nothing here
 waits or asks; ``route`` does.
@@ -17,6 +17,8 @@ from collections.abc import Collection, Iterable
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.route import Host, Route
 from relay.transport.answers import Answer, Mx, Status
+
+_MAX_HOSTS = 20
 
 
 def read_literal(domain: str) -> str | None:
@@ -52,6 +54,8 @@ def hosts_of(
     hosts: list[Host] = []
     for mx in named:
         if ours is not None and mx.preference >= ours:
+            break
+        if len(hosts) == _MAX_HOSTS:
             break
         if mx.host not in seen:  # a host named twice counts with its best preference
             seen.add(mx.host)

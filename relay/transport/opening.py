@@ -10,6 +10,7 @@ about the site or about us, never about a message.
 - Required: no STARTTLS, a refusal or a certificate that does not verify is Deferred(SITE, TLS). Never
   downgraded.
 - After STARTTLS everything learned before is forgotten (RFC 3207 4.2).
+- A host that answers EHLO with our own name is ourselves, whatever the DNS calls it: Deferred(SITE, LOOP).
 - Credentials go only over verified TLS. The password file is read at each connect, so that a new password
   needs no restart; one that others may read is refused, for its owner should know.
 
@@ -137,6 +138,8 @@ class Opening:
         name = settings.helo_name
         reply = await self._ask(wire, f"EHLO {name}\r\n", Command.EHLO, settings.ehlo_s)
         if isinstance(reply, Reply):
+            if reply.text.lower().split(None, 1)[:1] == [name.lower()]:
+                return self._site(Reason.LOOP, f"the host calls itself {name}, as we do: mail would loop")
             extensions, self._mechanisms = read_extensions(reply.text)
             session.offers = read_offers(extensions)
             return None
@@ -157,7 +160,7 @@ class Opening:
             return None if is_refusal and mode is TlsMode.OPPORTUNISTIC and wire.fault is None else reply
         try:
             await wire.encrypt(self._contexts.context(mode), self._host.name, self._settings.tls_s)
-        except (OSError, ConfigError) as fault:
+        except (OSError, ConfigError, ValueError) as fault:  # ValueError: a host name that TLS cannot carry
             self.has_failed_handshake = True
             return self._site(Reason.TLS, f"TLS handshake: {fault}")
         self._note_tls(wire)

@@ -11,6 +11,8 @@ that does not start with a code of 200-599, it raises RemoteProtocolError, and t
 use; ``completed`` then holds the replies that came before the fault in the same piece, since the first may be
 the answer to a dot.
 
+What the peer wrote ends up in logs, lists and bounces: ``as_reply`` leaves no control character in it.
+
 Cost on the hot path: about 1 microsecond for a one-line reply; no regular expression.
 """
 
@@ -23,6 +25,7 @@ from relay.base.reply import Reply, parse_reply
 
 MAX_LINE_BYTES = 2048
 MAX_REPLY_BYTES = 32 * 1024
+_MAX_KEPT_BYTES = 4096  # of a reply's text: it is stored with each recipient's event
 
 RawReply: TypeAlias = tuple[int, bytes]
 
@@ -81,5 +84,8 @@ class ReplyParser:
 
 
 def as_reply(raw: RawReply) -> Reply:
-    """The reply as a word, with its enhanced status code apart."""
-    return parse_reply(raw[0], raw[1].decode("utf-8", "replace"))
+    """The reply as a word, with its enhanced status code apart; what cannot be printed becomes a space."""
+    text = raw[1][:_MAX_KEPT_BYTES].decode("utf-8", "replace")
+    if not text.isprintable():
+        text = "".join([c if c.isprintable() or c == "\n" else " " for c in text])
+    return parse_reply(raw[0], text)

@@ -11,7 +11,7 @@ from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.base.reply import Reply
 from relay.base.tasks import Tasks
 from relay.ingress.counters import Counters
-from relay.ingress.intake import Intake
+from relay.ingress.intake import Intake, _inspect
 from tests.fakes.clock import ManualClock
 
 CONTENT = b"From: a@x.test\r\nSubject: x\r\n\r\nbody\r\n"
@@ -220,3 +220,10 @@ async def test_what_the_message_needs_of_its_receiver(bench, content, is_utf8, t
     message, _ = bench.intake.prepare(submission(content, is_utf8, to))
     assert (message.is_8bit, message.is_utf8) == flags
     assert bench.spool.changes == []
+
+
+def test_a_hundred_hops_are_a_loop():
+    once = b"From: a@x.test\r\n"
+    assert _inspect(once + b"Received: by a; now\r\n" * 100 + b"X: y\r\n\r\nhi\r\n").body_offset
+    with pytest.raises(Refused, match="mail loop"):
+        _inspect(once + b"Received: by a; now\r\n" * 101 + b"\r\nhi\r\n")

@@ -227,3 +227,16 @@ async def test_cancelled_while_opening_leaves_nothing_open(tmp_path, at):
             await task
         while peer.live:
             await asyncio.sleep(0)
+
+
+async def test_a_host_that_bears_our_name_is_ourselves():
+    async with ScriptedPeer({"EHLO": "250-ME.example at your service\r\n250 PIPELINING"}) as peer:
+        opened = await open_to(peer)
+        assert isinstance(opened, Deferred)
+        assert (opened.scope, opened.reason) == (Scope.SITE, Reason.LOOP)
+
+
+async def test_a_host_name_that_tls_cannot_carry(tmp_path):
+    server, _ = certificate(tmp_path, "mx.example.net")
+    async with ScriptedPeer(tls=server) as peer:
+        assert await delivers(await open_to(peer, name="\\000" * 40 + ".example"))

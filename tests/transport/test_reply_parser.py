@@ -94,3 +94,10 @@ def test_any_bytes_mean_the_same_in_any_pieces(wire, size):
 def test_the_words_of_a_reply():
     raw = (550, b"5.1.1 no such user\n5.1.1 see \xff")
     assert as_reply(raw) == Reply(550, "no such user\nsee \ufffd", "5.1.1")
+
+
+def test_what_a_peer_writes_commands_no_terminal_and_fills_no_disk():
+    assert as_reply((550, b"5.1.1 \x1b[2Jno\0 such\xc2\x9b user\nX-Evil: \ryes")) == Reply(
+        550, "[2Jno  such  user\nX-Evil:  yes", "5.1.1"
+    )
+    assert len(as_reply((250, b"x" * 30_000)).text) == 4096

@@ -7,6 +7,7 @@ import pytest
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.route import Host, Route
 from relay.transport.answers import Answer, Mx, Status
+from relay.transport.mail_exchangers import hosts_of
 from relay.transport.route import Router
 from relay.transport.rules import RoutingRule
 from tests.fakes.clock import ManualClock
@@ -158,3 +159,9 @@ async def test_a_known_route_costs_next_to_nothing():
             router.cached("example.net")
         best = min(best, (time.perf_counter() - start) / 1000)
     assert best < 5e-6
+
+
+def test_of_a_thousand_mx_records_the_best_are_tried():
+    records = [Mx(n, f"mx{n}.example.net") for n in range(1000)]
+    hosts = hosts_of("many.example", reversed(records), (), 25)
+    assert [host.name for host in hosts] == [f"mx{n}.example.net" for n in range(20)]
