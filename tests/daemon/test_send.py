@@ -66,6 +66,14 @@ def test_recipients_from_the_header() -> None:
     assert send.header_recipients(message) == [f"{one}@x.example" for one in "abcd"]
 
 
+def test_recipients_of_a_field_that_cannot_be_read_are_not_left_out_in_silence() -> None:
+    with pytest.raises(ValueError, match="in Cc cannot be read"):
+        send.header_recipients(b"To: a@x.example\r\nCc: broken <b\r\n\r\n")
+    assert send.header_recipients(b"To: undisclosed-recipients:;\r\nCc:\r\nBcc: a@x.example\r\n\r\n") == [
+        "a@x.example"
+    ]
+
+
 class Running:
     """In place of a relay that runs."""
 

@@ -35,6 +35,7 @@ from relay.daemon.exits import (
 # What an answer means to the caller; other 4xx are temporary, other 5xx EX_UNAVAILABLE.
 _STATUSES = {250: EX_OK, 501: EX_DATAERR, 530: EX_NOPERM, 553: EX_NOUSER}
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_EMPTY_GROUP = re.compile(rb"[^:;<>@]*:\s*;")  # "undisclosed-recipients:;"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,12 +95,19 @@ def complete(message: bytes, sender: str, full_name: str) -> bytes:
 
 
 def header_recipients(message: bytes) -> list[str]:
-    """The addresses in To, Cc and Bcc."""
+    """The addresses in To, Cc and Bcc. Raises ValueError for a field that cannot be read: whoever it names
+    would go without the message, and nobody would know."""
     from relay.codec.headers import Header, addresses
 
     header = Header.parse(message)
-    fields = [value for name in (b"to", b"cc", b"bcc") for value in header.get_all(name)]
-    return [address for value in fields for address in addresses(value)]
+    recipients: list[str] = []
+    for name in (b"to", b"cc", b"bcc"):
+        for value in header.get_all(name):
+            found = addresses(value)
+            if not found and value and not _EMPTY_GROUP.fullmatch(value):
+                raise ValueError(f"the addresses in {name.decode().title()} cannot be read")
+            recipients += found
+    return recipients
 
 
 def main(words: list[str]) -> int:
