@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 import relay
+from relay.daemon import cli
 from relay.daemon.commands.app import app
 
 
@@ -76,6 +77,18 @@ def test_exit_status(words: list[str], status: int, said: str) -> None:
     assert ended.returncode == status
     assert said in (ended.stderr + ended.stdout).decode()
     assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--version"], 0), (["send", "--nonsense"], 64), (["worker"], 64)]
+)
+def test_the_console_script_goes_the_same_ways(
+    words: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["relay", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == status
 
 
 def test_send_starts_without_what_it_does_not_need() -> None:

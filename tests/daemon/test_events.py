@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 
+from typer.testing import CliRunner
+
+from relay.daemon.commands.app import app
 from tests.fakes.prepared import SENDER, message
 from tests.fakes.running import RunningRelay
 
 
 def tail(relay: RunningRelay, *words: str) -> list[str]:
-    ended = relay.command("events", "tail", *words)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.decode().splitlines()
+    ended = CliRunner(env={"RELAY_CONFIG": str(relay.file)}).invoke(app, ["events", "tail", *words])
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout.splitlines()
 
 
 def send(relay: RunningRelay, *subjects: str) -> None:
