@@ -14,10 +14,14 @@ TO = "someone@receiver.example"
 class Load:
     """``clients`` threads, each with a session that it opens again when it is lost.
 
+    ``per_session`` above 0 opens a new session after so many messages: the kernel gives each session to a
+    worker of its choice, and a few long ones may all be with one worker.
+
     ``promised`` holds the subject of every message that a 250 was seen for, ``ids`` their ids.
     """
 
-    def __init__(self, relay: RunningRelay, clients: int = 4) -> None:
+    def __init__(self, relay: RunningRelay, clients: int = 4, per_session: int = 0) -> None:
+        self._per_session = per_session
         self.promised: list[str] = []
         self.ids: list[str] = []
         self._relay = relay
@@ -50,7 +54,9 @@ class Load:
                 smtplib.SMTP("127.0.0.1", self._relay.trusted, timeout=20) as client,
             ):
                 client.ehlo()
-                while not self._is_over.is_set():
+                left = self._per_session or -1
+                while left and not self._is_over.is_set():
+                    left -= 1
                     number += 1
                     subject = f"{client_number}-{number}"
                     client.mail(SENDER)

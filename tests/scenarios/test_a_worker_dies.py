@@ -40,7 +40,7 @@ def test_it_is_replaced_and_its_mail_delivered(start_relay: StartRelay, receiver
 def test_fewer_workers_adopt_what_the_others_left(start_relay: StartRelay, receiver: Receiver) -> None:
     receiver.is_mute = True
     relay = start_relay(next_hop=receiver.port)
-    with Load(relay) as load:
+    with Load(relay, per_session=5) as load:
         wait_until(lambda: {i[-6:] for i in list(load.ids)} == {"000001", "000002"}, "both have mail")
         load.wait_for(40)
     relay.kill()
