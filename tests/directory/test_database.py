@@ -2,15 +2,20 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from relay.base.errors import DirectoryError
+from relay.directory import database as database_module
 from relay.directory.database import Database
 from relay.directory.models import RevisionTable, Table
 
@@ -112,3 +117,18 @@ def test_a_directory_of_a_newer_relay_is_left_alone(database: Database, tmp_path
 def test_a_password_in_the_url_is_not_shown() -> None:
     pytest.importorskip("psycopg")
     assert "hunter2" not in str(Database("postgresql://relay:hunter2@localhost/relay"))
+
+
+def test_the_newest_migration_is_the_one_that_is_taken_for_it() -> None:
+    scripts = alembic.config.Config()
+    scripts.set_main_option("script_location", str(Path(database_module.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(scripts).get_current_head() == database_module.HEAD
+
+
+def test_alembic_is_not_loaded_where_there_is_nothing_to_do(database: Database) -> None:
+    program = (
+        "import sys; from relay.directory.database import Database;"
+        f"Database({f'sqlite:///{database._file}'!r}).migrate(); print('alembic' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
