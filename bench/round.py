@@ -128,6 +128,7 @@ class SinkProcess:
 
 def run_load(side: Side, sink: SinkProcess, run: int, load: Load) -> dict[str, float]:
     """Run one load and return its figures. Raises RuntimeError if the source could not finish it."""
+    os.sync()  # what the run before left to be written is not this one's to wait for
     sink.expect(run, load.messages)
     with tempfile.TemporaryDirectory() as scratch, procs.RssWatch(side.roots) as memory:
         times = Path(scratch) / "times"
