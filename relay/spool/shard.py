@@ -8,7 +8,7 @@ Bounds: new mail is refused with SpoolFull once the disk reserve is reached, and
 while the disk refuses writes; ingress answers 452 4.3.1 or 451. Outcomes and bounces are always taken. Fresh
 content in memory is bounded by the budget of the one who keeps it, not here.
 
-Cost on the hot path: a commit is one queue put and one future; the rows cost 20 to 40 microseconds of the
+Cost on the hot path: a commit is one queue put and one future; the rows cost 50 to 170 microseconds of the
 commit thread per message, shared fsync included (``python -m bench.spool``).
 """
 
