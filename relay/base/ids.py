@@ -1,8 +1,8 @@
 """Message ids: ``{milliseconds:016x}-{uuid4}-{shard:06x}``.
 
 Sortable by arrival, unique, and any process finds the shard. The id is what ``250 Ok <id>`` returns, what
-events carry, and the left side of the Message-ID header. Cost on the hot path: about 1 microsecond, since
-the 122 random bits come from a pool that is refilled 256 ids at a time.
+events carry, and the left side of the Message-ID header. Cheap on the hot path, since the
+122 random bits come from a pool that is refilled 256 ids at a time.
 """
 
 from __future__ import annotations

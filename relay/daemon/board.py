@@ -5,7 +5,7 @@ its connections per client address (counted by a hash of the address, so two add
 count). So the bounds on connections hold over all workers without a message between them. The supervisor
 clears the part of a worker that died.
 
-Cost: entering and leaving read one number per worker each, under 2 microseconds.
+Cost: entering and leaving read one number per worker each; no system call, no lock.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Two ways in, one format out. The stages' rare lines come through ``logging`` (module loggers with ``extra``)
 and are rendered by structlog; the lines of messages, several per message, go through ``Lines``, which
-formats by hand and writes many at once: through structlog a line costs about 20 microseconds, here about 2,
-and at 3,000 messages a second that is a tenth of a core.
+formats by hand and writes many at once, since structlog's chain of processors would run for each of them.
 
 A line is lost only if the process is killed before the loop's next turn; the truth is in the spool.
 """

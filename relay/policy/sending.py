@@ -4,7 +4,7 @@ Contract: ``check`` raises Refused, or returns the keys that sign the message: t
 verified identity that covers From, unless its DKIM is switched off. The relay's own mail (account 0) passes
 and is signed by the service domain alone.
 
-Cost on the hot path: 4 microseconds.
+Cost on the hot path: that of ``identities.check_header``, and one dictionary lookup.
 """
 
 from __future__ import annotations

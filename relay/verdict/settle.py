@@ -6,7 +6,7 @@ its uncertain notes and the bounce to the sender, all of which become one transa
 Failure: if the bounce cannot be made (a bug of ours), the failed recipients are deferred instead; a failure
 that no one is told about would be a lost message.
 
-Cost on the hot path: one event and one log line per delivered recipient, about 5 microseconds.
+Cost on the hot path: one event and one log line per delivered recipient.
 """
 
 from __future__ import annotations
