@@ -8,6 +8,7 @@ from typing import Any
 from bench.figures import ratio
 
 NOISE_CORES = 0.3  # the benchmark itself takes about 0.15: starting the source, and looking at /proc
+STALL_MS = 100.0  # a disk that is only busy with our own load stays far below
 ROWS = (
     ("accepted_per_s", "accepted, messages/s", 0),
     ("delivered_per_s", "delivered, messages/s", 0),
@@ -23,6 +24,8 @@ ROWS = (
     ("lost", "not delivered", 0),
     ("duplicates", "delivered twice", 0),
     ("others_cores", "cores busy with other work", 2),
+    ("disk_p99_ms", "the disk alone, one write p99, ms", 1),
+    ("disk_max_ms", "the disk alone, one write max, ms", 1),
 )
 _LATENCY = (
     "accepted_per_s",
@@ -31,6 +34,8 @@ _LATENCY = (
     "transit_p50_ms",
     "transit_p99_ms",
     "lag_p99_ms",
+    "disk_p99_ms",
+    "disk_max_ms",
 )
 
 
@@ -55,15 +60,22 @@ def table(title: str, columns: Mapping[str, Mapping[str, float]], *, is_latency:
 
 
 def noise(rounds: Sequence[Mapping[str, Any]]) -> str:
-    """A warning if other work took a good part of the machine during the rounds at full speed, or empty.
+    """A warning if other work took a good part of the machine during the rounds at full speed, or if the disk
+    stalled under the relay, or empty.
 
     The scheduler shares cores between processes: a server of a hundred processes loses less to other work
     than one of three, so a busy machine makes the relay look worse against Postfix than it is.
     """
     others = [float(one["others_cores"]) for one in rounds if str(one["what"]).startswith("full speed")]
-    if not others or max(others) <= NOISE_CORES:
-        return ""
-    return f"Other work kept up to {max(others):.2f} cores busy: repeat this on an idle machine."
+    stalls = [float(one.get("disk_max_ms", 0.0)) for one in rounds if one.get("side") == "relay"]
+    said = []
+    if others and max(others) > NOISE_CORES:
+        said.append(f"Other work kept up to {max(others):.2f} cores busy: repeat this on an idle machine.")
+    if stalls and max(stalls) > STALL_MS:
+        said.append(
+            f"The disk took up to {max(stalls):.0f} ms for one write of 4 KB: the relay had to wait too."
+        )
+    return "\n".join(said)
 
 
 def summary(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench import procs
+from bench.disk import DiskWatch
 from bench.figures import transit
 
 STALL_S = 30.0
@@ -29,6 +30,7 @@ class Side(Protocol):
 
     name: str
     port: int
+    root: Path  # where its queue or spool is
 
     @property
     def roots(self) -> list[int]:
@@ -130,7 +132,11 @@ def run_load(side: Side, sink: SinkProcess, run: int, load: Load) -> dict[str, f
     """Run one load and return its figures. Raises RuntimeError if the source could not finish it."""
     os.sync()  # what the run before left to be written is not this one's to wait for
     sink.expect(run, load.messages)
-    with tempfile.TemporaryDirectory() as scratch, procs.RssWatch(side.roots) as memory:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        procs.RssWatch(side.roots) as memory,
+        DiskWatch(side.root) as disk,
+    ):
         times = Path(scratch) / "times"
         cpu_s, busy_s, began = procs.cpu_s(side.roots), procs.machine_busy_s(), time.monotonic()
         source = subprocess.run(
@@ -155,6 +161,7 @@ def run_load(side: Side, sink: SinkProcess, run: int, load: Load) -> dict[str, f
         others_s = procs.machine_busy_s() - busy_s - cpu_s - sent["cpu_s"] - arrived["cpu_s"]
         source_times, sink_times = _doubles(times), _doubles(Path(scratch) / "arrived")
         pss_mb = procs.pss_mb(side.roots)
+        disk_figures = disk.figures()
     sent_at, accepted_at = source_times[: load.messages], source_times[load.messages :]
     through = transit(accepted_at, sink_times)
     return {
@@ -178,6 +185,7 @@ def run_load(side: Side, sink: SinkProcess, run: int, load: Load) -> dict[str, f
         "pushback": sent["pushback"],
         "tools_cpu_s_per_1000": (sent["cpu_s"] + arrived["cpu_s"]) / load.messages * 1e3,
         "others_cores": max(others_s, 0.0) / took_s,
+        **disk_figures,
     }
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _NEW = schema.DATABASE + ".rebuilt"  # complete; only the renames are missing
 _BUILDING = "rebuilding"
-_PAGE_BYTES = 32768
+_PAGE_BYTES = 16384
 _KEYS = {"message": "key", "body": "key", "recipient": "message", "event": "offset", "uncertain": ""}
 _MOST_GAPS = 4096  # looked into per table: bounds the time, since each looks at a page or two
 _LAST_KEY = 2**63 - 1

@@ -1,13 +1,13 @@
 """What the commit thread does between transactions: move the log into the database, drop the oldest events.
 
-The write-ahead log is moved when about 48 MB of content went through it, or when the file itself has grown
-past 192 MB: a retry of one recipient dirties two or three pages of 32 KiB, which content does not tell. Most
-of it is moved beside the commits (``checkpoint``), the rest between two of them.
+The write-ahead log is moved when about 48 MB of content went through it, or when it holds more than 192 MB of
+pages: a retry of one recipient dirties two or three of them, which content does not tell. Most of it is moved
+beside the commits (``checkpoint``), the rest between two of them. Its file then keeps its size (``schema``).
 
-On a disk with little room the log is looked at after every transaction, and moved before it takes more than
-half of what is left: moving it may make the database grow by as much, and a log that has taken all the room
-could never be moved again. It is then cut to nothing, so that its room is the disk's again. Free pages inside
-the database are room that the file system does not show: ``reusable_bytes``.
+On a disk with little room the log is looked at after every transaction, and moved before its file takes more
+than half of what is left: moving it may make the database grow by as much, and a log that has taken all the
+room could never be moved again. It is then cut to nothing, so that its room is the disk's again. Free pages
+inside the database are room that the file system does not show: ``reusable_bytes``.
 
 Offsets of events only grow; the newest event is never dropped, since SQLite would use its offset again.
 """
@@ -24,7 +24,7 @@ from relay.spool import schema
 from relay.spool.checkpoint import Checkpoint
 
 _CHECKPOINT_BYTES = 48 << 20  # of content; measured at 100 KB messages, see bench
-_LARGEST_LOG_BYTES = 192 << 20  # above journal_size_limit, to which SQLite cuts the file after a checkpoint
+_LARGEST_LOG_BYTES = 192 << 20
 _LOOK_EVERY = 64  # transactions between two looks at the size of the log
 _LITTLE_ROOM_BYTES = 1 << 30  # below it each transaction looks, about 15 microseconds
 
@@ -84,7 +84,7 @@ class Upkeep:
         state = os.statvfs(self._folder)
         room = state.f_bavail * state.f_frsize
         self._is_tight = room < _LITTLE_ROOM_BYTES
-        if os.stat(self._log).st_size > min(_LARGEST_LOG_BYTES, room // 2):
+        if os.stat(self._log).st_size > room // 2 or schema.log_bytes(self._folder) > _LARGEST_LOG_BYTES:
             self._written_bytes = _CHECKPOINT_BYTES
         self.reusable_bytes = 0
         if self._is_tight:

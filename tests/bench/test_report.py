@@ -37,3 +37,10 @@ def test_only_other_work_at_full_speed_is_worth_a_warning():
         [{"what": "warm-up", "others_cores": 1.5}, {"what": "full speed 1", "others_cores": 0.2}]
     )
     assert "1.50 cores" in noise([{"what": "full speed 1", "others_cores": 1.5}])
+
+
+def test_a_disk_that_stalls_is_worth_a_warning():
+    quiet = {"what": "860/s", "side": "relay", "others_cores": 0.0, "disk_max_ms": 40.0}
+    assert noise([quiet]) == ""
+    assert "641 ms" in noise([quiet, quiet | {"disk_max_ms": 641.0}])
+    assert noise([quiet | {"side": "postfix", "disk_max_ms": 641.0}]) == ""

@@ -14,8 +14,9 @@ class Straight:
 
     name = "straight"
 
-    def __init__(self, port):
+    def __init__(self, port, root):
         self.port = port
+        self.root = root
         self.roots = [os.getpid()]
 
     def key_record(self):
@@ -30,7 +31,7 @@ def here(monkeypatch):
 @pytest.mark.usefixtures("here")
 def test_every_message_is_counted_once(tmp_path):
     with SinkProcess() as sink:
-        side = Straight(sink.port)
+        side = Straight(sink.port, tmp_path)
         sink.sample(tmp_path / "sample")
         figures = run_load(side, sink, 1, Load(50, 4096, 4))
         assert (figures["messages"], figures["lost"], figures["duplicates"]) == (50, 0, 0)
@@ -44,9 +45,10 @@ def test_every_message_is_counted_once(tmp_path):
         paced = run_load(side, sink, 2, Load(40, 102400, 4, rate=400.0))
         assert paced["lost"] == 0
         assert paced["accepted_per_s"] < 500
+        assert 0 < paced["disk_p99_ms"] <= paced["disk_max_ms"]
 
 
 @pytest.mark.usefixtures("here")
-def test_a_server_that_is_not_there_is_an_error():
+def test_a_server_that_is_not_there_is_an_error(tmp_path):
     with SinkProcess() as sink, pytest.raises(RuntimeError, match="straight"):
-        run_load(Straight(1), sink, 1, Load(1, 4096, 1))
+        run_load(Straight(1, tmp_path), sink, 1, Load(1, 4096, 1))

@@ -14,7 +14,7 @@ from relay.spool import content, rebuild, recover, schema
 from relay.spool.shard import SpoolLimits
 from tests.fakes.spool import NOW, deferring, done, message, storing, tables
 
-PAGE = 32768
+PAGE = 16384
 LARGE = SpoolLimits(disk_reserve_bytes=0, large_bytes=5000)
 
 

@@ -14,7 +14,7 @@ def test_durable_by_setting(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "page_size", "user_version", "wal_autocheckpoint")
     ]
-    assert told == ["wal", 2, 32768, schema.VERSION, 0]
+    assert told == ["wal", 2, 16384, schema.VERSION, 0]
     connection.close()
 
 

@@ -77,3 +77,27 @@ def test_the_oldest_events_go_and_the_newest_stays(tmp_path: Path):
         keeper.keep(connection)
         (first, last) = connection.execute("SELECT min(offset), max(offset) FROM event").fetchone()
         assert (first, last) == (1991, 2000)
+
+
+def test_the_file_of_the_log_keeps_its_size_and_what_is_in_use_is_known(tmp_path: Path):
+    with closing(schema.open_writer(tmp_path)) as connection:
+        for key in range(50):
+            connection.execute("INSERT INTO body VALUES (?, ?)", (key, bytes(100_000)))
+        grown = log_bytes(tmp_path)
+        assert 0 <= grown - schema.log_bytes(tmp_path) < 100  # the file has a header of its own
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.execute("INSERT INTO body VALUES (?, ?)", (50, b""))
+        assert log_bytes(tmp_path) == grown
+        assert 0 < schema.log_bytes(tmp_path) < 1 * MB
+
+
+def test_a_log_full_of_retries_is_moved_though_no_content_came(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(upkeep, "_LARGEST_LOG_BYTES", 2 * MB)
+    monkeypatch.setattr(upkeep, "_LOOK_EVERY", 1)
+    with closing(schema.open_writer(tmp_path)) as connection:
+        keeper = upkeep.Upkeep(tmp_path, 10)
+        keeper.look(connection)
+        for key in range(100):
+            write(connection, keeper, 100_000, key)
+            keeper.checkpoint._thread and keeper.checkpoint._thread.join()
+            assert schema.log_bytes(tmp_path) < 3 * MB
