@@ -92,8 +92,15 @@ class Message:
     ret: str = ""
     envid: str = ""
     is_large: bool = False  # the content is in a file of its own
+    return_path: str = ""  # MAIL FROM on the wire where it is not the sender's
+    control: str = ""  # what its X-SES-* fields asked for, as a JSON object; "" for nothing
     left: int = 0  # recipients without an outcome; 0 for a message that was loaded in part
     in_hand: int = 0  # attempts in memory that refer to it
+
+    @property
+    def wire_sender(self) -> str:
+        """MAIL FROM as receivers see it. Bounces of ours go to ``sender``."""
+        return self.return_path or self.sender
 
 
 @dataclass(slots=True, eq=False)

@@ -25,8 +25,17 @@ LIVE: dict[str, tuple[str, ...]] = {
         "data_timeout",
         "receive_memory",
     ),
+    "content": (
+        "header_rules",
+        "mime_parts",
+        "mime_depth",
+        "refused_extensions",
+        "scanner",
+        "scanner_timeout",
+        "scanner_failure",
+    ),
     "spool": ("fresh_memory",),
-    "signing": ("service_domain", "service_key"),
+    "signing": ("service_domain", "service_key", "return_path", "return_path_domain"),
     "delivery": ("retry_schedule", "retry_jitter", "max_age", "window"),
     "log": ("format", "level"),
 }

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 
+from relay.base.admission import Accepted
 from relay.base.budget import Budget
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError
@@ -32,11 +33,11 @@ class Receiver:
         self.port = port
         self.received: asyncio.Queue[Submission] = asyncio.Queue()
 
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
         """Keep the message; acceptance is immediate."""
         self.received.put_nowait(submission)
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        done.set_result("received")
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        done.set_result(Accepted("received"))
         return done
 
     def authenticate(self, username: str, password: str) -> Grant | None:

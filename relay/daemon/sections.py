@@ -116,6 +116,37 @@ class LimitsSection(Section):
     receive_memory: Bytes = 64_000_000
 
 
+class ContentSection(Section):
+    """What a message may hold, and who scans it."""
+
+    header_rules: bool = True
+    mime_parts: int = Field(default=500, ge=1)
+    mime_depth: int = Field(default=20, ge=1, le=100)
+    refused_extensions: list[str] | None = None
+    scanner: str = ""
+    scanner_timeout: Seconds = 30.0
+    scanner_failure: Literal["defer", "pass"] = "defer"
+
+
+class VerificationSection(Section):
+    """How owners prove that a domain or an address is theirs."""
+
+    url: str = ""
+    sender: str = ""
+    record_prefix: str = "_relay"
+    pending_for: Seconds = 72 * 3600.0
+    check_every: Seconds = 86400.0
+    warned_for: Seconds = 72 * 3600.0
+    dkim_warned_for: Seconds = 5 * 86400.0
+    link_age: Seconds = 86400.0
+
+
+class HttpSection(Section):
+    """What is served to the public: the page behind verification links."""
+
+    listen: OptionalEndpoint = None
+
+
 class SpoolSection(Section):
     """Where the promise is kept."""
 
@@ -146,6 +177,9 @@ class SigningSection(Section):
     """The service domain and its signature."""
 
     service_domain: str = ""
+    return_path: Literal["sender", "relay"] = "sender"
+    return_path_domain: str = ""
+    rotate_every: Seconds = 90 * 86400.0
     service_key: list[ServiceKeySection] = []
 
     @model_validator(mode="after")
@@ -241,6 +275,9 @@ class Config(Section):
     listener: list[ListenerSection] = []
     tls: TlsSection = TlsSection()
     limits: LimitsSection = LimitsSection()
+    content: ContentSection = ContentSection()
+    verification: VerificationSection = VerificationSection()
+    http: HttpSection = HttpSection()
     spool: SpoolSection = SpoolSection()
     directory: DirectorySection = DirectorySection()
     signing: SigningSection = SigningSection()
@@ -254,7 +291,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _addresses(self) -> Config:
         seen: set[tuple[str, int]] = set()
-        for address in [a for one in self.listener for a in one.address] + [self.metrics.listen]:
+        for address in [a for one in self.listener for a in one.address] + [
+            self.metrics.listen,
+            self.http.listen,
+        ]:
             if address is not None and address[1] and address in seen:
                 raise ValueError(f"{format_endpoint(*address)} is listened on twice")
             if address is not None:

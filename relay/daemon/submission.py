@@ -11,6 +11,7 @@ from base64 import b64decode
 from typing import Any, Protocol
 
 from relay.base.address import check_address, domain_of
+from relay.base.admission import Accepted
 from relay.base.errors import Refused, SpoolError
 from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.daemon.config import LimitsSection
@@ -28,8 +29,8 @@ class Accounts(Protocol):
 class Acceptance(Protocol):
     """The relay's one acceptance function."""
 
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
-        """The message id once the message is on disk."""
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
+        """The promise once the message is on disk."""
         ...
 
 
@@ -56,7 +57,8 @@ async def submit(
     envelope = Envelope(sender=sender, recipients=recipients, is_8bit=True, is_utf8=is_utf8)
     try:
         promise = intake.accept(Submission(account.id, envelope, content, Client(protocol="local")))
-        return {"code": 250, "id": await promise}
+        accepted = await promise
+        return {"code": 250, "id": accepted.id, "text": accepted.note}
     except Refused as refused:
         return {"code": refused.reply.code, "text": refused.reply.text}
     except SpoolError as error:

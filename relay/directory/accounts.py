@@ -15,10 +15,13 @@ from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
 from relay.directory.database import Database
 from relay.directory.models import AccountTable
-from relay.directory.records import Access, Account, AccountState
+from relay.directory.records import Access, Account, AccountState, OverQuota
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTACT_LIMIT = 320
+
+STARTING_LIMITS = {Access.SANDBOX: (1.0, 200), Access.PRODUCTION: (5.0, 10_000)}
+"""Recipients a second and in 24 hours (seed 001, "Managing Your Sending Limits")."""
 
 
 class Accounts:
@@ -28,11 +31,22 @@ class Accounts:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str, contact: str = "") -> Account:
-        """A new account. ``contact`` is the address that hears of bounces and revocations.
+    def create(
+        self,
+        name: str,
+        contact: str = "",
+        *,
+        access: Access = Access.PRODUCTION,
+        max_send_rate: float | None = None,
+        max_24_hours: int | None = None,
+        over_quota: OverQuota = OverQuota.REJECT,
+    ) -> Account:
+        """A new account. ``contact`` is the address that hears of bounces and revocations. Limits are in
+        recipients, -1 is none; those that are not given are where SES starts with that access.
 
         Raises DirectoryError if the name is taken or not of letters, digits, dot, dash and underscore.
         """
+        start_rate, start_quota = STARTING_LIMITS[access]
         if not _NAME.fullmatch(name):
             raise DirectoryError(
                 f"{name!r} cannot name an account: use up to 64 letters, digits, dots, dashes, underscores"
@@ -49,7 +63,10 @@ class Accounts:
                 contact=contact,
                 state=AccountState.ACTIVE,
                 reason="",
-                access=Access.PRODUCTION,
+                access=access,
+                max_send_rate=start_rate if max_send_rate is None else max_send_rate,
+                max_24_hours=start_quota if max_24_hours is None else max_24_hours,
+                over_quota=over_quota,
                 created_at=self._clock.now(),
             )
             session.add(row)
@@ -108,4 +125,7 @@ def account_of(row: AccountTable) -> Account:
         reason=row.reason,
         access=Access(row.access),
         created_at=row.created_at,
+        max_send_rate=row.max_send_rate,
+        max_24_hours=row.max_24_hours,
+        over_quota=OverQuota(row.over_quota),
     )

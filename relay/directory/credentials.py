@@ -16,7 +16,7 @@ from relay.directory import secrets
 from relay.directory.accounts import find_account
 from relay.directory.database import Database
 from relay.directory.models import AccountTable, CredentialTable
-from relay.directory.records import Credential
+from relay.directory.records import Credential, CredentialState
 
 LIMIT = 2
 
@@ -62,6 +62,7 @@ class Credentials:
                     key_id=key_id,
                     account_id=owner.id,
                     secret=vault.seal(key_id, secret.encode()),
+                    state=CredentialState.ACTIVE,
                     created_at=self._clock.now(),
                 )
             )
@@ -78,7 +79,16 @@ class Credentials:
             if account is not None:
                 rows = rows.where(CredentialTable.account_id == find_account(session, account).id)
             return tuple(
-                (Credential(row.key_id, row.account_id, row.created_at), name)
+                (
+                    Credential(
+                        row.key_id,
+                        row.account_id,
+                        row.created_at,
+                        CredentialState(row.state),
+                        row.last_used_at,
+                    ),
+                    name,
+                )
                 for row, name in session.execute(rows)
             )
 

@@ -24,7 +24,10 @@ from relay.directory.records import (
     IdentityKind,
     IdentityRow,
     IdentityState,
+    KeyOrigin,
     KeyState,
+    OnMailFromFailure,
+    RecordState,
     SealedKey,
     identity_name,
     kind_of,
@@ -89,6 +92,13 @@ class Identities:
                 is_dkim_on=True,
                 created_at=now,
                 verified_at=now if is_verified else None,
+                token="",
+                pending_since=None if is_verified else now,
+                key_origin=KeyOrigin.RELAY,
+                dkim_state=RecordState.VERIFIED,
+                mail_from="",
+                mail_from_state=RecordState.NONE,
+                mail_from_on_failure=OnMailFromFailure.USE_DEFAULT,
             )
             session.add(row)
             session.flush()
@@ -160,7 +170,17 @@ def open_key(vault: Vault, sealed: SealedKey) -> keys.SigningKey:
 def identity_of(row: IdentityTable) -> IdentityRow:
     """The row as a word."""
     return IdentityRow(
-        row.id, row.account_id, row.name, IdentityKind(row.kind), IdentityState(row.state), row.is_dkim_on
+        id=row.id,
+        account_id=row.account_id,
+        name=row.name,
+        kind=IdentityKind(row.kind),
+        state=IdentityState(row.state),
+        is_dkim_on=row.is_dkim_on,
+        key_origin=KeyOrigin(row.key_origin),
+        dkim_state=RecordState(row.dkim_state),
+        mail_from=row.mail_from,
+        mail_from_state=RecordState(row.mail_from_state),
+        mail_from_on_failure=OnMailFromFailure(row.mail_from_on_failure),
     )
 
 
@@ -179,6 +199,7 @@ def _key_row(vault: Vault, identity: IdentityTable, algorithm: str, pem: bytes, 
         private=vault.seal(f"{selector}._domainkey.{identity.name}", pem),
         state=KeyState.ACTIVE,
         created_at=now,
+        changed_at=now,
     )
 
 

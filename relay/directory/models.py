@@ -28,6 +28,9 @@ class AccountTable(Table):
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(Text)
     access: Mapped[str] = mapped_column(String(16))
+    max_send_rate: Mapped[float] = mapped_column(Float(53))
+    max_24_hours: Mapped[int] = mapped_column(Integer)
+    over_quota: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Float(53))
 
 
@@ -39,7 +42,9 @@ class CredentialTable(Table):
     key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     secret: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Float(53))
+    last_used_at: Mapped[float | None] = mapped_column(Float(53))
 
 
 class IdentityTable(Table):
@@ -56,6 +61,24 @@ class IdentityTable(Table):
     is_dkim_on: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[float] = mapped_column(Float(53))
     verified_at: Mapped[float | None] = mapped_column(Float(53))
+    # how the proof of ownership stands: the TXT token of a domain, the nonce of an address's link
+    token: Mapped[str] = mapped_column(String(64))
+    pending_since: Mapped[float | None] = mapped_column(Float(53))
+    missing_since: Mapped[float | None] = mapped_column(Float(53))
+    next_check_at: Mapped[float | None] = mapped_column(Float(53), index=True)
+    # how its DKIM stands
+    key_origin: Mapped[str] = mapped_column(String(16))
+    dkim_state: Mapped[str] = mapped_column(String(24))
+    dkim_pending_since: Mapped[float | None] = mapped_column(Float(53))
+    dkim_missing_since: Mapped[float | None] = mapped_column(Float(53))
+    dkim_next_check_at: Mapped[float | None] = mapped_column(Float(53), index=True)
+    # how its own MAIL FROM domain stands
+    mail_from: Mapped[str] = mapped_column(String(253))
+    mail_from_state: Mapped[str] = mapped_column(String(24))
+    mail_from_on_failure: Mapped[str] = mapped_column(String(24))
+    mail_from_pending_since: Mapped[float | None] = mapped_column(Float(53))
+    mail_from_missing_since: Mapped[float | None] = mapped_column(Float(53))
+    mail_from_next_check_at: Mapped[float | None] = mapped_column(Float(53), index=True)
 
 
 class DkimKeyTable(Table):
@@ -72,6 +95,7 @@ class DkimKeyTable(Table):
     private: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Float(53))
+    changed_at: Mapped[float] = mapped_column(Float(53))  # when it came into its state
 
 
 class RevisionTable(Table):

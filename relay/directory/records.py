@@ -37,6 +37,21 @@ class Access(StrEnum):
     PRODUCTION = "production"
 
 
+class OverQuota(StrEnum):
+    """What becomes of a message that the account's limits do not allow now."""
+
+    REJECT = "reject"  # 454, as SES
+    SMOOTH = "smooth"  # accepted, kept, released when the limits allow it
+    HOLD = "hold"  # accepted, kept until an operator releases it
+
+
+class CredentialState(StrEnum):
+    """May one log in with it?"""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
 class IdentityKind(StrEnum):
     """What the identity names."""
 
@@ -47,14 +62,48 @@ class IdentityKind(StrEnum):
 class IdentityState(StrEnum):
     """Has the account proved that the identity is its own?"""
 
+    PENDING = "pending"  # not proved yet
+    VERIFIED = "verified"
+    WARNED = "warned"  # verified, but its records are gone: revoked after 72 hours
+    FAILED = "failed"  # not proved in time
+    REVOKED = "revoked"  # was verified, its records have been gone for 72 hours
+
+    @property
+    def is_sending(self) -> bool:
+        """The account may send as the identity."""
+        return self is IdentityState.VERIFIED or self is IdentityState.WARNED
+
+
+class RecordState(StrEnum):
+    """How the records of an identity's DKIM or MAIL FROM domain stand. Only ``is_used`` ones are used."""
+
+    NONE = ""  # nothing was asked for
     PENDING = "pending"
     VERIFIED = "verified"
+    WARNED = "warned"  # were there, are gone
+    FAILED = "failed"  # were not found in time, or have been gone for too long
+
+
+class KeyOrigin(StrEnum):
+    """Who made the DKIM keys of a domain."""
+
+    RELAY = "relay"  # three tokens, keys that rotate
+    OWNER = "owner"  # brought by the owner under a selector of its own
+
+
+class OnMailFromFailure(StrEnum):
+    """What becomes of mail whose own MAIL FROM domain has lost its MX (mail-from.md)."""
+
+    USE_DEFAULT = "use-default"
+    REJECT = "reject"
 
 
 class KeyState(StrEnum):
-    """Does the key sign?"""
+    """What a DKIM key does. Each algorithm of an identity has one that is active."""
 
-    ACTIVE = "active"
+    ACTIVE = "active"  # it signs
+    STANDBY = "standby"  # published, or about to be: the next to sign
+    RETIRED = "retired"  # signs no more; published while mail that it signed may be under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +117,9 @@ class Account:
     reason: str = ""  # why it is paused, for people
     access: Access = Access.PRODUCTION
     created_at: float = 0.0
+    max_send_rate: float = -1.0  # recipients a second; -1: no limit
+    max_24_hours: int = -1  # recipients in any 24 hours; -1: no limit
+    over_quota: OverQuota = OverQuota.REJECT
 
     @property
     def is_paused(self) -> bool:
@@ -82,6 +134,8 @@ class Credential:
     key_id: str
     account_id: int
     created_at: float = 0.0
+    state: CredentialState = CredentialState.ACTIVE
+    last_used_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +143,7 @@ class Identity:
     """A domain or an address that an account may send from.
 
     ``keys`` are those that sign for it now, its own or the covering domain's; none if DKIM is off.
+    ``mail_from`` is its own MAIL FROM domain if one was asked for, ``mail_from_state`` how that stands.
     """
 
     id: int
@@ -98,6 +153,9 @@ class Identity:
     is_verified: bool
     is_dkim_on: bool
     keys: tuple[SigningKey, ...] = ()
+    mail_from: str = ""
+    mail_from_state: RecordState = RecordState.NONE
+    mail_from_on_failure: OnMailFromFailure = OnMailFromFailure.USE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +189,11 @@ class IdentityRow:
     kind: IdentityKind
     state: IdentityState
     is_dkim_on: bool
+    key_origin: KeyOrigin = KeyOrigin.RELAY
+    dkim_state: RecordState = RecordState.VERIFIED
+    mail_from: str = ""
+    mail_from_state: RecordState = RecordState.NONE
+    mail_from_on_failure: OnMailFromFailure = OnMailFromFailure.USE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from relay.directory.records import (
     Credential,
     Identity,
     IdentityRow,
-    IdentityState,
     SealedCredential,
     SealedKey,
     normal_domain,
@@ -171,9 +170,12 @@ class Snapshot:
             account_id=row.account_id,
             name=row.name,
             kind=row.kind,
-            is_verified=row.state is IdentityState.VERIFIED,
+            is_verified=row.state.is_sending,
             is_dkim_on=row.is_dkim_on,
             keys=tuple(map(self._ring.key, sealed)),
+            mail_from=row.mail_from,
+            mail_from_state=row.mail_from_state,
+            mail_from_on_failure=row.mail_from_on_failure,
         )
         return entry.identity
 
@@ -211,7 +213,7 @@ def _names(contents: Contents) -> dict[int, dict[str, _Entry]]:
     names: dict[int, dict[str, _Entry]] = {}
     entries: dict[int, _Entry] = {}
     for row in contents.identities:
-        if row.state is IdentityState.VERIFIED:
+        if row.state.is_sending:
             entry = entries[row.id] = _Entry(row)
             names.setdefault(row.account_id, {})[row.name] = entry
     for key in contents.keys:

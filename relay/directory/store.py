@@ -20,7 +20,13 @@ from relay.directory.credentials import Credentials
 from relay.directory.database import Database
 from relay.directory.identities import Identities, identity_of, key_of
 from relay.directory.models import AccountTable, CredentialTable, DkimKeyTable, IdentityTable, RevisionTable
-from relay.directory.records import Contents, IdentityState, KeyState, SealedCredential
+from relay.directory.records import (
+    Contents,
+    CredentialState,
+    IdentityState,
+    KeyState,
+    SealedCredential,
+)
 from relay.directory.secrets import KeyFile, Vault
 
 
@@ -60,8 +66,8 @@ class Directory:
         return self._database.revision()
 
     def read(self) -> Contents:
-        """All that a snapshot needs, in one transaction: secrets still sealed, verified identities only."""
-        verified = IdentityTable.state == IdentityState.VERIFIED
+        """All that a snapshot needs, in one transaction: secrets still sealed, identities that may send."""
+        verified = IdentityTable.state.in_([state for state in IdentityState if state.is_sending])
         with self._database.reading() as session:
             revision = session.execute(select(RevisionTable.value)).scalar_one()
             accounts = tuple(map(account_of, session.scalars(select(AccountTable))))
@@ -72,7 +78,9 @@ class Directory:
             credentials = tuple(
                 SealedCredential(*row)
                 for row in session.execute(
-                    select(credential.key_id, credential.account_id, credential.secret)
+                    select(credential.key_id, credential.account_id, credential.secret).where(
+                        credential.state == CredentialState.ACTIVE
+                    )
                 )
             )
             identities = tuple(

@@ -1,10 +1,11 @@
 """The relay's one acceptance function: from a submission to a promise on disk.
 
 Contract: ``accept`` checks the bytes, parses the header once, asks policy, signs, and commits the message
-with its Send event in one transaction. The future it returns yields the message id once the commit is done,
+with its Send event in one transaction. The future it returns yields the message's id once the commit is done,
 and ``on_stored`` has the message before anyone hears of it; neither depends on whether the client is still
-there. A refusal is the future's ``Refused``, a spool that cannot is its ``SpoolError``, anything else is a
-bug of ours. ``prepare`` does all but the commit, for those who store a message within a transaction of their
+there. What policy has to wait for (a scanner, the ledger of limits) is awaited in a task; most messages need
+none. A refusal is the future's ``Refused``, a spool that cannot is its ``SpoolError``, anything else is a bug
+of ours. ``prepare`` does all but the commit, for those who store a message within a transaction of their
 own (bounces).
 
 After a crash: before the commit nothing is stored, and the client was told nothing. After the commit, before
@@ -18,17 +19,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Generic, Protocol, TypeVar
 
+from relay.base.admission import Accepted, Admission
 from relay.base.clock import Clock
 from relay.base.errors import Refused, SpoolError
 from relay.base.events import Change, Event, EventKind
 from relay.base.ids import MessageIds
 from relay.base.log import MessageLog, SilentLog
-from relay.base.message import Message, Submission
+from relay.base.message import Message, Recipient, RecipientState, Submission
 from relay.base.reply import Reply
 from relay.base.tasks import Tasks
 from relay.codec.data import find_fault
@@ -40,15 +42,25 @@ log = logging.getLogger(__name__)
 _MAX_HOPS = 100  # Received fields (RFC 5321 6.3)
 
 K = TypeVar("K")
-K_co = TypeVar("K_co", covariant=True)
 K_contra = TypeVar("K_contra", contravariant=True)
 
 
-class Policy(Protocol[K_co]):
-    """May this account send this, now?"""
+class Policy(Protocol[K]):
+    """May this account send this, now? See ``relay.policy.sending``."""
 
-    def check(self, submission: Submission, header: Header) -> Sequence[K_co]:
-        """The keys to sign with. Raises Refused."""
+    def check(self, submission: Submission, header: Header) -> Admission[K]:
+        """What can be decided without waiting. Raises Refused."""
+        ...
+
+    def complete(
+        self, submission: Submission, header: Header, admission: Admission[K]
+    ) -> Awaitable[None] | None:
+        """What has to be waited for (a scanner, the ledger of limits), filled into the admission; None if
+        there is nothing. The awaitable raises Refused."""
+        ...
+
+    def give_back(self, submission: Submission, admission: Admission[K]) -> None:
+        """The message was admitted and could not be stored: it does not count."""
         ...
 
 
@@ -102,49 +114,93 @@ class Intake(Generic[K]):
         self._log = message_log or SilentLog()
         self._thread_bytes = thread_bytes
 
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
-        """The id of the message, once it is on disk."""
-        promise: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
+        """The message's id and what to tell the client, once it is on disk."""
+        promise: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         if len(submission.content) > self._thread_bytes:
-            self._tasks.spawn(self._accept_large(submission, promise), "large-message")
+            self._tasks.spawn(self._accept_slowly(submission, promise), "large-message")
             return promise
+        admission: Admission[K] | None = None
         try:
-            message, events = self.prepare(submission)
-            self._commit(message, events, submission, promise)
+            header = _inspect(submission.content)
+            admission = self._policy.check(submission, header)
+            waiting = self._policy.complete(submission, header, admission)
+            if waiting is not None:
+                work = self._accept_later(submission, header, admission, waiting, promise)
+                self._tasks.spawn(work, "admission")
+                return promise
+            self._store(submission, header, admission, promise)
         except Exception as error:
-            self._give_up(submission, promise, error)
+            self._give_up(submission, promise, error, admission)
         return promise
 
     def prepare(self, submission: Submission) -> tuple[Message, list[Event]]:
-        """A message that only has to be stored, and its event. Raises Refused."""
+        """A message of the relay's own that only has to be stored, and its event. Raises Refused."""
         header = _inspect(submission.content)
-        keys = self._policy.check(submission, header)
+        admission = self._policy.check(submission, header)
         now = self._clock.now()
         message_id = self._ids.make(now)
-        content = self._signer.sign(submission, header, message_id, now, keys)
-        return self._build(submission, message_id, now, content)
+        content = self._signer.sign(submission, header, message_id, now, admission.keys)
+        return self._build(submission, admission, message_id, now, content)
 
-    async def _accept_large(self, submission: Submission, promise: asyncio.Future[str]) -> None:
-        loop = asyncio.get_running_loop()
+    async def _accept_later(
+        self,
+        submission: Submission,
+        header: Header,
+        admission: Admission[K],
+        waiting: Awaitable[None],
+        promise: asyncio.Future[Accepted],
+    ) -> None:
         try:
-            header = await loop.run_in_executor(None, _inspect, submission.content)
-            keys = self._policy.check(submission, header)
-            now = self._clock.now()
-            message_id = self._ids.make(now)
-            sign = partial(self._signer.sign, submission, header, message_id, now, keys)
-            content = await loop.run_in_executor(None, sign)
-            message, events = self._build(submission, message_id, now, content)
-            self._commit(message, events, submission, promise)
+            await waiting
+            self._store(submission, header, admission, promise)
         except Exception as error:
-            self._give_up(submission, promise, error)
+            self._give_up(submission, promise, error, admission)
         except BaseException:
             promise.cancel()
             raise
 
+    async def _accept_slowly(self, submission: Submission, promise: asyncio.Future[Accepted]) -> None:
+        """As ``accept``, with what reads all of the content in a thread."""
+        loop = asyncio.get_running_loop()
+        admission: Admission[K] | None = None
+        try:
+            header = await loop.run_in_executor(None, _inspect, submission.content)
+            admission = await loop.run_in_executor(None, self._policy.check, submission, header)
+            waiting = self._policy.complete(submission, header, admission)
+            if waiting is not None:
+                await waiting
+            now = self._clock.now()
+            message_id = self._ids.make(now)
+            sign = partial(self._signer.sign, submission, header, message_id, now, admission.keys)
+            content = await loop.run_in_executor(None, sign)
+            message, events = self._build(submission, admission, message_id, now, content)
+            self._commit(message, events, submission, admission, promise)
+        except Exception as error:
+            self._give_up(submission, promise, error, admission)
+        except BaseException:
+            promise.cancel()
+            raise
+
+    def _store(
+        self,
+        submission: Submission,
+        header: Header,
+        admission: Admission[K],
+        promise: asyncio.Future[Accepted],
+    ) -> None:
+        now = self._clock.now()
+        message_id = self._ids.make(now)
+        content = self._signer.sign(submission, header, message_id, now, admission.keys)
+        message, events = self._build(submission, admission, message_id, now, content)
+        self._commit(message, events, submission, admission, promise)
+
     def _build(
-        self, submission: Submission, message_id: str, now: float, content: bytes
+        self, submission: Submission, admission: Admission[K], message_id: str, now: float, content: bytes
     ) -> tuple[Message, list[Event]]:
         envelope = submission.envelope
+        if admission.is_waiting:
+            _make_wait(envelope.recipients, admission)
         is_8bit = not content.isascii()
         message = Message(
             id=message_id,
@@ -160,34 +216,51 @@ class Intake(Generic[K]):
             is_utf8=envelope.is_utf8 and _needs_utf8(submission, content, is_8bit),
             ret=envelope.ret,
             envid=envelope.envid,
+            return_path=f"{message_id}@{admission.return_path_domain}"
+            if admission.return_path_domain and envelope.sender
+            else "",
+            control=admission.control,
         )
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, _detail(submission))]
 
     def _commit(
-        self, message: Message, events: list[Event], submission: Submission, promise: asyncio.Future[str]
+        self,
+        message: Message,
+        events: list[Event],
+        submission: Submission,
+        admission: Admission[K],
+        promise: asyncio.Future[Accepted],
     ) -> None:
-        stored = self._spool.commit(Change(stored=[message], events=events))
-        stored.add_done_callback(partial(self._committed, message, submission, promise))
+        if admission.dropped:  # accepted, and that is all: no row, no delivery, but the account is told
+            detail = f'{{"reason":{quoted(admission.dropped)}}}'
+            events.append(Event(message.arrived_at, EventKind.REJECT, message.id, message.account_id, detail))
+            change = Change(events=events)
+        else:
+            change = Change(stored=[message], events=events)
+        stored = self._spool.commit(change)
+        stored.add_done_callback(partial(self._committed, message, submission, admission, promise))
 
     def _committed(
         self,
         message: Message,
         submission: Submission,
-        promise: asyncio.Future[str],
+        admission: Admission[K],
+        promise: asyncio.Future[Accepted],
         stored: asyncio.Future[None],
     ) -> None:
         error = SpoolError("the commit was cancelled") if stored.cancelled() else stored.exception()
         if error is not None:
-            self._give_up(submission, promise, error)
+            self._give_up(submission, promise, error, admission)
             return
         self._counters.accepted += 1
         self._counters.accepted_bytes += message.size_bytes
         try:
-            self._on_stored(message)
+            if not admission.dropped:
+                self._on_stored(message)
         except Exception:  # it is on disk and will be found there: the promise holds
             log.exception("a stored message could not be scheduled", extra={"message_id": message.id})
         if not promise.done():
-            promise.set_result(message.id)
+            promise.set_result(Accepted(message.id, admission.note))
         if self._log.is_on:
             client = submission.client
             self._log(
@@ -203,7 +276,15 @@ class Intake(Generic[K]):
                 tls=client.tls,
             )
 
-    def _give_up(self, submission: Submission, promise: asyncio.Future[str], error: BaseException) -> None:
+    def _give_up(
+        self,
+        submission: Submission,
+        promise: asyncio.Future[Accepted],
+        error: BaseException,
+        admission: Admission[K] | None = None,
+    ) -> None:
+        if admission is not None:
+            self._policy.give_back(submission, admission)
         code = error.reply.code if isinstance(error, Refused) else 451
         self._counters.count_refused(code)
         if self._log.is_on:
@@ -237,6 +318,14 @@ def _inspect(content: bytes) -> Header:
     if len(header.fields) > _MAX_HOPS and len(header.get_all(b"received")) > _MAX_HOPS:
         raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"))
     return header
+
+
+def _make_wait(recipients: list[Recipient], admission: Admission[K]) -> None:
+    """The recipients as they are stored when the message is not to leave now."""
+    for recipient in recipients:
+        recipient.state = RecipientState.HELD if admission.is_held else RecipientState.DEFERRED
+        recipient.due_at = admission.due_at
+        recipient.reply = admission.note
 
 
 def _needs_utf8(submission: Submission, content: bytes, is_8bit: bool) -> bool:

@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from relay.base.admission import Accepted
 from relay.base.errors import Refused, SpoolFull
 from relay.base.message import Submission
 from relay.ingress import replies
@@ -171,11 +172,11 @@ class Session(SecuredConnection):
             self._is_busy = True
             promise.add_done_callback(self._settle_and_resume)
 
-    def _settle_and_resume(self, promise: asyncio.Future[str]) -> None:
+    def _settle_and_resume(self, promise: asyncio.Future[Accepted]) -> None:
         self._settle(promise)
         self._resume()
 
-    def _settle(self, promise: asyncio.Future[str]) -> None:
+    def _settle(self, promise: asyncio.Future[Accepted]) -> None:
         if self._handed_in is not None:
             self._handed_in.release()
             self._handed_in = None
@@ -184,8 +185,9 @@ class Session(SecuredConnection):
         else:
             error = promise.exception()
             if error is None:
-                message_id = promise.result().encode()
-                answer = (b"250 Ok %b\r\n" % message_id, b"250 2.6.0 Ok %b\r\n" % message_id)
+                accepted = promise.result()
+                said = (f"{accepted.id} {accepted.note}" if accepted.note else accepted.id).encode()
+                answer = (b"250 Ok %b\r\n" % said, b"250 2.6.0 Ok %b\r\n" % said)
             else:
                 answer = _answer_to(error)
         self.dialogue.messages += 1

@@ -1,7 +1,7 @@
 """What a session needs from the rest of the relay: declared here, joined in the wiring.
 
-Contract: ``Acceptance`` is the promise (a future of the message id); ``Accounts`` says who a client is. One
-``Surroundings`` is shared by all listeners of a worker.
+Contract: ``Acceptance`` is the promise (a future of what was accepted); ``Accounts`` says who a client is.
+One ``Surroundings`` is shared by all listeners of a worker.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from relay.base.admission import Accepted
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.message import Submission
@@ -45,8 +46,8 @@ class Accounts(Protocol):
 class Acceptance(Protocol):
     """The relay's one acceptance function."""
 
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
-        """The message id once the message is on disk; Refused or SpoolError as the future's exception."""
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
+        """The promise once the message is on disk; Refused or SpoolError as the future's exception."""
         ...
 
 

@@ -1,17 +1,18 @@
 """May this account send this, now? The one question that intake asks, and its answer.
 
-Contract: ``check`` raises Refused, or returns the keys that sign the message: those of the most granular
-verified identity that covers From, unless its DKIM is switched off. The relay's own mail (account 0) passes
-and is signed by the service domain alone.
+Contract: ``check`` raises Refused, or returns an ``Admission`` with the keys that sign the message: those of
+the most granular verified identity that covers From, unless its DKIM is switched off. The relay's own mail
+(account 0) passes and is signed by the service domain alone. ``complete`` is for what must be waited for.
 
 Cost on the hot path: that of ``identities.check_header``, and one dictionary lookup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable
 from typing import Protocol
 
+from relay.base.admission import Admission
 from relay.base.message import Submission
 from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
@@ -34,11 +35,20 @@ class Policy:
     def __init__(self, directory: Live) -> None:
         self._directory = directory
 
-    def check(self, submission: Submission, header: Header) -> Sequence[SigningKey]:
-        """The keys to sign with. Raises Refused."""
+    def check(self, submission: Submission, header: Header) -> Admission[SigningKey]:
+        """What can be decided at once; may run in a thread. Raises Refused."""
         if submission.account_id == RELAY_ITSELF:
-            return ()
+            return Admission()
         snapshot = self._directory.current
         author = check_header(snapshot, submission.account_id, submission.envelope.sender, header)[0]
         identity = snapshot.identity_for(submission.account_id, author)
-        return identity.keys if identity is not None and identity.is_dkim_on else ()
+        return Admission(identity.keys if identity is not None and identity.is_dkim_on else ())
+
+    def complete(
+        self, submission: Submission, header: Header, admission: Admission[SigningKey]
+    ) -> Awaitable[None] | None:
+        """What must be waited for; None if nothing. On the event loop. The awaitable raises Refused."""
+        return None
+
+    def give_back(self, submission: Submission, admission: Admission[SigningKey]) -> None:
+        """The message was not stored: what was taken of the limits for it is theirs again."""

@@ -17,6 +17,7 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from relay.spool import content, schema
 
@@ -141,6 +142,7 @@ class _Rescue:
         self._table = table
         self._key = key
         columns = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
+        self._columns = columns
         self._insert = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608
         self._saved = 0
         self._is_damage_told = False
@@ -165,6 +167,10 @@ class _Rescue:
                 gaps += [(low, middle), (middle, high)]
         return self._saved
 
+    def _padded(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row as the table is now: those of an older version lack the columns that came at the end."""
+        return row + ("",) * (self._columns - len(row))
+
     def _copy(self, where: str, bounds: tuple[int, ...], order: str = "") -> tuple[int | None, bool]:
         """Copy rows until the end or the damage; returns the last key seen, and whether it was the end."""
         sql = f"SELECT * FROM {self._table}"  # noqa: S608
@@ -175,7 +181,7 @@ class _Rescue:
             for row in self._damaged.execute(sql, bounds):
                 last = row[0]
                 try:
-                    self._saved += self._connection.execute(self._insert, row).rowcount
+                    self._saved += self._connection.execute(self._insert, self._padded(row)).rowcount
                 except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
                     log.warning("a row that is none", extra={"table": self._table})
         except sqlite3.DatabaseError as error:

@@ -22,7 +22,10 @@ _STATE = {RecipientState.FRESH: FRESH, RecipientState.DEFERRED: DEFERRED, Recipi
 _STATE_OF = {number: state for state, number in _STATE.items()}
 _LARGE, _EIGHT_BIT, _UTF8 = 1, 2, 4
 
-MESSAGE_COLUMNS = "m.key, m.id, m.account, m.sender, m.size, m.arrived, m.expires, m.flags, m.ret, m.envid"
+MESSAGE_COLUMNS = (
+    "m.key, m.id, m.account, m.sender, m.size, m.arrived, m.expires, m.flags, m.ret, m.envid,"
+    " m.return_path, m.control"
+)
 RECIPIENT_COLUMNS = (
     "r.number, r.address, r.domain, r.notify, r.orcpt, r.state, r.attempts, r.due, r.reply, r.message"
 )
@@ -40,7 +43,7 @@ def _deletes(table: str, column: str) -> dict[int, str]:
     return {n: f"DELETE FROM {table} WHERE {column} IN ({','.join('?' * n)})" for n in _CHUNKS}  # noqa: S608
 
 
-_INSERT_MESSAGE = _values("message", 11)
+_INSERT_MESSAGE = _values("message", 13)
 _INSERT_BODY = _values("body", 2)
 _INSERT_RECIPIENT = _values("recipient", 10)
 _INSERT_EVENT = _values("event (at, kind, message_id, account, detail)", 5)
@@ -139,7 +142,7 @@ def _message_row(m: Message, proof: int) -> tuple[Any, ...]:
     flags = m.is_large * _LARGE | m.is_8bit * _EIGHT_BIT | m.is_utf8 * _UTF8
     return (
         m.key, m.id, m.account_id, m.sender, m.size_bytes, proof, m.arrived_at, m.expires_at, flags, m.ret,
-        m.envid,
+        m.envid, m.return_path, m.control,
     )  # fmt: skip
 
 
@@ -150,11 +153,12 @@ def _recipient_row(key: int, r: Recipient) -> tuple[Any, ...]:
 
 def message_of(row: Sequence[Any], shard: int) -> Message:
     """A message without recipients from a row of MESSAGE_COLUMNS."""
-    key, message_id, account, sender, size, arrived, expires, flags, ret, envid = row
+    key, message_id, account, sender, size, arrived, expires, flags, ret, envid, return_path, control = row
     return Message(
         id=message_id, shard=shard, account_id=account, sender=sender, recipients=[], size_bytes=size,
         arrived_at=arrived, expires_at=expires, content=None, key=key, is_8bit=bool(flags & _EIGHT_BIT),
         is_utf8=bool(flags & _UTF8), ret=ret, envid=envid, is_large=bool(flags & _LARGE),
+        return_path=return_path, control=control,
     )  # fmt: skip
 
 

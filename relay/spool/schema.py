@@ -19,7 +19,7 @@ import sqlite3
 import struct
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 DATABASE = "spool.db"
 
 FRESH, DEFERRED, HELD = 0, 1, 2  # recipient.state
@@ -28,7 +28,8 @@ _TABLES = """
 CREATE TABLE message (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL, account INTEGER NOT NULL, sender TEXT NOT NULL,
   size INTEGER NOT NULL, checksum INTEGER NOT NULL, arrived REAL NOT NULL, expires REAL NOT NULL,
-  flags INTEGER NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL
+  flags INTEGER NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL,
+  return_path TEXT NOT NULL DEFAULT '', control TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX message_id ON message (id);
 CREATE TABLE body (key INTEGER PRIMARY KEY, content BLOB NOT NULL);
@@ -47,6 +48,11 @@ CREATE TABLE uncertain (
   PRIMARY KEY (message_id, address)
 ) WITHOUT ROWID;
 """
+
+_UPGRADES = {  # from the version, to the next
+    1: "ALTER TABLE message ADD COLUMN return_path TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE message ADD COLUMN control TEXT NOT NULL DEFAULT '';",
+}
 
 
 def open_writer(folder: Path, page_size: int = 16384) -> sqlite3.Connection:
@@ -75,6 +81,9 @@ def open_writer(folder: Path, page_size: int = 16384) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
+        elif version in _UPGRADES:
+            steps = "".join(_UPGRADES[one] for one in range(version, VERSION))
+            connection.executescript(f"BEGIN;{steps}PRAGMA user_version={VERSION};COMMIT;")
         elif version != VERSION:
             raise sqlite3.DatabaseError(
                 f"{folder / DATABASE} has version {version}, this relay knows {VERSION}"

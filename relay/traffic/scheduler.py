@@ -135,7 +135,7 @@ class Scheduler:
     def announce(self, message: Message) -> None:
         """A fresh message is about to be stored. If there is no room for it in the window it is stored as
         waiting, due now, and comes in through the loader."""
-        if not self.window.has_room:
+        if not self.window.has_room and message.recipients[0].state is RecipientState.FRESH:
             now = self._clock.now()
             for recipient in message.recipients:
                 recipient.state = RecipientState.DEFERRED

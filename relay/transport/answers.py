@@ -34,12 +34,13 @@ class Mx:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one question. Only one of ``mx`` and ``addresses`` is filled; ``detail`` is for the
-    log."""
+    """The answer to one question. Only one of ``mx``, ``addresses`` and ``texts`` is filled; ``detail`` is
+    for the log."""
 
     status: Status
     mx: tuple[Mx, ...] = ()
     addresses: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()  # TXT: each record's strings joined; CNAME: the target, without the last dot
     detail: str = ""
     expires_at: float = 0.0  # monotonic seconds
 

@@ -67,7 +67,7 @@ def obstacle(message: Message, offers: Offers, peer: Peer) -> Failed | None:
 
 def mail_command(message: Message, offers: Offers) -> str:
     """MAIL FROM with its parameters, CRLF included."""
-    line = f"MAIL FROM:<{message.sender}>"
+    line = f"MAIL FROM:<{message.wire_sender}>"
     if offers.size and message.size_bytes:
         line = f"{line} SIZE={message.size_bytes}"
     if message.is_8bit:

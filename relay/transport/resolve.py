@@ -68,9 +68,17 @@ class Resolver:
         """Empty the cache (operator, reload)."""
         self._cache.clear()
 
-    async def mx(self, domain: str) -> Answer:
+    async def mx(self, domain: str, *, is_fresh: bool = False) -> Answer:
         """The MX records of a domain given in A-labels."""
-        return await self._ask(domain, "MX")
+        return await self._ask(domain, "MX", is_fresh=is_fresh)
+
+    async def txt(self, name: str, *, is_fresh: bool = False) -> Answer:
+        """The TXT records of a name, CNAMEs followed; ``is_fresh``: as the server knows them now."""
+        return await self._ask(name, "TXT", is_fresh=is_fresh)
+
+    async def cname(self, name: str, *, is_fresh: bool = False) -> Answer:
+        """The target of a CNAME record."""
+        return await self._ask(name, "CNAME", is_fresh=is_fresh)
 
     async def addresses(self, host: str) -> Answer:
         """IPv6 and IPv4 addresses of a host, interleaved; a literal is its own address."""
@@ -88,10 +96,10 @@ class Resolver:
         found = six if six.status is Status.FOUND else four
         return replace(found, addresses=both, expires_at=min(six.expires_at, four.expires_at))
 
-    async def _ask(self, name: str, kind: str) -> Answer:
+    async def _ask(self, name: str, kind: str, *, is_fresh: bool = False) -> Answer:
         name = name.rstrip(".").lower()
         known = self._cache.get(name, kind, self._clock.monotonic())
-        if known is not None:
+        if known is not None and not is_fresh:
             return known
         key = (name, kind)
         task = self._running.get(key)
@@ -131,6 +139,12 @@ class Resolver:
 def _read(found: dns.resolver.Answer, name: str, kind: str) -> Answer:
     if found.rrset is None:
         return Answer(Status.EMPTY, detail=f"{name} has no {kind} record")
+    if kind == "TXT":
+        texts = tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found.rrset)
+        return Answer(Status.FOUND, texts=texts)
+    if kind == "CNAME":
+        targets = tuple(record.target.to_text(omit_final_dot=True).lower() for record in found.rrset)
+        return Answer(Status.FOUND, texts=targets)
     if kind != "MX":
         return Answer(Status.FOUND, addresses=tuple(record.address for record in found.rrset))
     records = [

@@ -107,7 +107,9 @@ listen = ""
         url = f"sqlite:///{self.folder.absolute() / 'directory.db'}"
         with closing(Directory(url, self.folder / "relay.key", "us-east-1")) as directory:
             directory.migrate()
-            directory.accounts.create(ACCOUNT, f"postmaster@{sending_domain}")
+            directory.accounts.create(
+                ACCOUNT, f"postmaster@{sending_domain}", max_send_rate=-1, max_24_hours=-1
+            )
             directory.identities.add(ACCOUNT, sending_domain, algorithms=(keys.ED25519,), is_verified=True)
 
     def __enter__(self) -> Rig:

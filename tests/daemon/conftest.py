@@ -97,7 +97,7 @@ class Started:
         content = f"From: {SENDER}\r\nSubject: x\r\n\r\nhi\r\n".encode()
         recipients = [Recipient(0, "x@receiver.example", "receiver.example")]
         submission = Submission(1, Envelope(SENDER, recipients), content, Client())
-        return await self.works.intakes[1].accept(submission)
+        return (await self.works.intakes[1].accept(submission)).id
 
 
 @pytest.fixture

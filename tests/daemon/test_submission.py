@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from relay.base.admission import Accepted
 from relay.base.errors import Refused, SpoolFull
 from relay.base.message import Submission
 from relay.base.reply import Reply
@@ -26,13 +27,13 @@ class Intake:
         self.taken: list[Submission] = []
         self._fails_with = fails_with
 
-    def accept(self, submission: Submission) -> asyncio.Future[str]:
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         if self._fails_with:
             done.set_exception(self._fails_with)
         else:
             self.taken.append(submission)
-            done.set_result("the-id")
+            done.set_result(Accepted("the-id"))
         return done
 
 
@@ -44,7 +45,7 @@ def handed_in(**changes: Any) -> dict[str, Any]:
 
 async def test_it_takes_the_way_of_every_message() -> None:
     intake = Intake()
-    assert await submit(handed_in(), Known(), intake, LIMITS) == {"code": 250, "id": "the-id"}
+    assert await submit(handed_in(), Known(), intake, LIMITS) == {"code": 250, "id": "the-id", "text": ""}
     (taken,) = intake.taken
     assert (taken.account_id, taken.envelope.sender, taken.client.protocol) == (7, "a@example.com", "local")
     assert [(r.number, r.address, r.domain) for r in taken.envelope.recipients] == [

@@ -11,7 +11,9 @@ from tests.fakes.clock import ManualClock
 def test_the_life_of_an_account(directory: Directory, clock: ManualClock) -> None:
     accounts = directory.accounts
     shop = accounts.create("shop", "owner@example.org")
-    assert shop == Account(1, "shop", "owner@example.org", created_at=clock.now())
+    assert shop == Account(
+        1, "shop", "owner@example.org", created_at=clock.now(), max_send_rate=5.0, max_24_hours=10_000
+    )
     assert accounts.show("shop") == shop
 
     paused = accounts.pause("shop", "too many bounces")

@@ -103,7 +103,7 @@ def prepare(folder: Path) -> Prepared:
     first.make(folder, first.Choices(HOSTNAME))
     settings = config.load(folder / "relay.toml")
     directory = open_directory(settings)
-    directory.accounts.create(ACCOUNT, f"postmaster@{DOMAIN}")
+    directory.accounts.create(ACCOUNT, f"postmaster@{DOMAIN}", max_send_rate=-1, max_24_hours=-1)
     directory.identities.add(ACCOUNT, DOMAIN, algorithms=(keys.RSA, keys.ED25519), is_verified=True)
     made = directory.credentials.create(ACCOUNT)
     directory.close()

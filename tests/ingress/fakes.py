@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from relay.base.admission import Accepted
 from relay.base.errors import DirectoryError
 
 KEY_ID = "RLYAABCDEFGHIJKLMNOP"
@@ -46,5 +47,5 @@ class RecordingIntake:
         if isinstance(self.answer, Exception):
             promise.set_exception(self.answer)
         elif self.answer == "at once":
-            asyncio.get_running_loop().call_soon(promise.set_result, f"id-{len(self.submissions)}")
+            asyncio.get_running_loop().call_soon(promise.set_result, Accepted(f"id-{len(self.submissions)}"))
         return promise

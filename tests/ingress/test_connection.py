@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from relay.base.admission import Accepted
 from tests.fakes.certificate import make_pair
 
 from .conftest import trusting
@@ -50,7 +51,7 @@ async def test_commands_behind_the_dot_wait_for_the_commit(open_server):
     await transaction(client)
     client.say(MESSAGE + b"NOOP\r\nQUIT\r\n")
     await open_server.intake.came.wait()
-    open_server.intake.promises[0].set_result("id-1")
+    open_server.intake.promises[0].set_result(Accepted("id-1"))
     assert await client.closes() == b"250 2.6.0 Ok id-1\r\n250 2.0.0 OK\r\n221 2.0.0 Bye\r\n"
 
 
@@ -89,7 +90,7 @@ async def test_a_commit_is_not_timed(serve):
     await server.intake.came.wait()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.reader.readline(), 0.5)
-    server.intake.promises[0].set_result("id-1")
+    server.intake.promises[0].set_result(Accepted("id-1"))
     assert await client.hear() == "250 2.6.0 Ok id-1"
 
 

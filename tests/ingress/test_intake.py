@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from relay.base.admission import Accepted, Admission
 from relay.base.errors import Refused, SpoolError, SpoolFull
 from relay.base.events import EventKind
-from relay.base.message import Client, Envelope, Recipient, Submission
+from relay.base.message import Client, Envelope, Recipient, RecipientState, Submission
 from relay.base.reply import Reply
 from relay.base.tasks import Tasks
 from relay.ingress.counters import Counters
@@ -22,12 +23,21 @@ class Policy:
 
     def __init__(self):
         self.refusal = None
+        self.admission = {}
+        self.waiting = None
+        self.given_back = []
 
     def check(self, submission, header):
         assert header.first(b"from") == b"a@x.test" or submission.content.startswith(b"X")
         if self.refusal:
             raise self.refusal
-        return ["key"]
+        return Admission(["key"], **self.admission)
+
+    def complete(self, submission, header, admission):
+        return None if self.waiting is None else self.waiting(admission)
+
+    def give_back(self, submission, admission):
+        self.given_back.append(admission)
 
 
 class Signer:
@@ -110,7 +120,7 @@ async def test_signed_committed_scheduled_then_promised(bench):
     assert not promise.done()
     assert bench.stored == []
     bench.spool.futures[0].set_result(None)
-    assert await promise == message.id
+    assert (await promise).id == message.id
     assert bench.stored == [message]
     assert message.content == b"Signed: key\r\n" + CONTENT
     assert message.size_bytes == len(message.content)
@@ -191,7 +201,7 @@ async def test_what_is_on_disk_is_promised_though_it_cannot_be_scheduled(bench, 
     bench.intake._on_stored = None
     promise = bench.intake.accept(submission())
     bench.spool.futures[0].set_result(None)
-    assert await promise == bench.spool.changes[0].stored[0].id
+    assert (await promise).id == bench.spool.changes[0].stored[0].id
     assert "could not be scheduled" in caplog.text
 
 
@@ -199,7 +209,7 @@ async def test_large_content_is_signed_in_a_thread(bench):
     promise = bench.intake.accept(submission(CONTENT + b"x" * 2000 + b"\r\n"))
     await bench.spool.came.wait()
     bench.spool.futures[0].set_result(None)
-    assert await promise == bench.stored[0].id
+    assert (await promise).id == bench.stored[0].id
     assert bench.signer.thread is not threading.main_thread()
     bench.intake.accept(submission())
     assert bench.signer.thread is threading.main_thread()
@@ -227,3 +237,69 @@ def test_a_hundred_hops_are_a_loop():
     assert _inspect(once + b"Received: by a; now\r\n" * 100 + b"X: y\r\n\r\nhi\r\n").body_offset
     with pytest.raises(Refused, match="mail loop"):
         _inspect(once + b"Received: by a; now\r\n" * 101 + b"\r\nhi\r\n")
+
+
+async def test_what_is_waited_for_decides_before_anything_is_stored(bench):
+    asked = asyncio.Event()
+
+    async def ask(admission):
+        await asked.wait()
+        admission.note, admission.due_at = "waits for the quota until noon", 500.0
+
+    bench.policy.waiting = ask
+    promise = bench.intake.accept(submission())
+    await asyncio.sleep(0)
+    assert bench.spool.changes == []
+    asked.set()
+    await bench.spool.came.wait()
+    [message] = bench.spool.changes[0].stored
+    assert [(r.state, r.due_at) for r in message.recipients] == [(RecipientState.DEFERRED, 500.0)]
+    bench.spool.futures[0].set_result(None)
+    assert await promise == Accepted(message.id, "waits for the quota until noon")
+
+
+async def test_a_refusal_after_waiting_stores_nothing_and_counts_nothing(bench):
+    async def ask(admission):
+        raise Refused(Reply(454, "Throttling failure: Maximum sending rate exceeded"))
+
+    bench.policy.waiting = ask
+    with pytest.raises(Refused):
+        await bench.intake.accept(submission())
+    assert bench.spool.changes == []
+    assert len(bench.policy.given_back) == 1
+
+
+async def test_what_could_not_be_stored_is_given_back(bench):
+    promise = bench.intake.accept(submission())
+    bench.spool.futures[0].set_exception(SpoolError("no"))
+    with pytest.raises(SpoolError):
+        await promise
+    assert len(bench.policy.given_back) == 1
+
+
+async def test_held_mail_is_stored_as_held(bench):
+    bench.policy.admission = {"is_held": True}
+    bench.intake.accept(submission())
+    [message] = bench.spool.changes[0].stored
+    assert message.recipients[0].state is RecipientState.HELD
+
+
+async def test_what_is_dropped_is_promised_and_told_but_not_stored(bench):
+    bench.policy.admission = {"dropped": "Bad content"}
+    promise = bench.intake.accept(submission())
+    [change] = bench.spool.changes
+    assert change.stored == []
+    assert [(event.kind, event.detail) for event in change.events[1:]] == [
+        (EventKind.REJECT, '{"reason":"Bad content"}')
+    ]
+    bench.spool.futures[0].set_result(None)
+    assert (await promise).id == change.events[0].message_id
+    assert bench.stored == []
+
+
+async def test_a_return_path_of_ours_names_the_message(bench):
+    bench.policy.admission = {"return_path_domain": "bounces.relay.example", "control": "{}"}
+    bench.intake.accept(submission())
+    [message] = bench.spool.changes[0].stored
+    assert message.wire_sender == f"{message.id}@bounces.relay.example"
+    assert (message.sender, message.control) == ("a@x.test", "{}")

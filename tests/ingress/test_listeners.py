@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
+from relay.base.admission import Accepted
 from relay.base.errors import ConfigError
 from relay.ingress.listeners import Listener
 from relay.ingress.settings import ListenerSettings
@@ -39,7 +40,7 @@ async def test_shutdown_lets_a_message_finish_and_sends_the_idle_away(pair_files
         assert await idle.closes() == b"421 4.3.2 Service shutting down\r\n"
         with pytest.raises(ConnectionRefusedError):
             await server.connect()
-        server.intake.promises[0].set_result("id-x")
+        server.intake.promises[0].set_result(Accepted("id-x"))
         assert await committing.closes() == b"250 2.6.0 Ok id-x\r\n421 4.3.2 Service shutting down\r\n"
         in_content.say(MESSAGE)
         assert await in_content.closes() == b"250 2.6.0 Ok id-2\r\n421 4.3.2 Service shutting down\r\n"
@@ -62,7 +63,7 @@ async def test_shutdown_lets_go_of_a_client_that_pipelines(pair_files):
         await server.intake.came.wait()
         ending = asyncio.get_running_loop().create_task(stack.aclose())
         await asyncio.wait([ending], timeout=0)
-        server.intake.promises[0].set_result("id-1")
+        server.intake.promises[0].set_result(Accepted("id-1"))
         assert await client.closes() == b"250 2.6.0 Ok id-1\r\n421 4.3.2 Service shutting down\r\n"
         client.writer.close()
         await ending

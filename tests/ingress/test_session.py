@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from relay.base.admission import Accepted
 from relay.base.budget import Budget
 from relay.base.errors import Refused, SpoolError, SpoolFull
 from relay.base.message import Client
@@ -258,7 +259,7 @@ async def test_the_client_leaves_after_the_dot(open_server):
         await asyncio.sleep(0)
     [promise] = open_server.intake.promises
     assert not promise.cancelled()
-    promise.set_result("id-1")
+    promise.set_result(Accepted("id-1"))
     await asyncio.sleep(0)
     assert open_server.around.budget.used_bytes == 0
     assert open_server.around.tally.total == 0
@@ -273,5 +274,5 @@ async def test_a_half_closed_client_hears_of_its_message(open_server, last):
     client.writer.write_eof()
     await open_server.intake.came.wait()
     await asyncio.sleep(0)
-    open_server.intake.promises[0].set_result("id-1")
+    open_server.intake.promises[0].set_result(Accepted("id-1"))
     assert await client.closes() == b"250 2.6.0 Ok id-1\r\n" + (b"221 2.0.0 Bye\r\n" if last else b"")
