@@ -15,12 +15,15 @@ start from the clock at each opening.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 from pathlib import Path
 
 VERSION = 2
 DATABASE = "spool.db"
+
+_LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 
 FRESH, DEFERRED, HELD = 0, 1, 2  # recipient.state
 
@@ -97,15 +100,28 @@ def open_writer(folder: Path, page_size: int = 16384) -> sqlite3.Connection:
 def log_bytes(folder: Path) -> int:
     """How many bytes of the write-ahead log are in use: less than its file has, which is never cut.
 
-    SQLite keeps the number of the log's last frame in the log's index (``-shm``), at byte 16, in the order of
-    the machine (sqlite.org/walformat.html, section 2.1); no statement tells it without moving the log.
-    Raises OSError.
+    Each frame carries the salt of the log that it was written for, and a log is written from its beginning:
+    those in use come first, and a binary search finds where they end (sqlite.org/walformat.html, section 1).
+    The index of the log (``-shm``) would say it outright, but whoever closes that file takes SQLite's locks
+    on it from the whole process (fcntl(2)); another process then cuts it under our feet. Raises OSError.
     """
-    with open(folder / (DATABASE + "-shm"), "rb") as index:
-        header = index.read(20)
-    (frames,) = struct.unpack_from("=I", header, 16)
-    (page,) = struct.unpack_from("=H", header, 14)
-    return int(frames) * (24 + (page if page > 1 else 65536))
+    descriptor = os.open(folder / (DATABASE + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header = os.pread(descriptor, _LOG_HEADER_BYTES, 0)
+        if len(header) < _LOG_HEADER_BYTES:
+            return 0
+        (page,) = struct.unpack_from(">I", header, 8)
+        frame, salt = page + _FRAME_HEADER_BYTES, header[16:24]
+        used, end = 0, (os.fstat(descriptor).st_size - _LOG_HEADER_BYTES) // frame
+        while used < end:
+            middle = (used + end) // 2
+            if os.pread(descriptor, 8, _LOG_HEADER_BYTES + middle * frame + 8) == salt:
+                used = middle + 1
+            else:
+                end = middle
+        return used * frame
+    finally:
+        os.close(descriptor)
 
 
 def touch(connection: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """How a shard's database is opened, and that no statement of the hot path scans the backlog."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -73,3 +74,35 @@ def test_what_is_due_comes_from_its_index(tmp_path: Path) -> None:
     connection.close()
     assert plan[0] == "SEARCH r USING INDEX recipient_due (due<?)"
     assert not [step for step in plan if "TEMP B-TREE" in step]
+
+
+def test_looking_at_the_log_leaves_the_locks_alone(tmp_path: Path) -> None:
+    """Were a lock lost, the process that joins next would take itself for the first, and cut the log's index
+    to nothing while this one has it mapped: SIGBUS."""
+    writer = schema.open_writer(tmp_path)
+    writer.execute("INSERT INTO body VALUES (1, x'00')")
+    index = tmp_path / "spool.db-shm"
+    before = held(index)
+    assert before
+    assert schema.log_bytes(tmp_path) > 0
+    assert held(index) == before
+    writer.close()
+
+
+def held(file: Path) -> list[str]:
+    """The locks on the file, as the kernel lists them."""
+    inode = f":{os.stat(file).st_ino} "
+    return sorted(
+        line.split(" ", 1)[1] for line in Path("/proc/locks").read_text().splitlines() if inode in line
+    )
+
+
+def test_the_log_is_measured_whatever_was_in_its_file_before(tmp_path: Path) -> None:
+    writer = schema.open_writer(tmp_path)
+    for round_number in range(4):
+        rows = 30 >> round_number
+        for key in range(rows):
+            writer.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (key, bytes(40_000)))
+        (_, frames, _) = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        assert schema.log_bytes(tmp_path) == frames * (16384 + 24)
+    writer.close()
