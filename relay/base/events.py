@@ -13,13 +13,14 @@ from relay.base.message import Message
 
 
 class EventKind(StrEnum):
-    """SES event types (event-publishing-retrieving-sns-contents.md)."""
+    """SES event types (event-publishing-retrieving-sns-contents.md), and one of ours."""
 
     SEND = "Send"
     DELIVERY = "Delivery"
     BOUNCE = "Bounce"
     DELIVERY_DELAY = "DeliveryDelay"
     REJECT = "Reject"
+    NOTICE = "Notice"  # the relay wrote to the account's contact; ``message_id`` is that mail, "" for none
 
 
 @dataclass(frozen=True, slots=True)

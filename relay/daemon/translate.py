@@ -35,6 +35,12 @@ def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
     return tuple(loaded)
 
 
+def notice_sender(config: Config) -> str:
+    """From of the mail that the relay writes to people."""
+    domain = config.signing.service_domain or config.relay.hostname
+    return config.verification.sender or f"postmaster@{domain}"
+
+
 def routing_rules(config: Config) -> list[RoutingRule]:
     """The ``[[route]]`` tables as the router wants them."""
     return [

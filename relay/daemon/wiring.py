@@ -24,10 +24,12 @@ from relay.base.route import Route
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
+from relay.daemon.notices import Notices
 from relay.daemon.translate import (
     endpoint_text,
     listener_settings,
     load_service_keys,
+    notice_sender,
     routing_rules,
     session_settings,
 )
@@ -212,11 +214,12 @@ class Works:
             clock,
         )
         self.signing = Signing(self._signer(config))
+        entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
         self.intakes = {
             number: Intake(
                 policy=Policy(self.live),
                 signer=self.signing,
-                spool=Entrance(shard, self.scheduler),
+                spool=entrances[number],
                 on_stored=self.scheduler.submit,
                 clock=clock,
                 shard=number,
@@ -225,8 +228,18 @@ class Works:
                 tasks=self.tasks,
                 message_log=self.message_log,
             )
-            for number, shard in self.shards.items()
+            for number in self.shards
         }
+        own = self.worker + 1
+        self.notices = Notices(
+            accounts=self.live,
+            prepare=self._prepare(own),
+            spool=entrances[own],
+            on_stored=self.scheduler.submit,
+            sender=lambda: notice_sender(self.config),
+            hostname=config.relay.hostname,
+            clock=clock,
+        )
 
     async def resolver_tasks(self, stack: AsyncExitStack) -> None:
         """Tasks of intake and of the resolver end with the stack."""
