@@ -1,7 +1,8 @@
 """Where a domain's mail goes.
 
 A *site* is named by what all its domains share: ``mx:`` and the sorted MX host names, or ``hop:`` and the
-next hop of a configured route. Domains behind one site share its connections and limits.
+next hop of a configured route. Domains behind one site share its connections and limits. The mailbox
+simulator is the site ``simulator``, which has no hosts.
 """
 
 from __future__ import annotations

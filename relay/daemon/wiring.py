@@ -21,6 +21,7 @@ from relay.base.events import Change
 from relay.base.log import MessageLog
 from relay.base.message import Submission
 from relay.base.route import Route
+from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
@@ -54,6 +55,8 @@ from relay.transport.resolve import Resolver
 from relay.transport.route import Router
 from relay.transport.rules import RoutingRule, Rules
 from relay.transport.settings import PoolSettings
+from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.transport.simulator import Simulator
 from relay.transport.tls_policy import TlsContexts
 from relay.verdict.bounce import BounceMaker, Prepare
 from relay.verdict.settle import Settler
@@ -182,7 +185,14 @@ class Works:
         self.tasks = Tasks("intake")
         self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
         own_names = {config.relay.hostname}
-        self.router = Router(self.resolver, clock, own_names, routing_rules(config), delivery.port)
+        self.router = Router(
+            self.resolver,
+            clock,
+            own_names,
+            routing_rules(config),
+            delivery.port,
+            simulator_domain=simulator_domain(config.signing.service_domain),
+        )
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
         bounces = BounceMaker(config.relay.hostname, self._prepare, clock)
         schedule = RetrySchedule(delivery.retry_schedule, delivery.retry_jitter)
@@ -200,6 +210,7 @@ class Works:
                 site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
             ),
         )
+        self.simulator = Simulator(self.scheduler)
         self.pools = Pools(
             self.scheduler,
             self.resolver,
@@ -250,7 +261,10 @@ class Works:
         return self.intakes[shard].prepare
 
     def _wake(self, route: Route, queued: int) -> None:
-        self.pools.wake(route, queued)
+        if route is SIMULATOR:
+            self.simulator.wake(route, queued)
+        else:
+            self.pools.wake(route, queued)
 
     async def _drain(self) -> None:
         """No new attempts; those in flight may end within the bound."""
@@ -278,7 +292,7 @@ class Works:
     def take_over(self, plan: Plan) -> None:
         """A new configuration comes into force: for new sessions, new messages, the next retry."""
         config = plan.config
-        self.router.replace_rules(plan.routes)
+        self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
         self.contexts.forget()  # the CAs may be newer too
         if self.certificate is not None:
             try:

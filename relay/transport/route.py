@@ -4,7 +4,8 @@ Contract: ``find`` returns a Route, Failed where no attempt can ever help (no su
 Deferred where the DNS does not know at present. ``cached`` gives the same Route without waiting, or None if
 it is not known or has expired; only routes are cached here, refusals are in the resolver's cache.
 ``replace_rules`` takes effect with the next question; connections of routes that changed are the pools'
-matter.
+matter. The mailbox simulator's domain comes before all rules and records, so that a rule for ``*`` does not
+take its mail away.
 
 Bound: ``limit`` domains; past it the oldest goes. Cost on the hot path: ``cached`` is one dict lookup and one
 comparison, 0.3 microseconds.
@@ -23,6 +24,7 @@ from relay.base.route import Route
 from relay.transport.answers import Answer, Status
 from relay.transport.mail_exchangers import fallback, hosts_of, literal_route, route_of, unknown
 from relay.transport.rules import RoutingRule, Rules
+from relay.transport.simulator import ROUTE as SIMULATOR
 
 _FOREVER = float("inf")
 
@@ -50,8 +52,10 @@ class Router:
         rules: Iterable[RoutingRule] = (),
         mx_port: int = 25,
         limit: int = 50_000,
+        simulator_domain: str = "",
     ) -> None:
-        """``own_names``: names and addresses under which this relay takes mail. Raises ConfigError."""
+        """``own_names``: names and addresses under which this relay takes mail. ``simulator_domain`` in lower
+        case; "" for none. Raises ConfigError."""
         self._names = names
         self._clock = clock
         self._monotonic = clock.monotonic
@@ -59,11 +63,13 @@ class Router:
         self._rules = Rules(rules)
         self._mx_port = mx_port
         self._limit = limit
+        self._simulator_domain = simulator_domain
         self._routes: dict[str, tuple[Route, float]] = {}
 
-    def replace_rules(self, rules: Iterable[RoutingRule]) -> None:
+    def replace_rules(self, rules: Iterable[RoutingRule], simulator_domain: str = "") -> None:
         """Take new rules, or raise ConfigError and keep the old ones."""
         self._rules = Rules(rules)
+        self._simulator_domain = simulator_domain
         self._routes.clear()
 
     def cached(self, domain: str) -> Route | None:
@@ -79,7 +85,8 @@ class Router:
         if known is not None:
             return known
         rules = self._rules
-        route, expires_at = rules.find(domain), _FOREVER
+        is_simulator = bool(domain) and domain == self._simulator_domain
+        route, expires_at = SIMULATOR if is_simulator else rules.find(domain), _FOREVER
         if route is None:
             found = await self._by_mx(domain)
             if not isinstance(found[0], Route):

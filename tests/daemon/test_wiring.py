@@ -13,6 +13,7 @@ from relay.base.log import SilentLog
 from relay.daemon.config import load
 from relay.daemon.wiring import Logins, Works
 from relay.ingress.connections import LocalTally
+from relay.transport.simulator import ROUTE as SIMULATOR
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import ACCOUNT
 
@@ -132,3 +133,12 @@ def test_while_the_directory_cannot_be_read_an_unknown_login_is_temporary() -> N
     assert Logins(Live(False)).authenticate("unknown", "x") is None  # type: ignore[arg-type]
     with pytest.raises(DirectoryError):
         Logins(Live(True)).authenticate("unknown", "x")  # type: ignore[arg-type]
+
+
+async def test_the_simulator_goes_where_the_service_domain_goes(started: Started) -> None:
+    works = started.works
+    assert await works.router.find("simulator.relay.test.example") is SIMULATOR
+    config = started.changed(('service_domain = "relay.test.example"', 'service_domain = "other.example"'))
+    works.take_over(works.plan(config))
+    assert await works.router.find("simulator.other.example") is SIMULATOR
+    assert await works.router.find("simulator.relay.test.example") is not SIMULATOR

@@ -10,6 +10,7 @@ from relay.transport.answers import Answer, Mx, Status
 from relay.transport.mail_exchangers import hosts_of
 from relay.transport.route import Router
 from relay.transport.rules import RoutingRule
+from relay.transport.simulator import ROUTE as SIMULATOR
 from tests.fakes.clock import ManualClock
 
 NOWHERE = Answer(Status.NO_DOMAIN, detail="does not exist")
@@ -139,6 +140,23 @@ async def test_rules_come_first_and_can_be_replaced():
     assert router.cached("example.net") is None
     assert (await router.find("example.net")).site.startswith("mx:")
     assert dns.asked == ["example.net"]
+
+
+async def test_the_simulator_comes_before_rules_and_records():
+    everything = [RoutingRule("*", "127.0.0.1:2525"), RoutingRule("simulator.example.net", "127.0.0.1:2526")]
+    router, dns, _ = routing(rules=everything, simulator_domain="simulator.example.net")
+    assert await router.find("simulator.example.net") is SIMULATOR
+    assert router.cached("simulator.example.net") is SIMULATOR
+    assert (await router.find("a.simulator.example.net")).site == "hop:127.0.0.1:2525"
+    router.replace_rules([], "simulator.example.org")
+    assert await router.find("simulator.example.org") is SIMULATOR
+    assert (await router.find("simulator.example.net")).reason is Reason.NO_DOMAIN
+    assert dns.asked == ["simulator.example.net"]
+
+
+async def test_without_a_simulator_an_address_without_a_domain_is_not_its():
+    router, _, _ = routing(simulator_domain="")
+    assert (await router.find("")).reason is Reason.NO_DOMAIN
 
 
 async def test_the_cache_is_bounded():
