@@ -119,7 +119,8 @@ class Relay:
         ports = {"port": self.port, "auth_port": self.auth_port, "metrics_port": self.metrics_port}
         text = CONFIG.format(domain=DOMAIN, **ports, **self._values) + self._text
         (self.root / "conf" / "bench.toml").write_text(text)
-        self._command("account", "create", "bench")
+        # high, and yet limits: what counts them must be at work
+        self._command("account", "create", "bench", "--rate", "1000000", "--quota", "1000000000")
         self._command("identity", "add", "bench", DOMAIN, "--verified")
         credential = self._command("credential", "create", "bench", "--json")
         user = credential.get("username") or credential.get("key_id") or credential.get("access_key_id")

@@ -32,6 +32,7 @@ from relay.daemon import config, control, first
 from relay.daemon.receiver import HOST, Receiver
 from relay.daemon.translate import load_service_keys
 from relay.directory import keys
+from relay.directory.accounts import UNLIMITED
 from relay.directory.store import Directory
 
 ACCOUNT, DOMAIN = "demo", "demo.example"
@@ -85,7 +86,9 @@ def prepare(folder: Path, ports: Ports) -> tuple[config.Config, Login]:
     directory = Directory(section.url, section.key_file, section.region)
     try:
         if ACCOUNT not in {account.name for account in directory.accounts.list()}:
-            directory.accounts.create(ACCOUNT, f"postmaster@{DOMAIN}")
+            directory.accounts.create(
+                ACCOUNT, f"postmaster@{DOMAIN}", max_send_rate=UNLIMITED, max_24_hours=UNLIMITED
+            )
             directory.identities.add(ACCOUNT, DOMAIN, algorithms=(keys.RSA, keys.ED25519), is_verified=True)
         note = folder / "demo-login.json"
         if not note.exists():

@@ -1,4 +1,8 @@
-"""Accounts: create, list, show, pause, resume, delete.
+"""Accounts: create, list, show, set, pause, resume, delete.
+
+Limits are in recipients: a second, and in any 24 hours; ``UNLIMITED`` is none. An account starts with those
+of its access, and as long as they are, they follow it: with production access it gets those of production.
+Limits that someone has chosen stay what they are.
 
 A deleted account takes its credentials, identities and keys with it; mail of its that is already spooled is
 still delivered, as it was promised. Account 0 is the relay itself and has no row.
@@ -11,6 +15,7 @@ import re
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from relay.base.address import check_address
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
 from relay.directory.database import Database
@@ -18,10 +23,11 @@ from relay.directory.models import AccountTable
 from relay.directory.records import Access, Account, AccountState, OverQuota
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CONTACT_LIMIT = 320
+UNLIMITED = -1
+_MOST = 2**31 - 1  # what the column of a quota holds on every database
 
 STARTING_LIMITS = {Access.SANDBOX: (1.0, 200), Access.PRODUCTION: (5.0, 10_000)}
-"""Recipients a second and in 24 hours (seed 001, "Managing Your Sending Limits")."""
+"""Recipients a second and in 24 hours, as SES starts an account with either access."""
 
 
 class Accounts:
@@ -44,17 +50,16 @@ class Accounts:
         """A new account. ``contact`` is the address that hears of bounces and revocations. Limits are in
         recipients, -1 is none; those that are not given are where SES starts with that access.
 
-        Raises DirectoryError if the name is taken or not of letters, digits, dot, dash and underscore.
+        Raises DirectoryError if the name is taken or not of letters, digits, dot, dash and underscore, the
+        contact is no address, or a limit no limit.
         """
         start_rate, start_quota = STARTING_LIMITS[access]
         if not _NAME.fullmatch(name):
             raise DirectoryError(
                 f"{name!r} cannot name an account: use up to 64 letters, digits, dots, dashes, underscores"
             )
-        if len(contact) > _CONTACT_LIMIT or (contact and "@" not in contact):
-            raise DirectoryError(
-                f"{contact!r} is not an address: give a contact such as postmaster@example.org"
-            )
+        _check_contact(contact)
+        _check_limits(max_send_rate, max_24_hours)
         with self._database.writing() as session:
             if session.scalar(select(AccountTable.id).where(AccountTable.name == name)) is not None:
                 raise DirectoryError(f"there is an account {name!r} already: choose another name")
@@ -83,6 +88,43 @@ class Accounts:
         with self._database.reading() as session:
             return account_of(find_account(session, name))
 
+    def set(
+        self,
+        name: str,
+        *,
+        contact: str | None = None,
+        access: Access | None = None,
+        max_send_rate: float | None = None,
+        max_24_hours: int | None = None,
+        over_quota: OverQuota | None = None,
+    ) -> Account:
+        """Change what is given; None leaves it. A limit that is still the one that accounts start with
+        follows the access; one that was chosen does not. Raises DirectoryError as ``create`` does.
+        """
+        if contact is not None:
+            _check_contact(contact)
+        _check_limits(max_send_rate, max_24_hours)
+        with self._database.writing() as session:
+            row = find_account(session, name)
+            if access is not None:
+                old_rate, old_quota = STARTING_LIMITS[Access(row.access)]
+                start_rate, start_quota = STARTING_LIMITS[access]
+                if row.max_send_rate == old_rate:
+                    row.max_send_rate = start_rate
+                if row.max_24_hours == old_quota:
+                    row.max_24_hours = start_quota
+                row.access = access
+            if contact is not None:
+                row.contact = contact
+            if max_send_rate is not None:
+                row.max_send_rate = max_send_rate
+            if max_24_hours is not None:
+                row.max_24_hours = max_24_hours
+            if over_quota is not None:
+                row.over_quota = over_quota
+            session.flush()
+            return account_of(row)
+
     def pause(self, name: str, reason: str = "") -> Account:
         """Suspend sending; what is queued is still delivered."""
         return self._set_state(name, AccountState.PAUSED, reason)
@@ -103,6 +145,31 @@ class Accounts:
             row.reason = reason
             session.flush()
             return account_of(row)
+
+
+def _check_contact(contact: str) -> None:
+    if not contact:
+        return
+    try:
+        check_address(contact)
+    except ValueError as error:
+        raise DirectoryError(
+            f"{contact!r} is not an address ({error}): give a contact such as postmaster@example.org"
+        ) from None
+
+
+def _check_limits(max_send_rate: float | None, max_24_hours: int | None) -> None:
+    """Raise DirectoryError for what limits nothing or everything."""
+    if max_send_rate not in (None, UNLIMITED) and not 0 < max_send_rate <= _MOST:  # nor NaN
+        raise DirectoryError(
+            f"a send rate of {max_send_rate:g} is none: give recipients a second, above zero, "
+            f"or unlimited; `relay account pause` stops an account"
+        )
+    if max_24_hours is not None and max_24_hours != UNLIMITED and not 0 < max_24_hours <= _MOST:
+        raise DirectoryError(
+            f"a quota of {max_24_hours} is none: give recipients in 24 hours, 1 to {_MOST}, or unlimited; "
+            f"`relay account pause` stops an account"
+        )
 
 
 def find_account(session: Session, name: str) -> AccountTable:

@@ -28,6 +28,7 @@ from relay.directory.models import RevisionTable
 HEAD = "0002"  # the newest of migrations/versions
 
 _BUSY_TIMEOUT_MS = 10_000
+_NOTE_TIMEOUT_MS = 1_000
 _WRITES = "relay_writes"
 _MIGRATION_LOCK = 0x72656C61  # an arbitrary number that all our nodes know
 
@@ -122,6 +123,28 @@ class Database:
             session.execute(update(RevisionTable).values(value=RevisionTable.value + 1))
             yield session
             session.flush()
+
+    @contextmanager
+    def noting(self) -> Iterator[Session]:
+        """A transaction for what no snapshot holds (when a credential was last used): the revision stays.
+
+        It waits a second for other writers, not ten: such a note can be made again later.
+        """
+        with self._translated(), self._engine.connect() as raw:
+            if self._is_sqlite:
+                raw.exec_driver_sql(f"PRAGMA busy_timeout={_NOTE_TIMEOUT_MS}")
+                raw.commit()
+            connection = raw.execution_options(**{_WRITES: True})
+            try:
+                with connection.begin():
+                    if not self._is_sqlite:
+                        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_NOTE_TIMEOUT_MS}")
+                    with Session(connection) as session:
+                        yield session
+                        session.flush()
+            finally:
+                if self._is_sqlite:
+                    raw.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 
     def revision(self) -> int:
         """How often the directory has changed."""

@@ -36,10 +36,28 @@ def test_people_read_it_line_by_line(credential: CommandLine) -> None:
 def test_a_third_is_refused_until_one_is_deleted(credential: CommandLine) -> None:
     first = credential.json("create", "shop")["access_key_id"]
     credential("create", "shop")
-    assert "delete one that is no longer used" in credential.error("create", "shop")
+    assert "disable or delete one that is no longer used" in credential.error("create", "shop")
     assert credential("delete", first) == f"{first} is deleted\n"
     credential("create", "shop")
     assert "`relay credential list`" in credential.error("delete", first)
+
+
+def test_state_and_last_use_are_listed(credential: CommandLine) -> None:
+    one, other = (credential.json("create", "shop")["access_key_id"] for _ in range(2))
+    credential.directory.credentials.mark_used({one: 1_700_000_000.0})
+    assert credential("disable", other) == f"{other} is inactive\n"
+    found = {row["access_key_id"]: row for row in credential.json("list")}
+    assert (found[one]["state"], found[one]["last_used"]) == ("active", "2023-11-14T22:13:20Z")
+    assert (found[other]["state"], found[other]["last_used"]) == ("inactive", None)
+    head, *lines = credential("list", "shop").splitlines()
+    assert head.split() == ["ACCESS", "KEY", "ID", "ACCOUNT", "STATE", "LAST", "USED", "CREATED"]
+    assert "never" in next(line for line in lines if line.startswith(other))
+
+    third = credential.json("create", "shop")["access_key_id"]
+    assert "disable or delete one" in credential.error("enable", other)
+    credential("disable", third)
+    assert credential("enable", other) == f"{other} is active\n"
+    assert "`relay credential list`" in credential.error("disable", "RLAYNOSUCHKEY")
 
 
 def test_errors_are_one_line_that_names_the_fix(credential: CommandLine, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_what_was_done_is_what_is_read(anywhere: Directory, clock: ManualClock) 
     anywhere.identities.add("shop", "pending.example")
     anywhere.accounts.pause("shop", "holiday")
     assert anywhere.revision() == before + 5
+    anywhere.credentials.mark_used({new.key_id: 100.0})
+    assert [one.last_used_at for one, _ in anywhere.credentials.list()] == [100.0]
 
     contents = anywhere.read()
     assert contents.revision == before + 5

@@ -11,6 +11,7 @@ from relay.daemon.commands.rows import moment, print_row, print_rows
 
 app = typer.Typer(no_args_is_help=True, help="Credentials: access keys and SMTP passwords.")
 
+KeyId = Annotated[str, typer.Argument(metavar="KEYID", help="The access key id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -39,12 +40,14 @@ def list_credentials(
     account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List credentials, without their secrets."""
+    """List credentials, without their secrets. The last use is known to about a minute."""
     with opened() as directory:
         rows = [
             {
                 "access_key_id": credential.key_id,
                 "account": name,
+                "state": credential.state.value,
+                "last_used": _last_use(credential.last_used_at, as_json),
                 "created": moment(credential.created_at),
             }
             for credential, name in directory.credentials.list(account)
@@ -53,8 +56,30 @@ def list_credentials(
 
 
 @app.command()
-def delete(key_id: Annotated[str, typer.Argument(help="The access key id.")]) -> None:
+def disable(key_id: KeyId) -> None:
+    """Let nobody log in with a credential; it holds within a second."""
+    with opened() as directory:
+        directory.credentials.disable(key_id)
+        typer.echo(f"{key_id} is inactive")
+
+
+@app.command()
+def enable(key_id: KeyId) -> None:
+    """Let a disabled credential log in again."""
+    with opened() as directory:
+        directory.credentials.enable(key_id)
+        typer.echo(f"{key_id} is active")
+
+
+@app.command()
+def delete(key_id: KeyId) -> None:
     """Delete a credential; logins with it fail within a second."""
     with opened() as directory:
         directory.credentials.delete(key_id)
         typer.echo(f"{key_id} is deleted")
+
+
+def _last_use(at: float | None, as_json: bool) -> str | None:
+    if at is None:
+        return None if as_json else "never"
+    return moment(at)
