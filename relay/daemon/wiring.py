@@ -34,6 +34,7 @@ from relay.daemon.translate import (
     routing_rules,
     session_settings,
 )
+from relay.daemon.watch import Duty, Watch
 from relay.directory import keys
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
@@ -170,6 +171,9 @@ class Works:
             self.listeners.append(Listener(settings, self.around, bound, drain_s))
         await self.around.tasks.start(stack)
         await start_all(self.listeners, stack)
+        self.watch = Watch(self._duties())
+        if self.worker == 0:
+            await self.watch.start(stack)
 
     async def _start_directory(self, stack: AsyncExitStack) -> None:
         section = self.config.directory
@@ -256,6 +260,10 @@ class Works:
         """Tasks of intake and of the resolver end with the stack."""
         await self.tasks.start(stack)
         await self.resolver.start(stack)
+
+    def _duties(self) -> list[Duty]:
+        """What worker 0 looks after."""
+        return []
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

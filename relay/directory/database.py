@@ -117,10 +117,15 @@ class Database:
                 yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that raises the revision; it commits unless the block raises."""
+    def writing(self, *, is_visible: bool = True) -> Iterator[Session]:
+        """A transaction that raises the revision; it commits unless the block raises.
+
+        ``is_visible=False`` for what no snapshot shows (when something is looked at next): the revision
+        stays, no worker reads the directory anew, and writers on a server do not wait for each other.
+        """
         with self._translated(), self._writer() as connection, Session(connection) as session:
-            session.execute(update(RevisionTable).values(value=RevisionTable.value + 1))
+            if is_visible:
+                session.execute(update(RevisionTable).values(value=RevisionTable.value + 1))
             yield session
             session.flush()
 
