@@ -52,7 +52,9 @@ def bounce(
     )
     returned = original if is_full else _short(header)
     addresses = "".join([message.sender, *(recipient.address for recipient, _ in failures)])
-    is_utf8 = message.is_utf8 and not (returned.isascii() and addresses.isascii())
+    # a sender that needs SMTPUTF8 may have sent a message that does not: its MAIL FROM was then a return path
+    may_be_utf8 = message.is_utf8 or not message.sender.isascii()
+    is_utf8 = may_be_utf8 and not (returned.isascii() and addresses.isascii())
     if not is_utf8:
         returned = returned.decode("ascii", "replace").replace("\ufffd", "?").encode()
     if is_full:

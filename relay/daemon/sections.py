@@ -16,6 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from relay.base import ids
 from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
 from relay.base.route import TlsMode
@@ -182,10 +183,23 @@ class SigningSection(Section):
     rotate_every: Seconds = 90 * 86400.0
     service_key: list[ServiceKeySection] = []
 
+    @field_validator("return_path_domain")
+    @classmethod
+    def _is_domain(cls, value: str) -> str:
+        try:
+            check_address(f"{'x' * ids.LENGTH}@{value or 'none.example'}")
+        except ValueError as error:
+            raise ValueError(f'{value!r} is not a domain ({error}); e.g. "bounces.example.com"') from None
+        return value.lower()
+
     @model_validator(mode="after")
     def _domain(self) -> SigningSection:
         if self.service_key and not self.service_domain:
             raise ValueError("[[signing.service_key]] needs [signing] service_domain")
+        if self.return_path == "relay" and not (self.return_path_domain or self.service_domain):
+            raise ValueError('return_path = "relay" needs return_path_domain, or a service_domain')
+        if self.return_path == "relay" and not (self.return_path_domain or self.service_domain).isascii():
+            raise ValueError("return_path_domain: write the domain in A-labels (xn--...)")
         return self
 
 

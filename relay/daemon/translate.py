@@ -55,6 +55,14 @@ def routing_rules(config: Config) -> list[RoutingRule]:
     ]
 
 
+def return_path_domain(config: Config) -> str:
+    """The domain of the relay's own return paths; "" where MAIL FROM stays the sender's."""
+    signing = config.signing
+    if signing.return_path == "sender":
+        return ""
+    return signing.return_path_domain or signing.service_domain.lower()
+
+
 def listener_settings(config: Config, section: ListenerSection, accounts: Accounts) -> ListenerSettings:
     """What one listener is told. Raises ConfigError if its account does not exist."""
     account_id = 0

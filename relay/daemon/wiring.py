@@ -31,6 +31,7 @@ from relay.daemon.translate import (
     listener_settings,
     load_service_keys,
     notice_sender,
+    return_path_domain,
     routing_rules,
     session_settings,
 )
@@ -230,9 +231,10 @@ class Works:
         )
         self.signing = Signing(self._signer(config))
         entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
+        self.policy = Policy(self.live, return_path_domain(config))
         self.intakes = {
             number: Intake(
-                policy=Policy(self.live),
+                policy=self.policy,
                 signer=self.signing,
                 spool=entrances[number],
                 on_stored=self.scheduler.submit,
@@ -312,6 +314,7 @@ class Works:
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self.around.budget.limit_bytes = config.limits.receive_memory
         self.signing.current = plan.signer
+        self.policy.return_path_domain = return_path_domain(config)
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):

@@ -143,7 +143,8 @@ class Identity:
     """A domain or an address that an account may send from.
 
     ``keys`` are those that sign for it now, its own or the covering domain's; none if DKIM is off.
-    ``mail_from`` is its own MAIL FROM domain if one was asked for, ``mail_from_state`` how that stands.
+    ``mail_from`` is the MAIL FROM domain that was asked for, for itself or else for the nearest covering
+    domain; ``mail_from_state`` says how it stands.
     """
 
     id: int

@@ -165,6 +165,8 @@ class Snapshot:
         while source is not None and not source.keys:
             source = _covering(names, source.row.name.partition(".")[2])
         sealed = source.keys if source is not None and row.is_dkim_on else []
+        holder = entry if row.mail_from else _covering_with_mail_from(names, row.name)
+        mail_from = holder.row if holder is not None else row
         entry.identity = Identity(
             id=row.id,
             account_id=row.account_id,
@@ -173,9 +175,9 @@ class Snapshot:
             is_verified=row.state.is_sending,
             is_dkim_on=row.is_dkim_on,
             keys=tuple(map(self._ring.key, sealed)),
-            mail_from=row.mail_from,
-            mail_from_state=row.mail_from_state,
-            mail_from_on_failure=row.mail_from_on_failure,
+            mail_from=mail_from.mail_from,
+            mail_from_state=mail_from.mail_from_state,
+            mail_from_on_failure=mail_from.mail_from_on_failure,
         )
         return entry.identity
 
@@ -188,6 +190,15 @@ def _covering(names: dict[str, _Entry], domain: str) -> _Entry | None:
             return entry
         domain = domain.partition(".")[2]
     return None
+
+
+def _covering_with_mail_from(names: dict[str, _Entry], name: str) -> _Entry | None:
+    """The nearest domain above the identity that has a MAIL FROM domain of its own."""
+    local, _, domain = name.rpartition("@")
+    above = _covering(names, domain if local else domain.partition(".")[2])
+    while above is not None and not above.row.mail_from:
+        above = _covering(names, above.row.name.partition(".")[2])
+    return above
 
 
 def _logins(

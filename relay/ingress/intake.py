@@ -202,6 +202,8 @@ class Intake(Generic[K]):
         if admission.is_waiting:
             _make_wait(envelope.recipients, admission)
         is_8bit = not content.isascii()
+        is_ours = bool(admission.return_path_domain and envelope.sender)
+        wire_sender = "" if is_ours else envelope.sender
         message = Message(
             id=message_id,
             shard=self._shard,
@@ -213,12 +215,10 @@ class Intake(Generic[K]):
             expires_at=now + self.max_age_s,
             content=content,
             is_8bit=is_8bit,
-            is_utf8=envelope.is_utf8 and _needs_utf8(submission, content, is_8bit),
+            is_utf8=envelope.is_utf8 and _needs_utf8(wire_sender, envelope.recipients, content, is_8bit),
             ret=envelope.ret,
             envid=envelope.envid,
-            return_path=f"{message_id}@{admission.return_path_domain}"
-            if admission.return_path_domain and envelope.sender
-            else "",
+            return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
         )
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, _detail(submission))]
@@ -328,10 +328,10 @@ def _make_wait(recipients: list[Recipient], admission: Admission[K]) -> None:
         recipient.reply = admission.note
 
 
-def _needs_utf8(submission: Submission, content: bytes, is_8bit: bool) -> bool:
-    """Whether SMTPUTF8 was not only offered but is used: by an address, or by the header (RFC 6531 3.2)."""
-    envelope = submission.envelope
-    if not envelope.sender.isascii() or any(not one.address.isascii() for one in envelope.recipients):
+def _needs_utf8(wire_sender: str, recipients: Sequence[Recipient], content: bytes, is_8bit: bool) -> bool:
+    """Whether SMTPUTF8 was not only offered but is used: by an address, or by the header (RFC 6531 3.2).
+    Of senders the one that receivers see counts; a return path of ours is ASCII."""
+    if not wire_sender.isascii() or any(not one.address.isascii() for one in recipients):
         return True
     if not is_8bit:
         return False

@@ -1,7 +1,8 @@
 """May this account send this, now? The one question that intake asks, and its answer.
 
 Contract: ``check`` raises Refused, or returns an ``Admission`` with the keys that sign the message: those of
-the most granular verified identity that covers From, unless its DKIM is switched off. The relay's own mail
+the most granular verified identity that covers From, unless its DKIM is switched off, and the domain of its
+return path (``relay.policy.return_path``). The relay's own mail
 (account 0) passes and is signed by the service domain alone. ``complete`` is for what must be waited for.
 
 Cost on the hot path: that of ``identities.check_header``, and one dictionary lookup.
@@ -18,6 +19,7 @@ from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
 from relay.directory.snapshot import Snapshot
 from relay.policy.identities import RELAY_ITSELF, check_header
+from relay.policy.return_path import domain_for
 
 
 class Live(Protocol):
@@ -32,8 +34,10 @@ class Live(Protocol):
 class Policy:
     """The decisions on a submission, joined."""
 
-    def __init__(self, directory: Live) -> None:
+    def __init__(self, directory: Live, return_path_domain: str = "") -> None:
+        """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's."""
         self._directory = directory
+        self.return_path_domain = return_path_domain
 
     def check(self, submission: Submission, header: Header) -> Admission[SigningKey]:
         """What can be decided at once; may run in a thread. Raises Refused."""
@@ -42,7 +46,10 @@ class Policy:
         snapshot = self._directory.current
         author = check_header(snapshot, submission.account_id, submission.envelope.sender, header)[0]
         identity = snapshot.identity_for(submission.account_id, author)
-        return Admission(identity.keys if identity is not None and identity.is_dkim_on else ())
+        return Admission(
+            identity.keys if identity is not None and identity.is_dkim_on else (),
+            return_path_domain=domain_for(identity, submission.envelope.sender, self.return_path_domain),
+        )
 
     def complete(
         self, submission: Submission, header: Header, admission: Admission[SigningKey]

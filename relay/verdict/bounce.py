@@ -52,7 +52,9 @@ class BounceMaker:
             now=self._clock.now(),
         )
         recipient = Recipient(0, message.sender, domain_of(message.sender))
-        envelope = Envelope(sender="", recipients=[recipient], is_utf8=message.is_utf8)
+        envelope = Envelope(
+            sender="", recipients=[recipient], is_utf8=message.is_utf8 or not message.sender.isascii()
+        )
         submission = Submission(0, envelope, report, Client())
         bounce, events = self._prepare(message.shard)(submission)
         return Change(stored=[bounce], events=events)

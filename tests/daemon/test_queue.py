@@ -60,6 +60,7 @@ def test_what_waits_is_listed_shown_and_counted(queue: Queue) -> None:
         "recipients": 2,
     }
     shown = queue.json("show", one)
+    assert (shown["sender"], shown["mail_from"]) == (SENDER, SENDER)
     assert [r["recipient"] for r in shown["recipients"]] == ["a@receiver.example", "b@receiver.example"]
     assert all(r["reply"] for r in shown["recipients"])  # why it waits
     counted = queue.json("count")

@@ -17,6 +17,13 @@ TRUSTED = "tls='none'\nauth='none'\ntrusted_networks=['10.0.0.0/8']\naccount='a'
         ("[relay]\nhostname = 'a\\nb'", "is not a host name"),
         ('[relay]\nhostname = "a\\r\\nQUIT"', "is not a host name"),
         ("[relay]\ngroup = 'mail'", "group needs user"),
+        ("[signing]\nreturn_path = 'relay'", "needs return_path_domain, or a service_domain"),
+        ("[signing]\nreturn_path_domain = 'two words'", "'two words' is not a domain"),
+        (
+            "[signing]\nreturn_path_domain = '" + "longer." * 28 + "example'",
+            "is not a domain (longer than 254 octets",
+        ),
+        ("[signing]\nreturn_path = 'relay'\nreturn_path_domain = 'bücher.example'", "in A-labels"),
         ("[delivery]\nsource_address = 'mail.example.com'", "delivery.source_address: "),
         ("[workers]\nheartbeat = '1s'", "workers.heartbeat: "),
         (

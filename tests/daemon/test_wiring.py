@@ -59,12 +59,15 @@ async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None
         ("recipients = 50", "recipients = 3\nmessage_size = '1 KB'"),
         ("[workers]", "[delivery]\nmax_age = '1h'\nretry_schedule = ['7s']\nwindow = 100\n[workers]"),
         ('["127.0.0.0/8"]', '["10.0.0.0/8"]'),
+        ("[signing]", "[signing]\nreturn_path = 'relay'\nreturn_path_domain = 'Bounces.relay.example'"),
     )
+    assert works.policy.return_path_domain == ""
     works.take_over(works.plan(config))
     assert [one.settings.max_recipients for one in works.listeners] == [3, 3, 3]
     assert {one.max_age_s for one in works.intakes.values()} == {3600.0}
     assert works.scheduler.window.size == 100
     assert list(works.settler.schedule.delays_s) == [7.0]
+    assert works.policy.return_path_domain == "bounces.relay.example"
     assert b"220" not in await greeting(started)  # loopback is no longer trusted
     assert works.config is config
 

@@ -15,6 +15,8 @@ from relay.directory.records import (
     Credential,
     IdentityRow,
     IdentityState,
+    OnMailFromFailure,
+    RecordState,
     SealedCredential,
     SealedKey,
     kind_of,
@@ -226,3 +228,30 @@ def test_accounts_by_number_and_name() -> None:
     assert snapshot.account(4) is None
     assert snapshot.account_named("shop") is shop
     assert snapshot.account_named("blog") is None
+
+
+def test_a_mail_from_domain_holds_below_its_identity_until_a_nearer_one_has_its_own() -> None:
+    asked = {"mail_from_state": RecordState.VERIFIED, "mail_from_on_failure": OnMailFromFailure.REJECT}
+    rows = [
+        replace(identity(1, "example.org"), mail_from="bounce.example.org", **asked),
+        identity(2, "mail.example.org"),
+        replace(identity(3, "own.example.org"), mail_from="b.own.example.org"),
+        identity(4, "joe@mail.example.org"),
+        identity(5, "joe@elsewhere.example"),
+    ]
+    snapshot = snapshot_of(*rows)
+    found = {
+        address: snapshot.identity_for(1, address).mail_from  # type: ignore[union-attr]
+        for address in (
+            "a@example.org",
+            "a@mail.example.org",
+            "joe@mail.example.org",
+            "a@own.example.org",
+            "joe@elsewhere.example",
+        )
+    }
+    above = "bounce.example.org"
+    assert list(found.values()) == [above, above, above, "b.own.example.org", ""]
+    joe = snapshot.identity_for(1, "joe@mail.example.org")
+    assert joe is not None
+    assert (joe.mail_from_state, joe.mail_from_on_failure) == tuple(asked.values())

@@ -18,6 +18,7 @@ class Identified:
 
     def __init__(self, name: str, *signing: keys.SigningKey, is_dkim_on: bool = True) -> None:
         self.name, self.kind, self.keys, self.is_dkim_on = name, IdentityKind.DOMAIN, signing, is_dkim_on
+        self.mail_from = ""
 
 
 class Live:
@@ -78,3 +79,11 @@ def test_our_own_mail_passes_unasked() -> None:
     live = Live()
     assert Policy(live).check(*submission(0, "MAILER-DAEMON@relay.example")).keys == ()  # type: ignore[arg-type]
     assert live.asked == 0
+
+
+def test_the_default_of_the_return_path_can_change_while_it_runs() -> None:
+    policy = Policy(Live())  # type: ignore[arg-type]
+    assert policy.check(*submission(1, "a@example.org")).return_path_domain == ""
+    policy.return_path_domain = "bounces.relay.example"
+    assert policy.check(*submission(1, "a@example.org")).return_path_domain == "bounces.relay.example"
+    assert policy.check(*submission(0, "a@example.org")).return_path_domain == ""  # the relay's own mail

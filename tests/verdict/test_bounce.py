@@ -74,3 +74,12 @@ def test_a_bounce_that_cannot_be_made_is_the_callers_to_know() -> None:
 
     with pytest.raises(RuntimeError):
         BounceMaker("relay.example", refuse, ManualClock()).make(message("b@example.org"), [], CONTENT)
+
+
+def test_a_sender_beyond_ascii_hears_also_of_a_message_that_was_plain() -> None:
+    """Its MAIL FROM was a return path of ours, so that receivers needed no SMTPUTF8; the bounce does."""
+    failed = message("b@example.org", sender="jörg@example.com")
+    assert not failed.is_utf8
+    submission, _ = made(failed, CONTENT)
+    assert submission.envelope.is_utf8
+    assert "To: <jörg@example.com>".encode() in submission.content

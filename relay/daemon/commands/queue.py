@@ -170,6 +170,7 @@ def show(
             "id": message.id,
             "account_id": message.account_id,
             "sender": message.sender,
+            "mail_from": message.wire_sender,  # as receivers see it
             "bytes": message.size_bytes,
             "arrived": moment(message.arrived_at),
             "expires": moment(message.expires_at),
