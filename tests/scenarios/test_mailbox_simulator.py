@@ -1,0 +1,206 @@
+"""The mailbox simulator, over TLS and with two workers: what is sent to it, what is told of it, and that it
+needs no network. The resolver of this relay is a port where nobody answers, and the only way out leads to
+the sender's own domain, so that bounces can be seen."""
+
+import json
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+import pytest
+
+from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Port, Prepared, message, wait_until
+from tests.fakes.running import RunningRelay
+from tests.scenarios.conftest import StartRelay
+from tests.scenarios.receiver import Receiver
+from tests.scenarios.test_the_configuration_is_reloaded import reload
+
+SIMULATOR = f"simulator.{HOSTNAME}"
+TAKEN, UNKNOWN = "250 2.6.0 ", "550 5.1.1 "
+
+
+def route_home(port: int) -> str:
+    return f'[[route]]\ndomain = "{DOMAIN}"\nnext_hop = "127.0.0.1:{port}"\ntls = "none"\n'
+
+
+@pytest.fixture(scope="module")
+def cut_off(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, shared_receiver: Receiver
+) -> Iterator[RunningRelay]:
+    """A relay whose resolver is dead."""
+    nobody = Port()
+    with RunningRelay(
+        tmp_path_factory.mktemp("cut-off"),
+        prepared,
+        delivery=f'resolver = "127.0.0.1:{nobody.number}"\nresolver_timeout = "100ms"',
+        more=route_home(shared_receiver.port),
+    ) as relay:
+        yield relay
+        relay.stop()
+        assert "Traceback" not in relay.log()
+    nobody.free()
+
+
+def submit(relay: RunningRelay, *recipients: str, sender: str = SENDER, subject: str = "simulated") -> str:
+    """One message in TLS, logged in; the id in its 250."""
+    with relay.client() as client:
+        client.mail(sender)
+        for one in recipients:
+            code, said = client.rcpt(one)
+            assert code == 250, said
+        code, said = client.data(message(subject, to=recipients[0]))
+        assert code == 250, said
+        return said.decode().split()[2]
+
+
+def told(relay: RunningRelay, message_id: str, count: int) -> list[dict[str, Any]]:
+    """The events of a message after its Send event, once there are ``count``."""
+
+    def found() -> list[dict[str, Any]]:
+        listed = relay.command("events", "tail", "--json", "-n", "1000")
+        assert listed.returncode == 0, listed.stderr
+        every = [json.loads(line) for line in listed.stdout.splitlines()]
+        after = [one for one in every if one["message_id"] == message_id and one["kind"] != "Send"]
+        return after if len(after) >= count else []
+
+    events = wait_until(found, f"{count} events of {message_id}")
+    assert isinstance(events, list)
+    return events
+
+
+def bounces_of(receiver: Receiver, message_id: str) -> list[Message]:
+    """The delivery reports that speak of a message."""
+    found = [one.content for one in list(receiver.received) if not one.sender]
+    return [message_from_bytes(content) for content in found if message_id.encode() in content]
+
+
+def failed_in(report: Message) -> dict[str, tuple[str, str]]:
+    """By final recipient: status and diagnostic code, from the second part of a report."""
+    parts = [part for part in report.walk() if part.get_content_type() == "message/delivery-status"]
+    assert len(parts) == 1
+    groups = parts[0].get_payload()
+    assert isinstance(groups, list)
+    return {
+        group["Final-Recipient"].partition(";")[2].strip(): (group["Status"], group["Diagnostic-Code"])
+        for group in groups
+        if isinstance(group, Message) and group["Final-Recipient"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "reply"),
+    [
+        (f"success@{SIMULATOR}", "Delivery", TAKEN),
+        (f"success+label1@{SIMULATOR}", "Delivery", TAKEN),
+        (f"SUCCESS+Label@{SIMULATOR.upper()}", "Delivery", TAKEN),
+        (f"ooto@{SIMULATOR}", "Delivery", TAKEN),
+        (f"complaint+x@{SIMULATOR}", "Delivery", TAKEN),
+        (f"suppressionlist@{SIMULATOR}", "Delivery", TAKEN),
+        (f"bounce@{SIMULATOR}", "Bounce", UNKNOWN),
+        (f"Bounce+user=example.com@{SIMULATOR}", "Bounce", UNKNOWN),
+        (f"nobody@{SIMULATOR}", "Bounce", UNKNOWN),
+        (f"success.not@{SIMULATOR}", "Bounce", UNKNOWN),
+    ],
+)
+def test_each_address_has_its_outcome(
+    cut_off: RunningRelay, shared_receiver: Receiver, address: str, kind: str, reply: str
+) -> None:
+    message_id = submit(cut_off, address)
+    (event,) = told(cut_off, message_id, 1)
+    assert event["kind"] == kind
+    assert event["detail"]["recipient"] == address
+    assert event["detail"]["reply"].startswith(reply)
+    logged = cut_off.wait_for_event(message_id, "delivered" if kind == "Delivery" else "failed")
+    assert logged["host"] == SIMULATOR
+    if kind == "Bounce":
+        wait_until(lambda: bounces_of(shared_receiver, message_id), "a bounce")
+        (report,) = bounces_of(shared_receiver, message_id)
+        status, diagnostic = failed_in(report)[address]
+        assert (status, diagnostic) == ("5.1.1", "smtp; 550 5.1.1 User unknown")
+
+
+def test_bounces_of_one_message_are_one_report(cut_off: RunningRelay, shared_receiver: Receiver) -> None:
+    labels = [f"bounce+{number}@{SIMULATOR}" for number in range(12)]
+    message_id = submit(cut_off, f"success@{SIMULATOR}", *labels, f"no-one@{SIMULATOR}")
+    events = told(cut_off, message_id, 14)
+    assert sorted(one["kind"] for one in events) == ["Bounce"] * 13 + ["Delivery"]
+    bounce_ids = {one["detail"]["bounce"] for one in events if one["kind"] == "Bounce"}
+    assert len(bounce_ids) == 1
+    cut_off.wait_for_event(bounce_ids.pop(), "delivered")
+    (report,) = bounces_of(shared_receiver, message_id)
+    assert set(failed_in(report)) == {*labels, f"no-one@{SIMULATOR}"}
+
+
+def test_both_workers_have_one(cut_off: RunningRelay) -> None:
+    seen: dict[str, str] = {}
+    for _ in range(64):
+        message_id = submit(cut_off, f"success@{SIMULATOR}")
+        seen[message_id[-6:]] = message_id
+        if len(seen) == 2:
+            break
+    assert set(seen) == {"000001", "000002"}
+    for message_id in seen.values():
+        assert told(cut_off, message_id, 1)[0]["kind"] == "Delivery"
+
+
+def test_other_mail_waits_for_the_network(cut_off: RunningRelay) -> None:
+    """The proof that this relay has none: beside a simulated recipient, one elsewhere is deferred."""
+    message_id = submit(cut_off, f"success@{SIMULATOR}", "someone@elsewhere.example")
+    assert cut_off.wait_for_event(message_id, "delivered")["recipient"] == f"success@{SIMULATOR}"
+    waiting = cut_off.wait_for_event(message_id, "deferred")
+    assert (waiting["recipient"], waiting["reason"]) == ("someone@elsewhere.example", "dns-temporary")
+
+
+def test_a_bounce_that_bounces_ends_there(cut_off: RunningRelay) -> None:
+    """From the null sender, as all bounces are: no one is told, and nothing goes round."""
+    with cut_off.client() as client:
+        client.mail("")
+        client.rcpt(f"bounce@{SIMULATOR}")
+        code, said = client.data(message("nobody to tell"))
+        assert code == 250, said
+    message_id = said.decode().split()[2]
+    (event,) = told(cut_off, message_id, 1)
+    assert (event["kind"], event["detail"]["bounce"]) == ("Bounce", "")
+
+
+def test_a_sender_that_is_the_simulator_ends_there_too(start_relay: StartRelay) -> None:
+    """Its bounce goes to the simulator, which refuses it, and that is the end."""
+    relay = start_relay()
+    directory = relay.directory()
+    directory.identities.add("tests", SIMULATOR, is_verified=True)
+    relay.wait_for_directory(directory)
+    directory.close()
+    message_id = submit(relay, f"bounce+to@{SIMULATOR}", sender=f"bounce+from@{SIMULATOR}")
+    first = told(relay, message_id, 1)[0]["detail"]["bounce"]
+    (end,) = told(relay, first, 1)
+    assert (end["kind"], end["detail"]["recipient"], end["detail"]["bounce"]) == (
+        "Bounce",
+        f"bounce+from@{SIMULATOR}",
+        "",
+    )
+    counted = json.loads(relay.command("queue", "count", "--json").stdout)
+    assert counted["messages"] == 0
+
+
+def test_it_comes_before_a_route_for_everything(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    message_id = submit(relay, f"success@{SIMULATOR}", "someone@elsewhere.example", subject="both ways")
+    receiver.wait_for("both ways")
+    hosts = {one["detail"]["recipient"]: one["detail"]["host"] for one in told(relay, message_id, 2)}
+    assert hosts == {f"success@{SIMULATOR}": SIMULATOR, "someone@elsewhere.example": "127.0.0.1"}
+    assert [got.recipients for got in receiver.received] == [["someone@elsewhere.example"]]
+
+
+def test_it_follows_the_service_domain(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    text = relay.file.read_text()
+    old, new = f'service_domain = "{HOSTNAME}"', 'service_domain = "other.example"'
+    assert text.count(old) == 1
+    relay.file.write_text(text.replace(old, new))
+    reload(relay, "configuration taken over")
+    message_id = submit(relay, "success@simulator.other.example", subject="new")
+    assert relay.wait_for_event(message_id, "delivered")["host"] == "simulator.other.example"
+    submit(relay, f"success@{SIMULATOR}", subject="an ordinary domain now")
+    assert receiver.wait_for("an ordinary domain now")
+    assert receiver.subjects() == ["an ordinary domain now"]
