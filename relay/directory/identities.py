@@ -92,10 +92,11 @@ class Identities:
                 is_dkim_on=True,
                 created_at=now,
                 verified_at=now if is_verified else None,
-                token="",
-                pending_since=None if is_verified else now,
+                token="" if is_verified else new_token(),
+                pending_since=now if kind is IdentityKind.DOMAIN and not is_verified else None,
+                next_check_at=None if is_verified else now,
                 key_origin=KeyOrigin.RELAY,
-                dkim_state=RecordState.VERIFIED,
+                dkim_state=RecordState.VERIFIED if is_verified else RecordState.PENDING,
                 mail_from="",
                 mail_from_state=RecordState.NONE,
                 mail_from_on_failure=OnMailFromFailure.USE_DEFAULT,
@@ -108,18 +109,20 @@ class Identities:
             return Held(identity_of(row), account)
 
     def verify(self, name: str, account: str | None = None) -> Held:
-        """Mark an identity verified, on the administrator's word."""
+        """Mark an identity verified, on the administrator's word; its records are not looked at any more."""
         with self._database.writing() as session:
-            row, owner = _find(session, name, account)
+            row, owner = find_identity(session, name, account)
             row.state = IdentityState.VERIFIED
             row.verified_at = self._clock.now()
+            row.token = ""
+            row.pending_since = row.missing_since = row.next_check_at = None
             session.flush()
             return Held(identity_of(row), owner)
 
     def set_dkim(self, name: str, is_on: bool, account: str | None = None) -> Held:
         """Switch DKIM on or off for mail whose most granular verified identity this is."""
         with self._database.writing() as session:
-            row, owner = _find(session, name, account)
+            row, owner = find_identity(session, name, account)
             row.is_dkim_on = is_on
             session.flush()
             return Held(identity_of(row), owner)
@@ -139,13 +142,13 @@ class Identities:
     def remove(self, name: str, account: str | None = None) -> None:
         """Remove an identity with its keys; mail that is already spooled keeps its signature."""
         with self._database.writing() as session:
-            row, _ = _find(session, name, account)
+            row, _ = find_identity(session, name, account)
             session.delete(row)
 
     def signing_keys(self, name: str, account: str | None = None) -> tuple[keys.SigningKey, ...]:
         """The keys of a domain identity, opened. Raises DirectoryError for an address: it has none."""
         with self._database.reading() as session:
-            row, _ = _find(session, name, account)
+            row, _ = find_identity(session, name, account)
             if row.kind == IdentityKind.ADDRESS:
                 domain = row.name.rpartition("@")[2]
                 raise DirectoryError(
@@ -159,6 +162,11 @@ class Identities:
             ]
         vault = self._key_file.vault()
         return tuple(open_key(vault, key) for key in sealed)
+
+
+def new_token() -> str:
+    """A fresh proof of ownership: 160 random bits, in letters that survive a provider that changes case."""
+    return "".join(random.choice(_SELECTOR_ALPHABET) for _ in range(32))
 
 
 def open_key(vault: Vault, sealed: SealedKey) -> keys.SigningKey:
@@ -203,7 +211,7 @@ def _key_row(vault: Vault, identity: IdentityTable, algorithm: str, pem: bytes, 
     )
 
 
-def _find(session: Session, name: str, account: str | None) -> tuple[IdentityTable, str]:
+def find_identity(session: Session, name: str, account: str | None) -> tuple[IdentityTable, str]:
     """The row and its account's name. Raises DirectoryError if there is none, or more than one."""
     name = identity_name(name)
     query = (

@@ -88,10 +88,11 @@ def create_key_file(path: Path) -> None:
 class Vault:
     """Seals and unseals with one key."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_key")
 
     def __init__(self, key: bytes) -> None:
         """``key`` is 32 bytes."""
+        self._key = key
         self._cipher = AESGCM(key)
 
     @classmethod
@@ -123,6 +124,10 @@ class Vault:
         if len(key) != _KEY_BYTES:
             raise DirectoryError(f"{path}: not a key file of this relay; bring back the one that was lost")
         return cls(key)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one other purpose (signing links); says nothing about the vault's own."""
+        return hmac.digest(self._key, b"derived for\0" + purpose.encode(), "sha256")
 
     def seal(self, name: str, secret: bytes) -> bytes:
         """``secret`` encrypted so that it opens only under the same ``name``."""

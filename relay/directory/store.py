@@ -19,6 +19,7 @@ from relay.directory.accounts import Accounts, account_of
 from relay.directory.credentials import Credentials
 from relay.directory.database import Database
 from relay.directory.identities import Identities, identity_of, key_of
+from relay.directory.life import Life
 from relay.directory.models import AccountTable, CredentialTable, DkimKeyTable, IdentityTable, RevisionTable
 from relay.directory.records import (
     Contents,
@@ -45,6 +46,7 @@ class Directory:
         self.accounts = Accounts(self._database, clock)
         self.credentials = Credentials(self._database, self._key_file, region, clock)
         self.identities = Identities(self._database, self._key_file, clock)
+        self.life = Life(self._database, clock)
 
     def __str__(self) -> str:
         return str(self._database)
