@@ -231,7 +231,7 @@ class Works:
         )
         self.signing = Signing(self._signer(config))
         entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
-        self.policy = Policy(self.live, return_path_domain(config))
+        self.policy = Policy(self.live, return_path_domain(config), config.signing.service_domain)
         self.intakes = {
             number: Intake(
                 policy=self.policy,
@@ -315,6 +315,7 @@ class Works:
         self.around.budget.limit_bytes = config.limits.receive_memory
         self.signing.current = plan.signer
         self.policy.return_path_domain = return_path_domain(config)
+        self.policy.service_domain = config.signing.service_domain
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):

@@ -119,6 +119,10 @@ class Snapshot:
         is_old = compare_digest(given, digests[1])
         return credential if is_new or is_old else None
 
+    def has_credential(self, key_id: str) -> bool:
+        """Whether one may log in with the credential of this access key id."""
+        return key_id in self._logins
+
     def account(self, account_id: int) -> Account | None:
         """The account of this number."""
         return self._accounts.get(account_id)

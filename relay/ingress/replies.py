@@ -49,7 +49,7 @@ AUTH_TOO_OFTEN = pair(421, "Too many authentication failures", "4.7.0")
 NEED_AUTH = pair(530, "Authentication required", "5.7.0")
 NEED_TLS = pair(530, "Must issue a STARTTLS command first", "5.7.0")
 NO_TLS = pair(502, "STARTTLS is not available", "5.5.1")
-ACCESS_DENIED = pair(554, "Access denied", "5.7.1")
+ACCESS_DENIED = pair(554, "Access denied: your network is not trusted here.", "5.7.1")
 
 BUSY = pair(421, "Too many concurrent SMTP connections", "4.7.0")
 STOPPING = pair(421, "Service shutting down", "4.3.2")

@@ -5,7 +5,7 @@ the most granular verified identity that covers From, unless its DKIM is switche
 return path (``relay.policy.return_path``). The relay's own mail
 (account 0) passes and is signed by the service domain alone. ``complete`` is for what must be waited for.
 
-Cost on the hot path: that of ``identities.check_header``, and one dictionary lookup.
+Cost on the hot path: that of ``identities.check_submission``, and one dictionary lookup.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from relay.base.message import Submission
 from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
 from relay.directory.snapshot import Snapshot
-from relay.policy.identities import RELAY_ITSELF, check_header
+from relay.policy.identities import RELAY_ITSELF, check_submission
 from relay.policy.return_path import domain_for
 
 
@@ -34,17 +34,19 @@ class Live(Protocol):
 class Policy:
     """The decisions on a submission, joined."""
 
-    def __init__(self, directory: Live, return_path_domain: str = "") -> None:
-        """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's."""
+    def __init__(self, directory: Live, return_path_domain: str = "", service_domain: str = "") -> None:
+        """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's.
+        ``service_domain``: the mailbox simulator is below it; "": there is none."""
         self._directory = directory
         self.return_path_domain = return_path_domain
+        self.service_domain = service_domain
 
     def check(self, submission: Submission, header: Header) -> Admission[SigningKey]:
         """What can be decided at once; may run in a thread. Raises Refused."""
         if submission.account_id == RELAY_ITSELF:
             return Admission()
         snapshot = self._directory.current
-        author = check_header(snapshot, submission.account_id, submission.envelope.sender, header)[0]
+        author = check_submission(snapshot, submission, header, self.service_domain)[0]
         identity = snapshot.identity_for(submission.account_id, author)
         return Admission(
             identity.keys if identity is not None and identity.is_dkim_on else (),

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from relay.base.errors import DirectoryError
 from relay.directory import identities, keys
+from relay.directory.models import IdentityTable
 from relay.directory.records import IdentityKind, IdentityState
 from relay.directory.store import Directory
 
@@ -87,6 +89,23 @@ def test_what_cannot_be_done_says_what_can(shop: Directory, monkeypatch: pytest.
     for call, remedy in cases:
         with pytest.raises(DirectoryError, match=remedy):
             call()
+
+
+def test_an_account_has_ten_thousand_and_no_more(shop: Directory) -> None:
+    shop.identities.add("shop", "first@example.org")
+    with shop._database.writing() as session:
+        row = session.scalars(select(IdentityTable)).one()
+        columns = [column.name for column in IdentityTable.__table__.c if column.name not in ("id", "name")]
+        like_it = {name: getattr(row, name) for name in columns}
+        session.execute(
+            insert(IdentityTable), [{**like_it, "name": f"a{n}@example.org"} for n in range(9_998)]
+        )
+    shop.identities.add("shop", "last@example.org")
+    with pytest.raises(DirectoryError, match="has 10000 identities, which is all it may have"):
+        shop.identities.add("shop", "one-more@example.org")
+    shop.identities.remove("a5@example.org")
+    shop.identities.add("shop", "one-more@example.org")
+    assert len(shop.identities.list("shop")) == 10_000
 
 
 def test_a_key_moved_to_another_domain_does_not_open(shop: Directory) -> None:

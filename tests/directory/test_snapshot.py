@@ -221,6 +221,12 @@ def test_another_key_file_is_found_out_at_once(caplog: pytest.LogCaptureFixture)
         snapshot_of(credentials=(credential(),), ring=KeyRing(Vault(b"k" * 32), "us-east-1"))
 
 
+def test_a_credential_is_had_while_one_may_log_in_with_it() -> None:
+    assert SNAPSHOT.has_credential(KEY_ID)
+    assert not SNAPSHOT.has_credential("RLAYBBBBBBBBBBBBBBBB")
+    assert not SNAPSHOT.has_credential("")
+
+
 def test_accounts_by_number_and_name() -> None:
     shop = Account(3, "shop")
     snapshot = snapshot_of(accounts=(shop,))

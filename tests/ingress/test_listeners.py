@@ -115,7 +115,7 @@ async def test_limits_count_the_client_not_the_proxy(serve):
     server = await serve(auth="none", tls="none", **PROXY)
     client = await server.connect(is_greeted=False)
     client.say(V1_HEADER.replace(b"192.0.2.1", b"203.0.113.1"))
-    assert await client.closes() == b"554 Access denied\r\n"
+    assert await client.closes() == b"554 Access denied: your network is not trusted here.\r\n"
 
 
 async def test_proxy_before_wrapper_tls(serve):

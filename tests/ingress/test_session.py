@@ -231,7 +231,7 @@ async def test_a_session_has_a_last_message(serve):
 async def test_strangers_are_not_served(serve):
     server = await serve(auth="none", tls="none", trusted_networks=(ipaddress.ip_network("192.0.2.0/24"),))
     client = await server.connect(is_greeted=False)
-    assert await client.closes() == b"554 Access denied\r\n"
+    assert await client.closes() == b"554 Access denied: your network is not trusted here.\r\n"
     assert server.counters.connections_refused == 1
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from relay.base.errors import Refused
-from relay.base.message import Client, Envelope, Submission
+from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.codec.headers import Header
 from relay.directory import keys
-from relay.directory.records import Account, IdentityKind
+from relay.directory.records import Access, Account, IdentityKind
 from relay.policy.sending import Policy
 
 KEY = keys.load(keys.generate(keys.ED25519), "example.org", "s1", keys.ED25519)
@@ -87,3 +87,17 @@ def test_the_default_of_the_return_path_can_change_while_it_runs() -> None:
     policy.return_path_domain = "bounces.relay.example"
     assert policy.check(*submission(1, "a@example.org")).return_path_domain == "bounces.relay.example"
     assert policy.check(*submission(0, "a@example.org")).return_path_domain == ""  # the relay's own mail
+
+
+def test_the_simulator_is_where_the_service_domain_is_now() -> None:
+    live = Live()
+    live.account = lambda _: Account(1, "new", access=Access.SANDBOX)  # type: ignore[method-assign]
+    policy = Policy(live, service_domain="relay.example")  # type: ignore[arg-type]
+    asked, header = submission(1, "a@example.org")
+    asked.envelope.recipients.append(
+        Recipient(0, "success@simulator.relay.example", "simulator.relay.example")
+    )
+    assert policy.check(asked, header).keys == (KEY,)
+    policy.service_domain = "other.example"
+    with pytest.raises(Refused, match=r"success@simulator\.relay\.example"):
+        policy.check(asked, header)
