@@ -20,6 +20,7 @@ from relay.directory.credentials import Credentials
 from relay.directory.database import Database
 from relay.directory.identities import Identities, identity_of, key_of
 from relay.directory.life import Life
+from relay.directory.mail_from import MailFroms
 from relay.directory.models import AccountTable, CredentialTable, DkimKeyTable, IdentityTable, RevisionTable
 from relay.directory.records import (
     Contents,
@@ -47,6 +48,7 @@ class Directory:
         self.credentials = Credentials(self._database, self._key_file, region, clock)
         self.identities = Identities(self._database, self._key_file, clock)
         self.life = Life(self._database, clock)
+        self.mail_froms = MailFroms(self._database, clock)
 
     def __str__(self) -> str:
         return str(self._database)
