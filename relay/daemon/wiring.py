@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -39,6 +39,7 @@ from relay.daemon.watch import Duty, Watch
 from relay.directory import keys
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
+from relay.directory.uses import Uses
 from relay.ingress.auth import Throttle
 from relay.ingress.connections import Tally
 from relay.ingress.counters import Counters
@@ -81,14 +82,18 @@ class Logins:
     """Who may log in, as ingress asks it. While the directory cannot be read, those whom the last snapshot
     knows still may; of others no one can say that they may not, so they hear "temporary" (454)."""
 
-    def __init__(self, live: LiveSnapshot) -> None:
+    def __init__(self, live: LiveSnapshot, note_use: Callable[[str], None]) -> None:
+        """``note_use`` hears of the key id of each login."""
         self._live = live
+        self._note_use = note_use
 
     def authenticate(self, username: str, password: str) -> Grant | None:
         """The credential that these prove. Raises DirectoryError if no one can say."""
         grant = self._live.current.authenticate(username, password)
         if grant is None and self._live.is_stale:
             raise DirectoryError("the directory cannot be read at present")
+        if grant is not None:
+            self._note_use(grant.key_id)
         return grant
 
 
@@ -158,7 +163,7 @@ class Works:
         stack.push_async_callback(self._drain)
         self.around = Surroundings(
             intake=self.intakes[own],
-            accounts=Logins(self.live),
+            accounts=Logins(self.live, self.uses.note),
             tally=tally,
             throttle=Throttle(),
             budget=Budget(config.limits.receive_memory),
@@ -182,6 +187,8 @@ class Works:
         stack.callback(self.directory.close)
         self.live = LiveSnapshot(self.directory)
         await self.live.start(stack)
+        self.uses = Uses(self.directory.credentials, self.clock)
+        await self.uses.start(stack)
 
     def _build(self) -> None:
         """The parts that need no waiting."""

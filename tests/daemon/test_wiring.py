@@ -12,6 +12,7 @@ from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
 from relay.base.log import SilentLog
 from relay.daemon.config import load
 from relay.daemon.wiring import Logins, Works
+from relay.directory.records import Credential
 from relay.ingress.connections import LocalTally
 from relay.transport.simulator import ROUTE as SIMULATOR
 from tests.daemon.conftest import Started
@@ -127,15 +128,18 @@ class Live:
         self.is_stale = is_stale
         self.current = self
 
-    def authenticate(self, username: str, password: str) -> str | None:
-        return "grant" if username == "known" else None
+    def authenticate(self, username: str, password: str) -> Credential | None:
+        return Credential("KNOWN", 1) if username == "known" else None
 
 
 def test_while_the_directory_cannot_be_read_an_unknown_login_is_temporary() -> None:
-    assert Logins(Live(True)).authenticate("known", "x") == "grant"  # type: ignore[arg-type]
-    assert Logins(Live(False)).authenticate("unknown", "x") is None  # type: ignore[arg-type]
+    used: list[str] = []
+    stale, fresh = (Logins(Live(is_stale), used.append) for is_stale in (True, False))  # type: ignore[arg-type]
+    assert stale.authenticate("known", "x") == Credential("KNOWN", 1)
+    assert fresh.authenticate("unknown", "x") is None
     with pytest.raises(DirectoryError):
-        Logins(Live(True)).authenticate("unknown", "x")  # type: ignore[arg-type]
+        stale.authenticate("unknown", "x")
+    assert used == ["KNOWN"]
 
 
 async def test_the_simulator_goes_where_the_service_domain_goes(started: Started) -> None:
