@@ -180,6 +180,7 @@ class SigningSection(Section):
     service_domain: str = ""
     return_path: Literal["sender", "relay"] = "sender"
     return_path_domain: str = ""
+    return_path_host: str = ""
     rotate_every: Seconds = 90 * 86400.0
     service_key: list[ServiceKeySection] = []
 

@@ -63,6 +63,11 @@ def return_path_domain(config: Config) -> str:
     return signing.return_path_domain or signing.service_domain.lower()
 
 
+def return_path_host(config: Config) -> str:
+    """Where the MX of MAIL FROM domains must lead."""
+    return (config.signing.return_path_host or config.relay.hostname).lower()
+
+
 def listener_settings(config: Config, section: ListenerSection, accounts: Accounts) -> ListenerSettings:
     """What one listener is told. Raises ConfigError if its account does not exist."""
     account_id = 0

@@ -25,6 +25,7 @@ from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
+from relay.daemon.mail_from_duty import MailFromDuty
 from relay.daemon.notices import Notices
 from relay.daemon.translate import (
     endpoint_text,
@@ -32,11 +33,13 @@ from relay.daemon.translate import (
     load_service_keys,
     notice_sender,
     return_path_domain,
+    return_path_host,
     routing_rules,
     session_settings,
 )
 from relay.daemon.watch import Duty, Watch
 from relay.directory import keys
+from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
 from relay.directory.uses import Uses
@@ -272,7 +275,13 @@ class Works:
 
     def _duties(self) -> list[Duty]:
         """What worker 0 looks after."""
-        return []
+        verification = self.config.verification
+        every_s = min(verification.check_every, LONGEST_WAIT_S)
+        times = Times(verification.pending_for, verification.warned_for, every_s)
+        host = return_path_host(self.config)
+        return [
+            MailFromDuty(self.directory.mail_froms, self.resolver, self.notices, self.clock, host, times),
+        ]
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

@@ -87,6 +87,12 @@ class MailFroms:
             session.flush()
             return Held(identity_of(row), owner)
 
+    def show(self, name: str, account: str | None = None) -> Held:
+        """The identity as it stands."""
+        with self._database.reading() as session:
+            row, owner = find_identity(session, name, account)
+            return Held(identity_of(row), owner)
+
     def claim(self, limit: int) -> tuple[Stand, ...]:
         """Those that are due, for this caller alone until ``CLAIM_S`` from now."""
         now = self._clock.now()

@@ -2,9 +2,9 @@
 
 States (``RecordState``), as SES names them:
 
-    pending   asked for, its MX not seen yet (Pending); after ``missing_for`` it has failed
+    pending   asked for, its MX not seen yet (Pending); after ``pending_for_s`` it has failed
     verified  its MX leads to the relay (Success): mail of the identity goes out under it
-    warned    the MX was there and is gone (TemporaryFailure); after ``missing_for`` it has failed
+    warned    the MX was there and is gone (TemporaryFailure); after ``warned_for_s`` it has failed
     failed    not looked for any more (Failed), until it is set again
 
 Contract: ``decide(stand, seen, now, times)`` says how it stands after one look, when to look again, and what
@@ -39,7 +39,8 @@ class Seen(Enum):
 class Times:
     """How long records may be missing, and how often those that are right are looked at."""
 
-    missing_for_s: float = 72 * 3600.0
+    pending_for_s: float = 72 * 3600.0
+    warned_for_s: float = 72 * 3600.0
     check_every_s: float = LONGEST_WAIT_S
 
 
@@ -83,8 +84,9 @@ def decide(stand: Stand, seen: Seen, now: float, times: Times) -> Step:
     elif seen is Seen.WRONG:
         if state is RecordState.VERIFIED:
             state, missing_since = RecordState.WARNED, now
-        since = missing_since if state is RecordState.WARNED else stand.pending_since
-        if now - _known(since, now) >= times.missing_for_s:
+        is_warned = state is RecordState.WARNED
+        since = missing_since if is_warned else stand.pending_since
+        if now - _known(since, now) >= (times.warned_for_s if is_warned else times.pending_for_s):
             state = RecordState.FAILED
     if state is RecordState.FAILED:
         return Step(state, missing_since, None, True)

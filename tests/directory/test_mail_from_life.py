@@ -15,7 +15,7 @@ PENDING, VERIFIED, WARNED, FAILED, NONE = (
     RecordState.NONE,
 )
 HOUR, START = 3600.0, 1_000_000.0
-TIMES = Times(72 * HOUR, HOUR)
+TIMES = Times(72 * HOUR, 72 * HOUR, HOUR)
 
 
 def stand(state: RecordState, missing_since: float | None = None) -> Stand:

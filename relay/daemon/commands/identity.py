@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from relay.daemon.commands.directory import opened
+from relay.daemon.commands.mail_from import mail_from
 from relay.daemon.commands.rows import Row, print_row, print_rows
 from relay.directory.identities import Held
 from relay.directory.keys import ED25519, RSA, SigningKey, public_record, zone_record
@@ -20,6 +21,9 @@ app = typer.Typer(no_args_is_help=True, help="Identities: the domains and addres
 Name = Annotated[str, typer.Argument(help="example.org or name@example.org")]
 Account = Annotated[str | None, typer.Option(help="Its account, where several hold the same name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+app.command("mail-from")(mail_from)
 
 
 @app.command()
@@ -121,4 +125,5 @@ def _row(held: Held) -> Row:
         "kind": identity.kind.value,
         "verified": identity.state is IdentityState.VERIFIED,
         "dkim": identity.is_dkim_on,
+        "mail_from": f"{identity.mail_from} ({identity.mail_from_state})" if identity.mail_from else "",
     }
