@@ -241,7 +241,8 @@ class Works:
         )
         self.signing = Signing(self._signer(config))
         entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
-        self.policy = Policy(self.live, return_path_domain(config), config.signing.service_domain)
+        service_domain = config.signing.service_domain
+        self.policy = Policy(self.live, return_path_domain(config), service_domain, config.directory.region)
         self.intakes = {
             number: Intake(
                 policy=self.policy,

@@ -160,6 +160,11 @@ class Snapshot:
                     return None
         return entry.identity or self._identity(entry, names)
 
+    def has_identity(self, account_id: int, name: str) -> bool:
+        """Whether the account has a verified identity of just this name; a domain is in any case."""
+        local, at, domain = name.rpartition("@")
+        return f"{local}{at}{domain.lower()}" in self._names.get(account_id, {})
+
     def _identity(self, entry: _Entry, names: dict[str, _Entry]) -> Identity:
         row = entry.row
         source: _Entry | None = entry

@@ -26,6 +26,7 @@ from typing import Generic, Protocol, TypeVar
 
 from relay.base.admission import Accepted, Admission
 from relay.base.clock import Clock
+from relay.base.control import add_to
 from relay.base.errors import Refused, SpoolError
 from relay.base.events import Change, Event, EventKind
 from relay.base.ids import MessageIds
@@ -221,7 +222,8 @@ class Intake(Generic[K]):
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
         )
-        return message, [Event(now, EventKind.SEND, message_id, submission.account_id, _detail(submission))]
+        detail = add_to(_detail(submission), admission.control)
+        return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]
 
     def _commit(
         self,
@@ -232,7 +234,7 @@ class Intake(Generic[K]):
         promise: asyncio.Future[Accepted],
     ) -> None:
         if admission.dropped:  # accepted, and that is all: no row, no delivery, but the account is told
-            detail = f'{{"reason":{quoted(admission.dropped)}}}'
+            detail = add_to(f'{{"reason":{quoted(admission.dropped)}}}', admission.control)
             events.append(Event(message.arrived_at, EventKind.REJECT, message.id, message.account_id, detail))
             change = Change(events=events)
         else:

@@ -18,6 +18,7 @@ from relay.base.message import Submission
 from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
 from relay.directory.snapshot import Snapshot
+from relay.policy.control import control_of
 from relay.policy.identities import RELAY_ITSELF, check_submission
 from relay.policy.return_path import domain_for
 
@@ -34,10 +35,13 @@ class Live(Protocol):
 class Policy:
     """The decisions on a submission, joined."""
 
-    def __init__(self, directory: Live, return_path_domain: str = "", service_domain: str = "") -> None:
+    def __init__(
+        self, directory: Live, return_path_domain: str = "", service_domain: str = "", region: str = ""
+    ) -> None:
         """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's.
-        ``service_domain``: the mailbox simulator is below it; "": there is none."""
+        ``service_domain``: the mailbox simulator is below it; "": there is none. ``region``: of ARNs."""
         self._directory = directory
+        self._region = region
         self.return_path_domain = return_path_domain
         self.service_domain = service_domain
 
@@ -48,8 +52,10 @@ class Policy:
         snapshot = self._directory.current
         author = check_submission(snapshot, submission, header, self.service_domain)[0]
         identity = snapshot.identity_for(submission.account_id, author)
+        user = submission.client.credential
         return Admission(
             identity.keys if identity is not None and identity.is_dkim_on else (),
+            control=control_of(header, snapshot, submission.account_id, self._region, user),
             return_path_domain=domain_for(identity, submission.envelope.sender, self.return_path_domain),
         )
 

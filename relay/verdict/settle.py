@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from relay.base.clock import Clock
+from relay.base.control import add_to
 from relay.base.events import Change, Deferral, Event, EventKind, Uncertain
 from relay.base.log import MessageLog
 from relay.base.message import Attempt, Message, Recipient
@@ -111,6 +112,7 @@ class Settler:
                 "milliseconds": round(seconds * 1000),
             }
         )
+        detail = add_to(detail, message.control)
         change.events.append(Event(now, EventKind.DELIVERY, message.id, message.account_id, detail))
         if self._log.is_on:
             self._log(
@@ -174,7 +176,8 @@ class Settler:
                 "expired": is_expired,
                 "bounce": change.stored[-1].id if change.stored else "",
             }
-            change.events.append(Event(now, EventKind.BOUNCE, message.id, message.account_id, _text(detail)))
+            text = add_to(_text(detail), message.control)
+            change.events.append(Event(now, EventKind.BOUNCE, message.id, message.account_id, text))
             if self._log.is_on:
                 self._log(
                     "expired" if is_expired else "failed", message.id, recipient=recipient.address,

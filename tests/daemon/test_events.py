@@ -34,6 +34,7 @@ def test_the_last_ones_come_oldest_first(running: RunningRelay) -> None:
     shown = tail(running, "-n", "2", "--kind", "Send")
     assert len(shown) == 2
     assert last["message_id"] in shown[-1]
+    assert ' destination=["x@receiver.example"] ' in shown[-1]  # lists as JSON, for people too
     assert tail(running, "-n", "0") == []
 
 

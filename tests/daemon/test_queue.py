@@ -1,6 +1,7 @@
 """``relay queue``: looking and changing, at mail that waits for a next hop that is down."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,11 +28,11 @@ class Queue:
         assert status == 0, error
         return json.loads(said)
 
-    def put(self, *addresses: str) -> str:
+    def put(self, *addresses: str, content: bytes = b"") -> str:
         """Hand a message in and wait until it has been tried; its id."""
         before = {row["id"] for row in self.json("list")}
         with self.relay.client() as client:
-            client.sendmail(SENDER, list(addresses), message("waits"))
+            client.sendmail(SENDER, list(addresses), content or message("waits"))
 
         def tried() -> list[dict[str, Any]]:
             rows = [row for row in self.json("list") if row["id"] not in before]
@@ -69,6 +70,19 @@ def test_what_waits_is_listed_shown_and_counted(queue: Queue) -> None:
         status, said, _ = queue(*words)
         assert status == 0
         assert "receiver.example" in said
+
+
+def test_what_control_fields_asked_is_shown(queue: Queue) -> None:
+    one = queue.put("a@receiver.example")
+    assert queue.json("show", one)["control"] == {}
+    queue("delete", "--all")
+    fields = b"X-SES-CONFIGURATION-SET: news\r\nX-SES-MESSAGE-TAGS: campaign=book, day=monday\r\n"
+    one = queue.put("a@receiver.example", content=fields + message("tagged"))
+    tags = {"ses:configuration-set": ["news"], "campaign": ["book"], "day": ["monday"]}
+    assert queue.json("show", one)["control"] == {"tags": tags}
+    said = queue("show", one)[1]
+    assert re.search(r"^configuration set: +news$", said, re.MULTILINE)
+    assert re.search(r"^tags: +campaign=book, day=monday$", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -261,3 +261,24 @@ def test_a_mail_from_domain_holds_below_its_identity_until_a_nearer_one_has_its_
     joe = snapshot.identity_for(1, "joe@mail.example.org")
     assert joe is not None
     assert (joe.mail_from_state, joe.mail_from_on_failure) == tuple(asked.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [
+        ("example.org", True),
+        ("Example.ORG", True),
+        ("Joe@example.org", True),
+        ("Joe@EXAMPLE.org", True),
+        ("joe@example.org", False),
+        ("Joe+label@example.org", False),
+        ("sub.example.org", False),
+        ("pending.example", False),
+        ("", False),
+        ("@", False),
+    ],
+)
+def test_an_identity_is_known_by_just_its_name(name: str, is_there: bool) -> None:
+    snapshot = snapshot_of(*HELD)
+    assert snapshot.has_identity(1, name) is is_there
+    assert not snapshot.has_identity(2, name)

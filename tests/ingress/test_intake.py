@@ -297,6 +297,20 @@ async def test_what_is_dropped_is_promised_and_told_but_not_stored(bench):
     assert bench.stored == []
 
 
+async def test_what_control_fields_asked_is_stored_and_told(bench):
+    control = '{"tags":{"campaign":["book"]}}'
+    bench.policy.admission = {"control": control}
+    bench.intake.accept(submission())
+    [change] = bench.spool.changes
+    assert change.stored[0].control == control
+    assert json.loads(change.events[0].detail)["tags"] == {"campaign": ["book"]}
+    bench.policy.admission = {"control": control, "dropped": "Bad content"}
+    bench.intake.accept(submission())
+    assert [json.loads(event.detail)["tags"] for event in bench.spool.changes[1].events] == [
+        {"campaign": ["book"]}
+    ] * 2
+
+
 async def test_a_return_path_of_ours_names_the_message(bench):
     bench.policy.admission = {"return_path_domain": "bounces.relay.example", "control": "{}"}
     bench.intake.accept(submission())

@@ -101,3 +101,13 @@ def test_the_simulator_is_where_the_service_domain_is_now() -> None:
     policy.service_domain = "other.example"
     with pytest.raises(Refused, match=r"success@simulator\.relay\.example"):
         policy.check(asked, header)
+
+
+def test_control_fields_are_read_and_refused() -> None:
+    policy = Policy(Live())  # type: ignore[arg-type]
+    assert policy.check(*submission(1, "a@example.org")).control == ""
+    tagged = submission(1, "a@example.org\r\nX-SES-MESSAGE-TAGS: campaign=book", sender="a@example.org")
+    assert policy.check(*tagged).control == '{"tags":{"campaign":["book"]}}'
+    wrong = submission(1, "a@example.org\r\nX-SES-MESSAGE-TAGS: campaign", sender="a@example.org")
+    with pytest.raises(Refused, match="Invalid message tag"):
+        policy.check(*wrong)

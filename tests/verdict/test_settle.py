@@ -96,6 +96,19 @@ def test_mixed_outcomes_are_one_change(room: Room) -> None:
     assert [word for word, _ in room.lines.written] == ["delivered", "deferred", "failed", "failed"]
 
 
+def test_events_tell_what_control_fields_asked(room: Room) -> None:
+    one = stored("a@example.org", "b@example.org")
+    one.control = '{"tags":{"campaign":["book"]},"sourceArn":"x"}'
+    change = room.judge(one, OK, NEVER)
+    for event in change.events:
+        detail = json.loads(event.detail)
+        assert (detail["tags"], detail["sourceArn"]) == ({"campaign": ["book"]}, "x")
+    assert [json.loads(event.detail)["recipient"] for event in change.events] == [
+        "a@example.org",
+        "b@example.org",
+    ]
+
+
 @pytest.mark.parametrize(
     ("sender", "notify", "is_told"),
     [

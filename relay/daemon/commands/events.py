@@ -73,5 +73,12 @@ def _print(shard: int, offset: int, event: Event, as_json: bool) -> None:
             )
         )
     else:
-        said = " ".join(f"{key}={value}" for key, value in detail.items() if value != "")
+        said = " ".join(f"{key}={_said(value)}" for key, value in detail.items() if value != "")
         typer.echo(f"{moment(event.at)} {event.kind.value:<9} {event.message_id} {said}")
+
+
+def _said(value: object) -> str:
+    """A member of an event's detail, for people."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value)

@@ -6,6 +6,7 @@ which alone writes to its shards; filters are the same everywhere and must all m
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from relay.base.clock import SystemClock
+from relay.base.control import for_people
 from relay.base.errors import RelayError
 from relay.daemon import control
 from relay.daemon.commands.directory import directory_of
@@ -176,9 +178,10 @@ def show(
             "expires": moment(message.expires_at),
         }
         if as_json:
-            print_row({**row, "recipients": list(recipients)}, as_json=True)
+            asked_for = json.loads(message.control or "{}")
+            print_row({**row, "control": asked_for, "recipients": list(recipients)}, as_json=True)
             return
-        print_row(row, as_json=False)
+        print_row({**row, **for_people(message.control)}, as_json=False)
         typer.echo()
         print_rows(recipients, as_json=False, nothing="no recipients")
 
