@@ -1,4 +1,8 @@
-"""``/metrics`` and ``/healthz`` of the supervisor, by Starlette under uvicorn."""
+"""HTTP in the supervisor, by Starlette under uvicorn.
+
+``/metrics`` and ``/healthz`` for the operator are here, the page for the public is in ``public``; each is a
+server of its own on an address of its own.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +27,36 @@ class _Server(uvicorn.Server):
         yield
 
 
+def operator_app(
+    metrics: Callable[[], Awaitable[bytes]], health: Callable[[], Awaitable[Health]]
+) -> Starlette:
+    """The scrape and the health."""
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(await metrics(), media_type=CONTENT_TYPE)
+
+    async def show_health(_: Request) -> Response:
+        found = await health()
+        body = {"status": found.status, "reasons": list(found.reasons)}
+        return JSONResponse(body, status_code=found.http_status)
+
+    return Starlette(routes=[Route("/metrics", show_metrics), Route("/healthz", show_health)])
+
+
 class HttpServer:
     """Serves until told to end."""
 
-    def __init__(
-        self, metrics: Callable[[], Awaitable[bytes]], health: Callable[[], Awaitable[Health]]
-    ) -> None:
-        async def show_metrics(_: Request) -> Response:
-            return Response(await metrics(), media_type=CONTENT_TYPE)
-
-        async def show_health(_: Request) -> Response:
-            found = await health()
-            body = {"status": found.status, "reasons": list(found.reasons)}
-            return JSONResponse(body, status_code=found.http_status)
-
-        routes = [Route("/metrics", show_metrics), Route("/healthz", show_health)]
+    def __init__(self, app: Starlette, connections: int | None = None) -> None:
+        """``connections``: how many at once; those above get 503."""
         settings = uvicorn.Config(
-            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", ws="none"
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=connections,
         )
         self._server = _Server(settings)
 

@@ -28,13 +28,16 @@ from relay.base.tasks import Tasks
 from relay.daemon import config, control, files, logs, sockets, startup, systemd
 from relay.daemon.changes import in_force, needs_restart
 from relay.daemon.exits import EX_CONFIG
-from relay.daemon.http import HttpServer
+from relay.daemon.http import HttpServer, operator_app
 from relay.daemon.link import LinkError
+from relay.daemon.public import public_app
 from relay.daemon.workers import Workers
+from relay.directory.store import Directory
 
 log = logging.getLogger(__name__)
 
 _START_STEP_S = 10.0
+_PUBLIC_CONNECTIONS = 100
 _MARGIN_S = 10.0  # above what the workers may take
 
 
@@ -58,7 +61,7 @@ class Supervisor:
 
         Raises ConfigError or StartError before anything is started.
         """
-        bound, http_socket = self._bind()
+        bound, metrics_socket, public_socket = self._bind()
         startup.drop_privileges(self.config.relay)
         lock = startup.prepare(self.config)
         async with AsyncExitStack() as stack:
@@ -78,19 +81,28 @@ class Supervisor:
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
             await control.serve(self.config.spool.path, self.answer, stack)
-            if http_socket is not None:
-                http = HttpServer(self._metrics, self._health)
-                serving = self._tasks.spawn(http.serve(http_socket), "http")
-                stack.push_async_callback(asyncio.wait, [serving], timeout=2.0)
-                stack.callback(http.end)
+            if metrics_socket is not None:
+                self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
+            if public_socket is not None:
+                section = self.config.directory
+                directory = Directory(section.url, section.key_file, section.region)
+                stack.callback(directory.close)
+                page = HttpServer(public_app(directory.life), _PUBLIC_CONNECTIONS)
+                self._serve(page, public_socket, stack)
             self._tasks.spawn(self._announce(), "announce")
             await self._drain.wait()
             await self._end()
         log.info("relay ended", extra={"status": self._exit_status})
         return self._exit_status
 
-    def _bind(self) -> tuple[list[list[list[socket.socket]]], socket.socket | None]:
-        """The sockets per worker and listener, and that of HTTP. Bound first: that may need root."""
+    def _serve(self, server: HttpServer, sock: socket.socket, stack: AsyncExitStack) -> None:
+        """Serve HTTP until the stack unwinds."""
+        serving = self._tasks.spawn(server.serve(sock), "http")
+        stack.push_async_callback(asyncio.wait, [serving], timeout=2.0)
+        stack.callback(server.end)
+
+    def _bind(self) -> tuple[list[list[list[socket.socket]]], socket.socket | None, socket.socket | None]:
+        """The sockets per worker and listener, and those of HTTP. Bound first: that may need root."""
         count = self.config.workers.effective_count
         listeners = [
             [sockets.bind(address, count, "[[listener]] address") for address in one.address]
@@ -99,8 +111,12 @@ class Supervisor:
         per_worker = [
             [[per_address[number] for per_address in one] for one in listeners] for number in range(count)
         ]
-        listen = self.config.metrics.listen
-        return per_worker, sockets.bind(listen, 1, "[metrics] listen")[0] if listen else None
+        metrics, public = self.config.metrics.listen, self.config.http.listen
+        return (
+            per_worker,
+            sockets.bind(metrics, 1, "[metrics] listen")[0] if metrics else None,
+            sockets.bind(public, 1, "[http] listen")[0] if public else None,
+        )
 
     def _install_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,8 +9,10 @@ from __future__ import annotations
 from relay.base.endpoint import format_endpoint
 from relay.base.errors import ConfigError
 from relay.daemon.config import Config, ListenerSection
+from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
 from relay.directory import keys
+from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
@@ -39,6 +41,16 @@ def notice_sender(config: Config) -> str:
     """From of the mail that the relay writes to people."""
     domain = config.signing.service_domain or config.relay.hostname
     return config.verification.sender or f"postmaster@{domain}"
+
+
+def verification_settings(section: VerificationSection) -> Settings:
+    """How the proof of identities is looked after."""
+    return Settings(
+        pending_for_s=section.pending_for,
+        check_every_s=section.check_every,
+        warned_for_s=section.warned_for,
+        link_age_s=section.link_age,
+    )
 
 
 def routing_rules(config: Config) -> list[RoutingRule]:

@@ -16,12 +16,14 @@ from sqlalchemy import select, update
 
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
+from relay.directory import links
 from relay.directory.claims import claim
 from relay.directory.database import Database
 from relay.directory.identities import find_identity, new_token
 from relay.directory.links import Link
 from relay.directory.models import IdentityTable
 from relay.directory.records import IdentityKind, IdentityState, RecordState
+from relay.directory.secrets import KeyFile
 from relay.directory.verification import Standing, Step
 
 CLAIM_S = 300.0
@@ -39,8 +41,9 @@ class Confirmation(Enum):
 class Life:
     """The part of ``Identities`` that time changes."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, key_file: KeyFile, clock: Clock) -> None:
         self._database = database
+        self._key_file = key_file
         self._clock = clock
 
     def due(self, limit: int) -> tuple[Standing, ...]:
@@ -102,6 +105,15 @@ class Life:
             row.next_check_at = now
             session.flush()
             return standing_of(row)
+
+    def make_link(self, standing: Standing, expires_at: float) -> str:
+        """The text of the link that proves an address. Raises DirectoryError without a key file."""
+        key = self._key_file.vault().derive(links.PURPOSE)
+        return links.make(key, Link(standing.id, int(expires_at), standing.token))
+
+    def read_link(self, text: str) -> Link:
+        """What the text of a link says. Raises LinkFault, or DirectoryError without a key file."""
+        return links.read(self._key_file.vault().derive(links.PURPOSE), text)
 
     def look_up(self, link: Link) -> tuple[Confirmation, str]:
         """What a link would come to if it were used now, and the address."""

@@ -47,7 +47,7 @@ class Directory:
         self.accounts = Accounts(self._database, clock)
         self.credentials = Credentials(self._database, self._key_file, region, clock)
         self.identities = Identities(self._database, self._key_file, clock)
-        self.life = Life(self._database, clock)
+        self.life = Life(self._database, self._key_file, clock)
         self.mail_froms = MailFroms(self._database, clock)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from relay.admin.health import Health
 from relay.base.tasks import Tasks
-from relay.daemon.http import HttpServer
+from relay.daemon.http import HttpServer, operator_app
 from relay.daemon.sockets import bind, listen
 
 
@@ -28,7 +28,7 @@ async def serving() -> AsyncIterator[tuple[Relay, tuple[str, int]]]:
     relay, tasks = Relay(), Tasks("test")
     (sock,) = bind(("127.0.0.1", 0), 1, "x")
     listen([sock])
-    server = HttpServer(relay.metrics, relay.judge)
+    server = HttpServer(operator_app(relay.metrics, relay.judge))
     task = tasks.spawn(server.serve(sock), "http")
     yield relay, sock.getsockname()
     server.end()
