@@ -26,14 +26,18 @@ def test_a_domain_is_added_published_and_verified(identity: CommandLine) -> None
         False,
         True,
     ]
-    rsa, ed25519 = added["records"]
+    proof, rsa, ed25519 = added["records"]
+    assert (proof["name"], proof["type"], len(proof["value"])) == ("_relay.example.org", "TXT", 32)
     assert rsa["name"].endswith("._domainkey.example.org")
     assert rsa["value"].startswith("v=DKIM1; k=rsa; p=")
     assert ed25519["value"].startswith("v=DKIM1; k=ed25519; p=")
     assert identity.json("records", "example.org") == added["records"]
+    (listed,) = identity.json("list", "shop")
+    assert (listed["verified"], listed["state"]) == (False, "pending")
     assert identity("verify", "EXAMPLE.org") == "example.org is verified for shop\n"
     (listed,) = identity.json("list", "shop")
-    assert listed["verified"]
+    assert (listed["verified"], listed["state"]) == (True, "verified")
+    assert [one["name"] for one in identity.json("records", "example.org")] == [rsa["name"], ed25519["name"]]
     assert identity("remove", "example.org") == "example.org is removed\n"
     assert identity.json("list") == []
 
@@ -44,9 +48,27 @@ def test_records_come_as_columns_or_as_a_zone(identity: CommandLine) -> None:
     assert zone in printed
     assert "._domainkey.example.org. IN TXT ( " in zone
     assert "relay identity verify example.org --account shop" in printed
-    head, line = identity("records", "example.org").splitlines()
-    assert head.split() == ["NAME", "TYPE", "VALUE"]
+    head, proof, line = identity("records", "example.org").splitlines()
+    assert head.split() == ["NAME", "TYPE", "VALUE", "WHY"]
+    assert proof.startswith("_relay.example.org ")
     assert "TXT   v=DKIM1; k=rsa; p=" in line
+    heading, *lines = identity("records", "example.org", "--csv").splitlines()
+    assert heading == "Record Name,Record Type,Record Value"
+    assert [one.split(",")[0] for one in lines] == [proof.split()[0], line.split()[0]]
+
+
+def test_a_verification_begins_anew(identity: CommandLine) -> None:
+    printed = identity("add", "shop", "joe@example.org")
+    assert "[verification] url is not set" in printed
+    before = identity.directory.life.standing("joe@example.org").token
+    assert "a new link is sent" in identity("verify", "--send", "joe@example.org")
+    assert identity.directory.life.standing("joe@example.org").token != before
+    assert "for 72 hours" in identity("add", "shop", "example.org")
+    assert "its record is looked for" in identity("verify", "example.org", "--again")
+    identity("verify", "example.org")
+    assert "is verified: there is nothing to do" in identity.error("verify", "example.org", "--again")
+    identity.config.write_text(identity.config.read_text() + "[verification]\nurl='https://relay.example'\n")
+    assert "sends it a link" in identity("add", "shop", "jim@example.org")
 
 
 def test_an_address_needs_no_records(identity: CommandLine) -> None:
@@ -73,4 +95,4 @@ def test_errors_are_one_line_that_names_the_fix(identity: CommandLine) -> None:
     for account in ("shop", "blog"):
         identity("add", account, "example.org")
     assert "--account" in identity.error("records", "example.org")
-    assert len(identity.json("records", "example.org", "--account", "blog")) == 1
+    assert len(identity.json("records", "example.org", "--account", "blog")) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,10 +9,13 @@ import typer
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.mail_from import mail_from
 from relay.daemon.commands.rows import Row, print_row, print_rows
+from relay.daemon.config import Config, load
+from relay.daemon.publication import records_of
 from relay.directory.identities import Held
-from relay.directory.keys import ED25519, RSA, SigningKey, public_record, zone_record
+from relay.directory.keys import ED25519, RSA, SigningKey
 from relay.directory.probe import prove
-from relay.directory.records import IdentityKind, IdentityState
+from relay.directory.published import Record, csv_text, zone_line
+from relay.directory.records import IdentityKind
 from relay.directory.store import Directory
 
 app = typer.Typer(no_args_is_help=True, help="Identities: the domains and addresses that may be sent from.")
@@ -37,29 +39,46 @@ def add(
 ) -> None:
     """Add an identity; for a domain make its DKIM keys, test them, and print the records to publish."""
     with opened() as directory:
+        config = load(None)
         algorithms = (RSA, ED25519) if ed25519 else (RSA,)
         held = directory.identities.add(
             account, name, algorithms=algorithms, bits=bits, is_verified=is_verified
         )
-        keys = _keys(directory, held)
-        for key in keys:
+        for key in _keys(directory, held):
             prove(key)
+        is_domain = held.identity.kind is IdentityKind.DOMAIN
+        found = records_of(directory, config, held.identity.name, held.account) if is_domain else ()
         if as_json:
-            print_row({**_row(held), "records": [_record(key) for key in keys]}, as_json=True)
+            print_row({**_row(held), "records": [_record(one) for one in found]}, as_json=True)
             return
         print_row(_row(held), as_json=False)
-        if keys:
+        if found:
             typer.echo("\nPublish in DNS:\n")
-            _print_zone(keys)
+            for one in found:
+                typer.echo(zone_line(one))
         if not is_verified:
-            name = held.identity.name
-            typer.echo(f"\nThen let {account} send from it: relay identity verify {name} --account {account}")
+            typer.echo(f"\n{_what_follows(held, config)}")
 
 
 @app.command()
-def verify(name: Name, account: Account = None) -> None:
-    """Mark an identity verified, on the administrator's word."""
+def verify(
+    name: Name,
+    account: Account = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", "--send", help="Not on your word: send a new link, or look for the record anew."
+        ),
+    ] = False,
+) -> None:
+    """Mark an identity verified, on the administrator's word; or begin its verification anew."""
     with opened() as directory:
+        if again:
+            standing = directory.life.restart(name, account)
+            is_domain = standing.kind is IdentityKind.DOMAIN
+            what = "its record is looked for" if is_domain else "a new link is sent to it"
+            typer.echo(f"{standing.name} is pending again: {what} by the running relay")
+            return
         held = directory.identities.verify(name, account)
         typer.echo(f"{held.identity.name} is verified for {held.account}")
 
@@ -91,15 +110,19 @@ def records(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="example.org")],
     account: Account = None,
     as_zone: Annotated[bool, typer.Option("--bind", help="As lines of a zone file.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the TXT records to publish for a domain."""
+    """Print the records to publish for a domain: its proof, its DKIM keys, its MAIL FROM domain."""
     with opened() as directory:
-        keys = directory.identities.signing_keys(name, account)
-        if as_zone and not as_json:
-            _print_zone(keys)
+        found = records_of(directory, load(None), name, account)
+        if as_json or not (as_zone or as_csv):
+            print_rows([_record(one) for one in found], as_json=as_json, nothing="no records")
+        elif as_csv:
+            typer.echo(csv_text(found), nl=False)
         else:
-            print_rows([_record(key) for key in keys], as_json=as_json, nothing="no records")
+            for one in found:
+                typer.echo(zone_line(one))
 
 
 def _keys(directory: Directory, held: Held) -> tuple[SigningKey, ...]:
@@ -108,13 +131,21 @@ def _keys(directory: Directory, held: Held) -> tuple[SigningKey, ...]:
     return directory.identities.signing_keys(held.identity.name, held.account)
 
 
-def _print_zone(keys: Sequence[SigningKey]) -> None:
-    for key in keys:
-        typer.echo(zone_record(key.record_name, public_record(key)))
+def _what_follows(held: Held, config: Config) -> str:
+    """How a pending identity is verified, for people."""
+    name, account = held.identity.name, held.account
+    word = f"To take your word for it: relay identity verify {name} --account {account}"
+    if held.identity.kind is IdentityKind.DOMAIN:
+        hours = config.verification.pending_for / 3600
+        how = f"How it stands: relay identity check {name}"
+        return f"The running relay looks for them for {hours:g} hours. {how}\n{word}"
+    if not config.verification.url:
+        return f"No link can be sent to it: [verification] url is not set.\n{word}"
+    return f"The running relay sends it a link to confirm.\n{word}"
 
 
-def _record(key: SigningKey) -> Row:
-    return {"name": key.record_name, "type": "TXT", "value": public_record(key)}
+def _record(record: Record) -> Row:
+    return {"name": record.name, "type": record.type, "value": record.value, "why": record.why}
 
 
 def _row(held: Held) -> Row:
@@ -123,7 +154,8 @@ def _row(held: Held) -> Row:
         "name": identity.name,
         "account": held.account,
         "kind": identity.kind.value,
-        "verified": identity.state is IdentityState.VERIFIED,
+        "verified": identity.state.is_sending,
+        "state": identity.state.value,
         "dkim": identity.is_dkim_on,
         "mail_from": f"{identity.mail_from} ({identity.mail_from_state})" if identity.mail_from else "",
     }
