@@ -110,7 +110,7 @@ class LimitsSection(Section):
 
     connections: int = Field(default=1000, ge=1)
     connections_per_address: int = Field(default=200, ge=1)
-    message_size: Bytes = 10_000_000
+    message_size: Bytes = 10 * 1024 * 1024
     recipients: int = Field(default=50, ge=1)
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 180.0

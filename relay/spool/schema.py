@@ -110,7 +110,7 @@ def log_bytes(folder: Path) -> int:
         header = os.pread(descriptor, _LOG_HEADER_BYTES, 0)
         if len(header) < _LOG_HEADER_BYTES:
             return 0
-        (page,) = struct.unpack_from(">I", header, 8)
+        page: int = struct.unpack_from(">I", header, 8)[0]
         frame, salt = page + _FRAME_HEADER_BYTES, header[16:24]
         used, end = 0, (os.fstat(descriptor).st_size - _LOG_HEADER_BYTES) // frame
         while used < end:

@@ -24,7 +24,7 @@ async def test_a_message_step_by_step(open_server):
         [
             "250-relay.test",
             "250-PIPELINING",
-            "250-SIZE 10000000",
+            "250-SIZE 10485760",
             "250-8BITMIME",
             "250-SMTPUTF8",
             "250-ENHANCEDSTATUSCODES",
