@@ -184,7 +184,7 @@ def test_once_authenticated(shared_relay: RunningRelay, greeting: str, row: str)
 def test_too_long_as_announced(shared_relay: RunningRelay) -> None:
     """Before a byte of it is sent; only EHLO has parameters."""
     with closing(shared_relay.client()) as client:
-        speak(client, [(f"{MAIL} SIZE=10000001", "552 5.3.4 Message is too long."), (MAIL, MAIL_OK)])
+        speak(client, [(f"{MAIL} SIZE=10485761", "552 5.3.4 Message is too long."), (MAIL, MAIL_OK)])
 
 
 @pytest.mark.parametrize("tls", ["none", "starttls", "wrapper"])
@@ -194,7 +194,7 @@ def test_what_is_advertised(shared_relay: RunningRelay, tls: str) -> None:
         offered = {"pipelining", "8bitmime", "smtputf8", "enhancedstatuscodes", "dsn", "chunking", "help"}
         more = {"none": {"starttls"}, "starttls": {"auth"}, "wrapper": {"auth"}}[tls]
         assert set(client.esmtp_features) == offered | {"size"} | more
-        assert client.esmtp_features["size"] == "10000000"
+        assert client.esmtp_features["size"] == "10485760"
         assert client.esmtp_features.get("auth", "PLAIN LOGIN").split() == ["PLAIN", "LOGIN"]
 
 
