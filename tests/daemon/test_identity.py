@@ -37,6 +37,8 @@ def test_a_domain_is_added_published_and_verified(identity: CommandLine) -> None
     assert identity("verify", "EXAMPLE.org") == "example.org is verified for shop\n"
     (listed,) = identity.json("list", "shop")
     assert (listed["verified"], listed["state"]) == (True, "verified")
+    assert listed["arn"] == "arn:aws:ses:eu-west-1:000000000001:identity/example.org"
+    assert "arn:" not in identity("list", "shop")  # too long for a column
     assert [one["name"] for one in identity.json("records", "example.org")] == [rsa["name"], ed25519["name"]]
     assert identity("remove", "example.org") == "example.org is removed\n"
     assert identity.json("list") == []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from relay.directory.records import Access
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
@@ -181,6 +182,36 @@ def test_a_sender_that_is_the_simulator_ends_there_too(start_relay: StartRelay) 
     )
     counted = json.loads(relay.command("queue", "count", "--json").stdout)
     assert counted["messages"] == 0
+
+
+def test_the_sandbox_may_write_to_it(cut_off: RunningRelay) -> None:
+    """And to all of it, unknown users included; to nobody else who has not been verified."""
+    directory = cut_off.directory()
+    directory.accounts.create("new", f"new@{DOMAIN}", access=Access.SANDBOX)
+    directory.identities.add("new", "new.example", is_verified=True)
+    login = directory.credentials.create("new")
+    cut_off.wait_for_directory(directory)
+    directory.close()
+    sender = "app@new.example"
+    mailboxes = [f"{name}@{SIMULATOR.title()}" for name in ("success+x", "bounce", "no-one")]
+    with cut_off.client(login.smtp_username, login.smtp_password) as client:
+        client.mail(sender)
+        client.rcpt("someone@elsewhere.example")
+        client.rcpt(mailboxes[0])
+        assert client.data(message("no", sender=sender)) == (
+            554,
+            b"5.7.1 Message rejected: Email address is not verified. "
+            b"The following identities failed the check: someone@elsewhere.example",
+        )
+        client.mail(sender)
+        for one in mailboxes:
+            client.rcpt(one)
+        code, said = client.data(message("sandboxed", sender=sender))
+        assert code == 250, said
+    events = told(cut_off, said.decode().split()[2], 3)
+    assert {one["detail"]["recipient"]: one["kind"] for one in events} == dict(
+        zip(mailboxes, ["Delivery", "Bounce", "Bounce"], strict=True)
+    )
 
 
 def test_it_comes_before_a_route_for_everything(start_relay: StartRelay, receiver: Receiver) -> None:

@@ -17,6 +17,7 @@ from relay.directory.probe import prove
 from relay.directory.published import Record, csv_text, zone_line
 from relay.directory.records import IdentityKind
 from relay.directory.store import Directory
+from relay.policy.control import identity_arn
 
 app = typer.Typer(no_args_is_help=True, help="Identities: the domains and addresses that may be sent from.")
 
@@ -88,10 +89,11 @@ def list_identities(
     account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List identities."""
+    """List identities; in JSON with their ARNs, as X-SES-SOURCE-ARN and its like name them."""
     with opened() as directory:
+        region = load(None).directory.region
         print_rows(
-            [_row(held) for held in directory.identities.list(account)],
+            [_listed(held, region if as_json else "") for held in directory.identities.list(account)],
             as_json=as_json,
             nothing="no identities; add one with `relay identity add ACCOUNT NAME`",
         )
@@ -159,3 +161,10 @@ def _row(held: Held) -> Row:
         "dkim": identity.is_dkim_on,
         "mail_from": f"{identity.mail_from} ({identity.mail_from_state})" if identity.mail_from else "",
     }
+
+
+def _listed(held: Held, region: str) -> Row:
+    """``region`` is "" where there is no room for an ARN."""
+    identity = held.identity
+    arn = {"arn": identity_arn(region, identity.account_id, identity.name)} if region else {}
+    return {**_row(held), **arn}
