@@ -97,8 +97,8 @@ class Relay:
 
     def key_record(self) -> bytes:
         """The public key that the signatures verify with, as a DKIM TXT record."""
-        (record,) = self._command("identity", "records", DOMAIN, "--json")
-        return str(record["value"]).encode()
+        records = self._command("identity", "records", DOMAIN, "--txt", "--json")
+        return next(str(one["value"]).encode() for one in records if "._domainkey." in one["name"])
 
     def _command(self, *words: str) -> Any:
         """Run ``relay WORDS``; its JSON output, if any. Raises RuntimeError with what it said."""

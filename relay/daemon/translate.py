@@ -12,6 +12,7 @@ from relay.daemon.config import Config, ListenerSection
 from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
 from relay.directory import keys
+from relay.directory.dkim_life import Pace
 from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
 from relay.transport.rules import RoutingRule
@@ -129,3 +130,15 @@ def session_settings(config: Config) -> SessionSettings:
 def endpoint_text(address: tuple[str, int] | None) -> str:
     """``host:port`` as the stages read it; "" for none."""
     return "" if address is None else format_endpoint(*address)
+
+
+def dkim_pace(config: Config) -> Pace:
+    """How long DKIM records are looked for, and when keys turn."""
+    verification = config.verification
+    return Pace(
+        pending_for_s=verification.pending_for,
+        check_every_s=verification.check_every,
+        warned_for_s=verification.dkim_warned_for,
+        rotate_every_s=config.signing.rotate_every,
+        retired_for_s=config.delivery.max_age + 86400.0,
+    )

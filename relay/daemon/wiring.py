@@ -26,11 +26,13 @@ from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
+from relay.daemon.dkim_watch import DkimDuty
 from relay.daemon.identity_watch import IdentityWatch
 from relay.daemon.mail_from_duty import MailFromDuty
 from relay.daemon.notices import Notices
 from relay.daemon.public import PATH
 from relay.daemon.translate import (
+    dkim_pace,
     endpoint_text,
     listener_settings,
     load_service_keys,
@@ -297,6 +299,13 @@ class Works:
         times = Times(verification.pending_for, verification.warned_for, every_s)
         host = return_path_host(self.config)
         return [
+            DkimDuty(
+                self.directory.dkim,
+                self.resolver,
+                self.notices,
+                self.clock,
+                lambda: dkim_pace(self.config),
+            ),
             identities,
             MailFromDuty(self.directory.mail_froms, self.resolver, self.notices, self.clock, host, times),
         ]

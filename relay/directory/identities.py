@@ -2,7 +2,8 @@
 
 A domain gets its keys when it is added, before it is verified, so that its owner publishes all at once. An
 address has no keys of its own: the covering domain's sign for it. ``verify`` is the administrator's word
-that the account owns the identity. Two accounts may hold the same name; each has its own keys and selectors.
+that the account owns the identity, and that its DKIM records are or will be there: its keys sign at once.
+Two accounts may hold the same name; each has its own keys and selectors.
 """
 
 from __future__ import annotations
@@ -16,26 +17,28 @@ from sqlalchemy.orm import Session
 
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
-from relay.directory import keys
+from relay.directory import key_rows, keys
 from relay.directory.accounts import find_account
 from relay.directory.database import Database
+from relay.directory.key_rows import open_key
 from relay.directory.models import AccountTable, DkimKeyTable, IdentityTable
 from relay.directory.records import (
     IdentityKind,
     IdentityRow,
     IdentityState,
     KeyOrigin,
-    KeyState,
     OnMailFromFailure,
     RecordState,
     SealedKey,
     identity_name,
     kind_of,
 )
-from relay.directory.secrets import KeyFile, Vault
+from relay.directory.secrets import KeyFile
 
 LIMIT = 10_000
-_SELECTOR_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_TOKEN_ALPHABET = key_rows.SELECTOR_ALPHABET
+# Records that an administrator vouches for are first looked for when they may have been published.
+_FIRST_LOOK_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,16 @@ class Identities:
         bits: int = 2048,
         is_verified: bool = False,
     ) -> Held:
-        """A new identity, pending unless ``is_verified``; a domain gets one key of each algorithm.
+        """A new identity, pending unless ``is_verified``; a domain gets three keys of each algorithm.
 
         Raises DirectoryError if the account has it already, has 10,000, or the name is no domain or address.
         """
         name = identity_name(name)
         kind = kind_of(name)
         # Made before the transaction: a key takes long enough to keep other writers waiting.
-        pems = [] if kind is IdentityKind.ADDRESS else [(a, keys.generate(a, bits)) for a in algorithms]
-        vault = self._key_file.vault() if pems else None
+        made = [] if kind is IdentityKind.ADDRESS else key_rows.make_tokens(algorithms, bits)
+        vault = self._key_file.vault() if made else None
+        dkim_state = RecordState.VERIFIED if is_verified else RecordState.PENDING
         now = self._clock.now()
         with self._database.writing() as session:
             owner = find_account(session, account)
@@ -96,16 +100,17 @@ class Identities:
                 pending_since=now if kind is IdentityKind.DOMAIN and not is_verified else None,
                 next_check_at=None if is_verified else now,
                 key_origin=KeyOrigin.RELAY,
-                dkim_state=RecordState.VERIFIED if is_verified else RecordState.PENDING,
+                dkim_state=dkim_state if made else RecordState.NONE,
+                dkim_pending_since=None if is_verified or not made else now,
+                dkim_next_check_at=(now + _FIRST_LOOK_S if is_verified else now + 60) if made else None,
                 mail_from="",
                 mail_from_state=RecordState.NONE,
                 mail_from_on_failure=OnMailFromFailure.USE_DEFAULT,
             )
             session.add(row)
             session.flush()
-            for algorithm, pem in pems:
-                assert vault is not None
-                session.add(_key_row(vault, row, algorithm, pem, now))
+            if vault is not None:
+                key_rows.store(session, vault, row, made, now)
             return Held(identity_of(row), account)
 
     def verify(self, name: str, account: str | None = None) -> Held:
@@ -116,6 +121,9 @@ class Identities:
             row.verified_at = self._clock.now()
             row.token = ""
             row.pending_since = row.missing_since = row.next_check_at = None
+            if row.dkim_state == RecordState.PENDING:
+                row.dkim_state, row.dkim_pending_since = RecordState.VERIFIED, None
+                row.dkim_next_check_at = self._clock.now() + _FIRST_LOOK_S
             session.flush()
             return Held(identity_of(row), owner)
 
@@ -124,6 +132,10 @@ class Identities:
         with self._database.writing() as session:
             row, owner = find_identity(session, name, account)
             row.is_dkim_on = is_on
+            if is_on and row.dkim_state == RecordState.FAILED:
+                now = self._clock.now()  # switched on again: the records are looked for again
+                row.dkim_state, row.dkim_seen_at, row.dkim_missing_since = RecordState.PENDING, None, None
+                row.dkim_pending_since = row.dkim_next_check_at = now
             session.flush()
             return Held(identity_of(row), owner)
 
@@ -146,7 +158,10 @@ class Identities:
             session.delete(row)
 
     def signing_keys(self, name: str, account: str | None = None) -> tuple[keys.SigningKey, ...]:
-        """The keys of a domain identity, opened. Raises DirectoryError for an address: it has none."""
+        """The published keys of a domain, opened, those that sign first.
+
+        Raises DirectoryError for an address: it has none.
+        """
         with self._database.reading() as session:
             row, _ = find_identity(session, name, account)
             if row.kind == IdentityKind.ADDRESS:
@@ -154,25 +169,15 @@ class Identities:
                 raise DirectoryError(
                     f"{row.name} has no records: an address is signed for by {domain}, ask for that"
                 )
-            sealed = [
-                key_of(key)
-                for key in session.scalars(
-                    select(DkimKeyTable).where(DkimKeyTable.identity_id == row.id).order_by(DkimKeyTable.id)
-                )
-            ]
+            found = session.scalars(select(DkimKeyTable).where(DkimKeyTable.identity_id == row.id))
+            sealed = key_rows.in_order([key_rows.row_of(key) for key in found])
         vault = self._key_file.vault()
         return tuple(open_key(vault, key) for key in sealed)
 
 
 def new_token() -> str:
     """A fresh proof of ownership: 160 random bits, in letters that survive a provider that changes case."""
-    return "".join(random.choice(_SELECTOR_ALPHABET) for _ in range(32))
-
-
-def open_key(vault: Vault, sealed: SealedKey) -> keys.SigningKey:
-    """The key of a row. Raises DirectoryError if it does not open."""
-    pem = vault.unseal(f"{sealed.selector}._domainkey.{sealed.domain}", sealed.private)
-    return keys.load(pem, sealed.domain, sealed.selector, sealed.algorithm, is_proven=True)
+    return "".join(random.choice(_TOKEN_ALPHABET) for _ in range(32))
 
 
 def identity_of(row: IdentityTable) -> IdentityRow:
@@ -195,20 +200,6 @@ def identity_of(row: IdentityTable) -> IdentityRow:
 def key_of(row: DkimKeyTable) -> SealedKey:
     """The row as a word, still sealed."""
     return SealedKey(row.id, row.identity_id, row.domain, row.selector, row.algorithm, row.private)
-
-
-def _key_row(vault: Vault, identity: IdentityTable, algorithm: str, pem: bytes, now: float) -> DkimKeyTable:
-    selector = "".join(random.choice(_SELECTOR_ALPHABET) for _ in range(16))
-    return DkimKeyTable(
-        identity_id=identity.id,
-        domain=identity.name,
-        selector=selector,
-        algorithm=algorithm,
-        private=vault.seal(f"{selector}._domainkey.{identity.name}", pem),
-        state=KeyState.ACTIVE,
-        created_at=now,
-        changed_at=now,
-    )
 
 
 def find_identity(session: Session, name: str, account: str | None) -> tuple[IdentityTable, str]:

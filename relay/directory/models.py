@@ -69,6 +69,7 @@ class IdentityTable(Table):
     # how its DKIM stands
     key_origin: Mapped[str] = mapped_column(String(16))
     dkim_state: Mapped[str] = mapped_column(String(24))
+    dkim_seen_at: Mapped[float | None] = mapped_column(Float(53))  # when its records were last found
     dkim_pending_since: Mapped[float | None] = mapped_column(Float(53))
     dkim_missing_since: Mapped[float | None] = mapped_column(Float(53))
     dkim_next_check_at: Mapped[float | None] = mapped_column(Float(53), index=True)
@@ -94,7 +95,9 @@ class DkimKeyTable(Table):
     algorithm: Mapped[str] = mapped_column(String(32))
     private: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[float] = mapped_column(Float(53))
+    origin: Mapped[str] = mapped_column(String(16))
+    is_leaving: Mapped[bool] = mapped_column(Boolean)  # another set of keys is to take over
+    created_at: Mapped[float] = mapped_column(Float(53))  # of the selector: its key may be a later one
     changed_at: Mapped[float] = mapped_column(Float(53))  # when it came into its state
 
 

@@ -15,7 +15,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relay.directory.keys import SigningKey, public_record, zone_record
+from relay.directory.keys import zone_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,6 @@ def token_records(domain: str, token: str, prefix: str) -> tuple[Record, ...]:
     if not token:
         return ()
     return (Record(token_names(domain, prefix)[0], "TXT", token, "proves that the domain is yours"),)
-
-
-def key_record(key: SigningKey) -> Record:
-    """The TXT record of a DKIM key."""
-    return Record(key.record_name, "TXT", public_record(key), f"DKIM key for {key.algorithm}")
 
 
 def zone_line(record: Record) -> str:

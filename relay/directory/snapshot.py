@@ -21,7 +21,7 @@ from hmac import compare_digest
 
 from relay.base.errors import DirectoryError
 from relay.directory import secrets
-from relay.directory.identities import open_key
+from relay.directory.key_rows import open_key
 from relay.directory.keys import SigningKey
 from relay.directory.records import (
     Account,
@@ -29,6 +29,7 @@ from relay.directory.records import (
     Credential,
     Identity,
     IdentityRow,
+    RecordState,
     SealedCredential,
     SealedKey,
     normal_domain,
@@ -92,6 +93,11 @@ class _Entry:
         self.row = row
         self.keys: list[SealedKey] = []
         self.identity: Identity | None = None
+
+    @property
+    def is_signing(self) -> bool:
+        """The records of its keys are there, as far as anyone knows; else a signature would not verify."""
+        return self.row.dkim_state is RecordState.VERIFIED
 
 
 class Snapshot:
@@ -173,7 +179,7 @@ class Snapshot:
             source = _covering(names, domain)
         while source is not None and not source.keys:
             source = _covering(names, source.row.name.partition(".")[2])
-        sealed = source.keys if source is not None and row.is_dkim_on else []
+        sealed = source.keys if source is not None and row.is_dkim_on and source.is_signing else []
         holder = entry if row.mail_from else _covering_with_mail_from(names, row.name)
         mail_from = holder.row if holder is not None else row
         entry.identity = Identity(

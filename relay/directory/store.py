@@ -18,6 +18,7 @@ from relay.base.clock import Clock, SystemClock
 from relay.directory.accounts import Accounts, account_of
 from relay.directory.credentials import Credentials
 from relay.directory.database import Database
+from relay.directory.dkim_keys import DkimKeys
 from relay.directory.identities import Identities, identity_of, key_of
 from relay.directory.life import Life
 from relay.directory.mail_from import MailFroms
@@ -49,6 +50,7 @@ class Directory:
         self.identities = Identities(self._database, self._key_file, clock)
         self.life = Life(self._database, self._key_file, clock)
         self.mail_froms = MailFroms(self._database, clock)
+        self.dkim = DkimKeys(self._database, self._key_file, clock)
 
     def __str__(self) -> str:
         return str(self._database)

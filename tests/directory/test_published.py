@@ -5,8 +5,7 @@ import io
 
 import dns.zone
 
-from relay.directory.keys import ED25519, generate, load
-from relay.directory.published import Record, csv_text, key_record, token_names, token_records, zone_line
+from relay.directory.published import Record, csv_text, token_names, token_records, zone_line
 
 RECORDS = [
     Record("_relay.example.org", "TXT", "a" * 300, "proof"),
@@ -38,9 +37,3 @@ def test_a_token_is_looked_for_with_and_without_the_underscore() -> None:
     (record,) = token_records("example.org", "abc", "_relay")
     assert (record.name, record.type, record.value) == ("_relay.example.org", "TXT", "abc")
     assert token_records("example.org", "", "_relay") == ()
-
-
-def test_a_key_is_published_below_its_selector() -> None:
-    record = key_record(load(generate(ED25519), "example.org", "s1", ED25519))
-    assert record.name == "s1._domainkey.example.org"
-    assert record.value.startswith("v=DKIM1; k=ed25519; p=")

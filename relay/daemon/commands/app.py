@@ -18,6 +18,7 @@ from relay.daemon.commands import (
     account,
     credential,
     demo,
+    dkim,
     events,
     identity,
     init,
@@ -72,6 +73,12 @@ app.command("demo")(demo.demo)
 app.add_typer(running.config_app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(credential.app, name="credential")
+identity.app.command("rotate")(dkim.rotate)
+identity.app.command("dkim")(dkim.switch)
+identity.app.command("import-key")(dkim.import_key)
+identity.app.command("easy-dkim")(dkim.easy_dkim)
+identity.app.command("keys")(dkim.list_keys)
+identity.app.command("zone")(dkim.zone)
 app.add_typer(identity.app, name="identity")
 app.add_typer(queue.app, name="queue")
 app.add_typer(events.app, name="events")

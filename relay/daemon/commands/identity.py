@@ -34,7 +34,7 @@ def add(
     account: Annotated[str, typer.Argument(help="The account that may send from it.")],
     name: Name,
     ed25519: Annotated[bool, typer.Option("--ed25519", help="Sign with an Ed25519 key as well.")] = False,
-    bits: Annotated[int, typer.Option("--rsa-bits", help="Size of the RSA key.")] = 2048,
+    bits: Annotated[int, typer.Option("--bits", "--rsa-bits", help="Size of the RSA keys.")] = 2048,
     is_verified: Annotated[bool, typer.Option("--verified", help="Mark it verified at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -113,11 +113,12 @@ def records(
     account: Account = None,
     as_zone: Annotated[bool, typer.Option("--bind", help="As lines of a zone file.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    is_direct: Annotated[bool, typer.Option("--txt", help="DKIM keys as TXT, not as CNAME.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the records to publish for a domain: its proof, its DKIM keys, its MAIL FROM domain."""
     with opened() as directory:
-        found = records_of(directory, load(None), name, account)
+        found = records_of(directory, load(None), name, account, is_direct=is_direct)
         if as_json or not (as_zone or as_csv):
             print_rows([_record(one) for one in found], as_json=as_json, nothing="no records")
         elif as_csv:

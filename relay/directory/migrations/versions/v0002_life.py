@@ -37,6 +37,7 @@ def upgrade() -> None:
             "pending_since",
             "missing_since",
             "next_check_at",
+            "dkim_seen_at",
             "dkim_pending_since",
             "dkim_missing_since",
             "dkim_next_check_at",
@@ -47,5 +48,9 @@ def upgrade() -> None:
             table.add_column(sa.Column(name, sa.Float(53), nullable=True))
     for name in ("next_check_at", "dkim_next_check_at", "mail_from_next_check_at"):
         op.create_index(f"ix_identity_{name}", "identity", [name])
+    op.execute("UPDATE identity SET dkim_next_check_at = 0 WHERE kind = 'domain'")
+    op.execute("UPDATE identity SET dkim_state = '' WHERE kind = 'address'")
     with op.batch_alter_table("dkim_key") as table:
         table.add_column(sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0"))
+        table.add_column(sa.Column("origin", sa.String(16), nullable=False, server_default="relay"))
+        table.add_column(sa.Column("is_leaving", sa.Boolean(), nullable=False, server_default=sa.false()))
