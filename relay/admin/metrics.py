@@ -47,6 +47,10 @@ _COUNTERS = {
     "commit_failures": ("relay_spool_commit_failures", "Transactions that failed."),
     "corrupt": ("relay_spool_corrupt", "Damaged messages and databases set aside since the start."),
     "uncertain_found": ("relay_spool_uncertain", "Recipients found uncertain at the start."),
+    "limits_delayed": ("relay_limits_delayed", "Messages that sending limits let leave later."),
+    "limits_held": ("relay_limits_held", "Messages that sending limits hold until they are released."),
+    "limits_asked": ("relay_limits_requests", "Requests to the ledger of sending limits."),
+    "limits_waited": ("relay_limits_waits", "Messages that waited for its answer."),
     "cpu_seconds": ("relay_worker_cpu_seconds", "Processor time of the worker."),
 }
 
@@ -62,6 +66,7 @@ _GAUGES = {
     "sites_down": ("relay_sites_down", "Sites that are left alone because they cannot be reached."),
     "spool_failing": ("relay_spool_failing", "1 while the disk refuses to be written."),
     "spool_full": ("relay_spool_full", "1 while the disk reserve is reached."),
+    "limits_leases": ("relay_limits_leases", "Accounts of which the worker has a lease in hand."),
     "directory_stale": ("relay_directory_stale", "1 while the directory cannot be read."),
     "directory_revision": ("relay_directory_revision", "Revision of the directory in force."),
     "resident_bytes": ("relay_worker_resident_memory_bytes", "Resident memory of the worker."),
@@ -69,6 +74,7 @@ _GAUGES = {
 
 _LABELLED = {
     "refused": ("relay_messages_refused", "Messages refused, by reply code.", "code"),
+    "limits_refused": ("relay_limits_refused", "Messages refused by sending limits, by limit.", "limit"),
     "reasons": ("relay_outcomes", "Deferred and failed recipients, by reason.", "reason"),
 }
 

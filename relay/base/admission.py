@@ -33,6 +33,7 @@ class Admission(Generic[K]):
     note: str = ""  # for people, behind the message id in the 250
     tokens: int = 0  # recipients counted against the limits of the account; given back if it is not stored
     quota: int = 0  # of them, those that count against the quota too
+    minute: int = 0  # of the ledger of limits, in which they were counted
 
     @property
     def is_waiting(self) -> bool:

@@ -52,6 +52,12 @@ def readings(works: Works) -> dict[str, Any]:
         "spool_full": any(shard.is_full for shard in works.shards.values()),
         "corrupt": sum(shard.corrupt for shard in works.shards.values()),
         "uncertain_found": sum(shard.uncertain_found for shard in works.shards.values()),
+        "limits_refused": dict(works.limits.refused),
+        "limits_delayed": works.limits.delayed,
+        "limits_held": works.limits.held,
+        "limits_asked": works.limits.asked,
+        "limits_waited": works.limits.waited,
+        "limits_leases": works.limits.leases,
         "directory_stale": works.live.is_stale,
         "directory_revision": works.live.current.revision,
     }

@@ -29,10 +29,12 @@ from relay.daemon import config, control, files, logs, sockets, startup, systemd
 from relay.daemon.changes import in_force, needs_restart
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.http import HttpServer, operator_app
+from relay.daemon.ledger_keeper import LedgerKeeper
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.workers import Workers
 from relay.directory.store import Directory
+from relay.policy.ledger import QuotaWarning
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +77,18 @@ class Supervisor:
             self._install_signals()
             await self._tasks.start(stack)
             await self._vital.start(stack)
+            self._ledger = LedgerKeeper(
+                self.config.spool.path, self._clock, self._warn, self._vital_task_failed
+            )
+            await self._ledger.start(stack)
             self._workers = Workers(
-                self._boot_text, self._boot, bound, self._clock, self._vital, self._unusable
+                self._boot_text,
+                self._boot,
+                bound,
+                self._clock,
+                self._vital,
+                self._unusable,
+                self._ledger.answer,
             )
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
@@ -195,11 +207,19 @@ class Supervisor:
             if not workers.ready or self._drain.is_set():
                 raise LinkError("no worker is ready; try again, or see the relay's log")
             return await workers.ready[0].link.ask(what, **fields)
+        if what == "usage":
+            return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
         if what in ("flush", "hold", "release", "delete", "sites"):
             return await asyncio.gather(
                 *[child.link.ask(what, 600.0, **fields) for child in workers.everyone()]
             )
         raise LinkError(f"unknown request {what!r}")
+
+    async def _warn(self, warning: QuotaWarning) -> None:
+        """A worker mails it. Raises LinkError if none can."""
+        if not self._workers.ready:
+            raise LinkError("no worker is ready")
+        await self._workers.ready[0].link.ask("warn", **warning._asdict())
 
     async def _reload_logged(self) -> None:
         systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1e6)}")

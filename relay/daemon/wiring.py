@@ -28,6 +28,7 @@ from relay.codec.headers import Header
 from relay.daemon.config import Config
 from relay.daemon.dkim_watch import DkimDuty
 from relay.daemon.identity_watch import IdentityWatch
+from relay.daemon.link import LinkError
 from relay.daemon.mail_from_duty import MailFromDuty
 from relay.daemon.notices import Notices
 from relay.daemon.public import PATH
@@ -58,6 +59,7 @@ from relay.ingress.listeners import Listener, start_all
 from relay.ingress.settings import ListenerSettings
 from relay.ingress.surroundings import Grant, Surroundings
 from relay.ingress.tls import Certificate
+from relay.policy.limits import Asking, LeasedLimits
 from relay.policy.sending import Policy
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
@@ -139,6 +141,10 @@ class Signing:
         return self.current.sign(submission, header, message_id, now, keys)
 
 
+async def _no_ledger(what: str, timeout_s: float, **_: object) -> object:
+    raise LinkError(f"nobody to ask for {what!r}")
+
+
 class Works:
     """All parts of one worker. Made with ``await Works.start(...)``."""
 
@@ -151,6 +157,7 @@ class Works:
         self.shards: dict[int, Shard] = {}
         self.listeners: list[Listener] = []
         self.certificate: Certificate | None = None
+        self.ask_ledger: Asking = _no_ledger  # the worker puts its link to the supervisor here
 
     async def start(
         self, stack: AsyncExitStack, sockets: list[list[socket.socket]], tally: Tally, orphans: list[int]
@@ -249,7 +256,16 @@ class Works:
         self.signing = Signing(self._signer(config))
         entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
         service_domain = config.signing.service_domain
-        self.policy = Policy(self.live, return_path_domain(config), service_domain, config.directory.region)
+        self.limits = LeasedLimits(
+            self.ask_ledger,
+            clock,
+            self.tasks,
+            lambda: self.config.delivery.max_age,
+            simulator_domain(service_domain),
+        )
+        self.policy = Policy(
+            self.live, return_path_domain(config), service_domain, config.directory.region, self.limits
+        )
         self.intakes = {
             number: Intake(
                 policy=self.policy,
@@ -279,6 +295,7 @@ class Works:
     async def resolver_tasks(self, stack: AsyncExitStack) -> None:
         """Tasks of intake and of the resolver end with the stack."""
         await self.tasks.start(stack)
+        stack.push_async_callback(self.limits.end)
         await self.resolver.start(stack)
 
     def _duties(self) -> list[Duty]:
@@ -364,6 +381,7 @@ class Works:
         self.signing.current = plan.signer
         self.policy.return_path_domain = return_path_domain(config)
         self.policy.service_domain = config.signing.service_domain
+        self.limits.simulator = simulator_domain(config.signing.service_domain)
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):

@@ -37,6 +37,7 @@ from relay.daemon.changes import in_force
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.quota_warning import warn_of_quota
 from relay.daemon.readings import readings
 from relay.daemon.submission import submit
 from relay.daemon.wiring import Plan, Works
@@ -77,6 +78,7 @@ class Worker:
             sock=socket.socket(fileno=self.orders.link), limit=LIMIT_BYTES
         )
         link = Link(reader, writer, self.answer)
+        self.works.ask_ledger = link.ask
         async with AsyncExitStack() as stack:
             await self._tasks.start(stack)
             self._tasks.spawn(self._serve(link), "link")
@@ -150,6 +152,8 @@ class Worker:
         if what == "submit":
             intake = self.works.intakes[self.orders.number + 1]
             return await submit(fields, self.works.live.current, intake, self.works.config.limits)
+        if what == "warn":
+            return await warn_of_quota(self.works.notices, **fields)
         if what in ("flush", "hold", "release", "delete"):
             return await self._operate(what, fields)
         if what == "sites":

@@ -14,7 +14,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from itertools import count
 from typing import Any
 
 from relay.base.clock import Clock
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
 
+Requests = Callable[[int, str, dict[str, Any]], Awaitable[Any]]
+"""What workers ask of the supervisor: which life of a worker, what, with what."""
+
 
 class Workers:
     """All workers of one relay."""
@@ -43,9 +47,10 @@ class Workers:
         clock: Clock,
         tasks: Tasks,
         on_unusable: Callable[[], None],
+        requests: Requests,
     ) -> None:
         """``sockets``: per worker, per listener; ``on_unusable`` hears that no worker can be started with
-        this configuration."""
+        this configuration; ``requests`` answers what workers ask."""
         self.count = len(sockets)
         self.text = boot_text
         self.children: dict[int, Child] = {}
@@ -58,6 +63,8 @@ class Workers:
         self._clock = clock
         self._tasks = tasks
         self._on_unusable = on_unusable
+        self._requests = requests
+        self._lives = count(1)
         self._board = Board.make(self.count)
 
     def start(self) -> None:
@@ -166,11 +173,13 @@ class Workers:
             orphans,
         )
 
-    def _answering(self, number: int) -> Callable[[str, dict[str, Any]], Coroutine[Any, Any, str | None]]:
-        async def answer(what: str, _: dict[str, Any]) -> str | None:
+    def _answering(self, number: int) -> Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]:
+        life = next(self._lives)
+
+        async def answer(what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
             """``ready`` is answered with the configuration, if it has changed since the worker got it."""
             if what != "ready":
-                raise LinkError(f"unknown request {what!r}")
+                return await self._requests(life, what, fields)
             child = self.children[number]
             child.is_ready = True
             if len(self.ready) == self.count:

@@ -10,13 +10,14 @@ Cost on the hot path: that of ``identities.check_submission``, and one dictionar
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
 
 from relay.base.admission import Admission
-from relay.base.message import Submission
+from relay.base.message import Recipient, Submission
 from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
+from relay.directory.records import Account
 from relay.directory.snapshot import Snapshot
 from relay.policy.control import control_of
 from relay.policy.identities import RELAY_ITSELF, check_submission
@@ -32,18 +33,39 @@ class Live(Protocol):
         ...
 
 
+class Limits(Protocol):
+    """How much the account may send (``relay.policy.limits``)."""
+
+    def take(
+        self, account: Account, recipients: Sequence[Recipient], admission: Admission[Any]
+    ) -> Awaitable[None] | None:
+        """Count a message; None if it passes at once. Raises Refused."""
+        ...
+
+    def give_back(self, account_id: int, admission: Admission[Any]) -> None:
+        """It was not stored."""
+        ...
+
+
 class Policy:
     """The decisions on a submission, joined."""
 
     def __init__(
-        self, directory: Live, return_path_domain: str = "", service_domain: str = "", region: str = ""
+        self,
+        directory: Live,
+        return_path_domain: str = "",
+        service_domain: str = "",
+        region: str = "",
+        limits: Limits | None = None,
     ) -> None:
         """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's.
-        ``service_domain``: the mailbox simulator is below it; "": there is none. ``region``: of ARNs."""
+        ``service_domain``: the mailbox simulator is below it; "": there is none. ``region``: of ARNs.
+        ``limits``: None counts nothing."""
         self._directory = directory
         self._region = region
         self.return_path_domain = return_path_domain
         self.service_domain = service_domain
+        self._limits = limits
 
     def check(self, submission: Submission, header: Header) -> Admission[SigningKey]:
         """What can be decided at once; may run in a thread. Raises Refused."""
@@ -63,7 +85,14 @@ class Policy:
         self, submission: Submission, header: Header, admission: Admission[SigningKey]
     ) -> Awaitable[None] | None:
         """What must be waited for; None if nothing. On the event loop. The awaitable raises Refused."""
-        return None
+        if self._limits is None or submission.account_id == RELAY_ITSELF or admission.dropped:
+            return None
+        account = self._directory.current.account(submission.account_id)
+        if account is None:
+            return None
+        return self._limits.take(account, submission.envelope.recipients, admission)
 
     def give_back(self, submission: Submission, admission: Admission[SigningKey]) -> None:
         """The message was not stored: what was taken of the limits for it is theirs again."""
+        if self._limits is not None and admission.tokens:
+            self._limits.give_back(submission.account_id, admission)

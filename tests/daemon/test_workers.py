@@ -71,13 +71,20 @@ class Room:
         self.started: list[FakeChild] = []
         self.starting_fails: list[OSError] = []
         self.unusable = 0
+        self.asked: list[tuple[int, str, dict[str, Any]]] = []
         self.clock = ManualClock()
         self.tasks = Tasks("test")
         self.delays: list[float] = []
         monkeypatch.setattr(module, "Child", self)
         self.config = parse(f"[spool]\npath = '{tmp_path}'\n", tmp_path / "relay.toml")
         self.spool = tmp_path
-        self.workers = Workers("boot", self.config, [[], []], self.clock, self.tasks, self._unusable)
+        self.workers = Workers(
+            "boot", self.config, [[], []], self.clock, self.tasks, self._unusable, self._asked
+        )
+
+    async def _asked(self, life: int, what: str, fields: dict[str, Any]) -> Any:
+        self.asked.append((life, what, fields))
+        return "answered"
 
     def _unusable(self) -> None:
         self.unusable += 1
@@ -120,8 +127,6 @@ async def test_all_are_ready_once_the_last_one_says_so(room: Room) -> None:
     await two.answer("ready", {})
     assert room.workers.all_ready.is_set()
     assert len(room.workers.everyone()) == 2
-    with pytest.raises(LinkError, match="unknown request 'nonsense'"):
-        await two.answer("nonsense", {})
     await room.tasks.end()
 
 
@@ -245,3 +250,12 @@ async def test_what_does_not_end_is_killed(
     assert [one.signals for one in room.started] == [[15, 9], [15, 9]]
     assert "workers killed before they had ended" in caplog.text
     await room.tasks.end()
+
+
+async def test_what_workers_ask_is_passed_on_with_the_number_of_their_life(room: Room) -> None:
+    await room.all_ready()
+    for child in room.started:
+        assert await child.answer("lease", {"account": 7}) == "answered"
+    first, second = (life for life, _, _ in room.asked)
+    assert first != second
+    assert [rest for _, *rest in room.asked] == [["lease", {"account": 7}]] * 2

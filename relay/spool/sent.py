@@ -1,0 +1,65 @@
+"""How many recipients an account has sent to, minute by minute, from the events of all shards.
+
+For a ledger of limits that does not know an account: because its file was lost, or because the account had no
+limits until now. It is as good as the events that are kept; what was accepted and held counts too. Read-only,
+while workers own the shards; a shard that cannot be read is left out, and logged.
+
+Cost: one pass over the events since ``since``, none over older ones. Never on the hot path.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from relay.base.events import EventKind
+from relay.spool import schema
+from relay.spool.recover import shard_folder, shards_in
+
+log = logging.getLogger(__name__)
+
+_COUNT = """
+SELECT CAST((at + :shift) / 60 AS INTEGER), SUM(json_array_length(detail, '$.destination'))
+FROM event WHERE offset >= :first AND account = :account AND kind = :kind AND at >= :since GROUP BY 1
+"""
+
+
+def sent_by_minute(spool: Path, account_id: int, since: float, shift_s: float = 0.0) -> list[tuple[int, int]]:
+    """Pairs of minute and recipients, oldest first. ``shift_s`` is added to the time of each event."""
+    found: Counter[int] = Counter()
+    for shard in shards_in(spool):
+        try:
+            with closing(schema.open_reader(shard_folder(spool, shard))) as connection:
+                question = {
+                    "shift": shift_s,
+                    "first": _first_since(connection, since),
+                    "account": account_id,
+                    "kind": EventKind.SEND.value,
+                    "since": since,
+                }
+                for minute, count in connection.execute(_COUNT, question):
+                    found[minute] += count or 0
+        except (sqlite3.Error, OSError) as error:
+            log.error("events left out of an account's usage", extra={"shard": shard, "why": str(error)})
+    return sorted(found.items())
+
+
+def _first_since(connection: sqlite3.Connection, since: float) -> int:
+    """The offset of an event at or before the first one since then: events are in the order of their time,
+    but for what a clock that was set back did, and there is no index on it."""
+    low, high = connection.execute(
+        "SELECT coalesce(min(offset), 0), coalesce(max(offset), 0) FROM event"
+    ).fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            "SELECT at FROM event WHERE offset >= ? ORDER BY offset LIMIT 1", (middle,)
+        ).fetchone()
+        if row is None or row[0] >= since:
+            high = middle
+        else:
+            low = middle + 1
+    return int(low)
