@@ -205,8 +205,9 @@ class Dialogue:
         except ValueError:
             self.refused_recipients += 1
             return _shown(path, "address unknown", "5.1.3")
+        local = address[: address.rfind("@") + 1]  # RFC 5321 2.4: only the domain is in any case
         for known in recipients:
-            if known.address == address:  # named twice, delivered once
+            if known.address.startswith(local) and known.domain == domain:  # named twice, delivered once
                 return replies.RECIPIENT_OK
         recipients.append(Recipient(len(recipients), address, domain, notify, orcpt))
         return replies.RECIPIENT_OK

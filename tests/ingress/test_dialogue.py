@@ -195,3 +195,23 @@ def test_any_commands_get_one_reply_each_and_the_envelope_stays_bounded(commands
         if dialogue.envelope is not None:
             assert dialogue.helo
             assert len(dialogue.envelope.recipients) <= 2
+
+
+@pytest.mark.parametrize(
+    ("again", "count"),
+    [
+        ("a@b.example", 1),
+        ("a@B.Example", 1),  # RFC 5321 2.4: case counts before the @ only
+        ("aa@b.example", 2),
+        ("A@b.example", 2),
+        ("a@b.example.org", 2),
+    ],
+)
+def test_a_recipient_named_twice_is_one(again: str, count: int) -> None:
+    dialogue = Dialogue(TRUSTED)
+    heard = run(
+        dialogue, "EHLO x", "MAIL FROM:<x@y.example>", "RCPT TO:<a@b.example>", f"RCPT TO:<{again}>", "DATA"
+    )
+    assert heard[-3:-1] == ["250 2.1.5 Ok"] * 2
+    assert dialogue.envelope is not None
+    assert [one.number for one in dialogue.envelope.recipients] == list(range(count))
