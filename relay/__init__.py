@@ -34,6 +34,8 @@ scope        how far a refusal reaches: recipient, message, session or site
 reason       why, in one word of a fixed list
 event        a row in the outbox: what happened to a message, for those who want to hear
 uncertain    the dot was sent and no one knows the reply: may be delivered twice
+control      what a message's X-SES-* fields ask of the relay; kept with it, told in its events, not sent
+simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application
 bounce       the RFC 3464 message that tells the sender a recipient failed
 """
 

@@ -215,7 +215,7 @@ class Scheduler:
         if queue is None:
             queue = self._sites[route.site] = ReadyQueue(route)
         queue.route = route
-        most = self.settings.recipients_per_attempt
+        most = self.settings.recipients_per_attempt if route.hosts else len(recipients)
         for at in range(0, len(recipients), most):
             attempt = Attempt(message, recipients[at : at + most], route.site)
             message.in_hand += 1

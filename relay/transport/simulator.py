@@ -5,7 +5,7 @@ wait; each is taken from the scheduler, answered by ``answer`` and finished as a
 log lines, counts and bounces are the real ones. No connection is made and no name is looked up: it works
 with the network down. ``success@`` takes a message; ``bounce@`` refuses it with 550 5.1.1, as does an address
 that the simulator lacks. ``ooto@``, ``complaint@`` and ``suppressionlist@`` take it as ``success@`` does.
-All refused recipients of one message are one attempt, hence one bounce.
+All recipients of one message are one attempt (the site has no hosts, hence no limit), and so one bounce.
 
 Crash here: an attempt without an outcome is in the spool, and answered after the restart. Nobody else sees
 the message, so there is no dot to note in the journal.

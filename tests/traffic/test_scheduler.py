@@ -183,6 +183,18 @@ async def test_one_site_one_attempt_bounded_in_recipients(make) -> None:
     assert await world.is_quiet()
 
 
+async def test_a_site_without_hosts_gets_all_recipients_at_once(make) -> None:
+    """The mailbox simulator: its bounces of one message are one report, however many they are."""
+    world = await make()
+    world.routes.known["simulator.example"] = Route("simulator", ())
+    addresses = [f"bounce+{number}@simulator.example" for number in range(8)]
+    one = await world.send(*addresses)
+    attempt = world.scheduler.take("simulator")
+    assert [r.address for r in attempt.recipients] == addresses
+    world.finish(attempt, NEVER)
+    assert world.bounces.told == [(one.id, addresses)]
+
+
 async def test_mixed_outcomes_until_the_message_is_gone(make) -> None:
     """Three sites; one delivers, one defers twice, one refuses: each recipient ends once."""
     world = await make()
