@@ -30,6 +30,12 @@ _COUNTERS = {
     "auth_failures": ("relay_client_auth_failures", "Failed logins."),
     "client_timeouts": ("relay_client_timeouts", "Client sessions that were silent too long."),
     "client_troubles": ("relay_client_troubles", "Bugs of ours that a client was answered 451 for."),
+    "scanned_clean": ("relay_scans_clean", "Messages in which the virus scanner found nothing."),
+    "scanned_infected": (
+        "relay_scans_infected",
+        "Messages dropped because the virus scanner found something.",
+    ),
+    "scans_failed": ("relay_scans_failed", "Scans without an answer: refused for now, or passed unscanned."),
     "delivered": ("relay_recipients_delivered", "Recipients whose server took the message."),
     "deferred": ("relay_recipients_deferred", "Attempts that ended with try again."),
     "failed": ("relay_recipients_failed", "Recipients given up, expired ones included."),

@@ -133,6 +133,12 @@ def addresses(raw_value: bytes) -> list[str]:
     return _addresses_slowly(raw_value) if len(raw_value) <= _MAX_SLOW_BYTES else []
 
 
+def is_common_list(raw_value: bytes) -> bool:
+    """Whether the value is one address or a list of them, each in a common form; others may be good too."""
+    value = raw_value.strip(_WSP_AND_LINE_ENDS)
+    return _COMMON.fullmatch(value) is not None or bool(_common_list(value))
+
+
 def _common_list(value: bytes) -> list[str]:
     """The addresses of a list, however long, each in a common form; [] if one of them is not."""
     found: list[str] = []

@@ -30,6 +30,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "mime_parts",
         "mime_depth",
         "refused_extensions",
+        "data_uris",
         "scanner",
         "scanner_timeout",
         "scanner_failure",

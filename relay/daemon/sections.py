@@ -124,9 +124,22 @@ class ContentSection(Section):
     mime_parts: int = Field(default=500, ge=1)
     mime_depth: int = Field(default=20, ge=1, le=100)
     refused_extensions: list[str] | None = None
+    data_uris: Literal["refuse", "accept"] = "refuse"
     scanner: str = ""
     scanner_timeout: Seconds = 30.0
     scanner_failure: Literal["defer", "pass"] = "defer"
+
+    @field_validator("scanner")
+    @classmethod
+    def _scanner(cls, text: str) -> str:
+        if text.startswith("unix:"):
+            if not text.startswith("unix:/"):
+                raise ValueError(
+                    f'"{text}": the socket of clamd is an absolute path, "unix:/run/clamav/clamd.ctl"'
+                )
+        elif text:
+            parse_endpoint(text)
+        return text
 
 
 class VerificationSection(Section):

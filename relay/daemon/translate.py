@@ -6,8 +6,9 @@ fix.
 
 from __future__ import annotations
 
-from relay.base.endpoint import format_endpoint
+from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
+from relay.codec.mime import Limits
 from relay.daemon.config import Config, ListenerSection
 from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
@@ -15,6 +16,8 @@ from relay.directory import keys
 from relay.directory.dkim_life import Pace
 from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
+from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_extensions
+from relay.policy.scanner import ScannerSettings
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
 
@@ -106,6 +109,21 @@ def listener_settings(config: Config, section: ListenerSection, accounts: Accoun
         command_timeout_s=limits.command_timeout,
         data_timeout_s=limits.data_timeout,
     )
+
+
+def content_rules(config: Config) -> tuple[MessageRules, ScannerSettings]:
+    """What a message may hold, and where clamd is."""
+    content = config.content
+    given = content.refused_extensions
+    rules = MessageRules(
+        has_header_rules=content.header_rules,
+        limits=Limits(parts=content.mime_parts, depth=content.mime_depth),
+        extensions=REFUSED_EXTENSIONS if given is None else normal_extensions(given),
+        takes_data_uris=content.data_uris == "accept",
+    )
+    path = content.scanner.removeprefix("unix:") if content.scanner.startswith("unix:") else ""
+    host, port = parse_endpoint(content.scanner) if content.scanner and not path else ("", 0)
+    return rules, ScannerSettings(path, host, port, content.scanner_timeout, content.scanner_failure)
 
 
 def session_settings(config: Config) -> SessionSettings:

@@ -33,6 +33,7 @@ from relay.daemon.mail_from_duty import MailFromDuty
 from relay.daemon.notices import Notices
 from relay.daemon.public import PATH
 from relay.daemon.translate import (
+    content_rules,
     dkim_pace,
     endpoint_text,
     listener_settings,
@@ -266,6 +267,7 @@ class Works:
         self.policy = Policy(
             self.live, return_path_domain(config), service_domain, config.directory.region, self.limits
         )
+        self.policy.rules, self.policy.scanner.settings = content_rules(config)
         self.intakes = {
             number: Intake(
                 policy=self.policy,
@@ -382,6 +384,7 @@ class Works:
         self.policy.return_path_domain = return_path_domain(config)
         self.policy.service_domain = config.signing.service_domain
         self.limits.simulator = simulator_domain(config.signing.service_domain)
+        self.policy.rules, self.policy.scanner.settings = content_rules(config)
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):

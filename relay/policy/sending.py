@@ -5,7 +5,8 @@ the most granular verified identity that covers From, unless its DKIM is switche
 return path (``relay.policy.return_path``). The relay's own mail
 (account 0) passes and is signed by the service domain alone. ``complete`` is for what must be waited for.
 
-Cost on the hot path: that of ``identities.check_submission``, and one dictionary lookup.
+Cost on the hot path: that of ``identities.check_submission`` and ``content_rules``, and one dictionary
+lookup. A scanner costs a task and a connection a message.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from relay.codec.headers import Header
 from relay.directory.keys import SigningKey
 from relay.directory.records import Account
 from relay.directory.snapshot import Snapshot
+from relay.policy.content_rules import MessageRules
 from relay.policy.control import control_of
 from relay.policy.identities import RELAY_ITSELF, check_submission
 from relay.policy.return_path import domain_for
+from relay.policy.scanner import Scanner, ScannerSettings
 
 
 class Live(Protocol):
@@ -60,12 +63,14 @@ class Policy:
     ) -> None:
         """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's.
         ``service_domain``: the mailbox simulator is below it; "": there is none. ``region``: of ARNs.
-        ``limits``: None counts nothing."""
+        ``limits``: None counts nothing. ``rules`` are those of SES and ``scanner`` is off until told else."""
         self._directory = directory
         self._region = region
         self.return_path_domain = return_path_domain
         self.service_domain = service_domain
         self._limits = limits
+        self.rules = MessageRules()
+        self.scanner = Scanner(ScannerSettings())
 
     def check(self, submission: Submission, header: Header) -> Admission[SigningKey]:
         """What can be decided at once; may run in a thread. Raises Refused."""
@@ -73,6 +78,7 @@ class Policy:
             return Admission()
         snapshot = self._directory.current
         author = check_submission(snapshot, submission, header, self.service_domain)[0]
+        self.rules.check(submission.content, header)
         identity = snapshot.identity_for(submission.account_id, author)
         user = submission.client.credential
         return Admission(
@@ -85,10 +91,25 @@ class Policy:
         self, submission: Submission, header: Header, admission: Admission[SigningKey]
     ) -> Awaitable[None] | None:
         """What must be waited for; None if nothing. On the event loop. The awaitable raises Refused."""
-        if self._limits is None or submission.account_id == RELAY_ITSELF or admission.dropped:
+        if submission.account_id == RELAY_ITSELF or admission.dropped:
             return None
+        taking = self._take(submission, admission)
+        if not self.scanner.settings.is_on:
+            return taking
+        return self._take_and_scan(taking, submission, admission)
+
+    async def _take_and_scan(
+        self, taking: Awaitable[None] | None, submission: Submission, admission: Admission[SigningKey]
+    ) -> None:
+        """The limits first: a message that is over them is not worth a scan."""
+        if taking is not None:
+            await taking
+        await self.scanner.screen(submission, admission)
+
+    def _take(self, submission: Submission, admission: Admission[SigningKey]) -> Awaitable[None] | None:
+        """What the message takes of its account's limits."""
         account = self._directory.current.account(submission.account_id)
-        if account is None:
+        if self._limits is None or account is None:
             return None
         return self._limits.take(account, submission.envelope.recipients, admission)
 

@@ -26,6 +26,9 @@ TRUSTED = "tls='none'\nauth='none'\ntrusted_networks=['10.0.0.0/8']\naccount='a'
         ("[signing]\nreturn_path = 'relay'\nreturn_path_domain = 'bücher.example'", "in A-labels"),
         ("[delivery]\nsource_address = 'mail.example.com'", "delivery.source_address: "),
         ("[workers]\nheartbeat = '1s'", "workers.heartbeat: "),
+        ("[content]\nscanner = 'unix:clamd.ctl'", "the socket of clamd is an absolute path"),
+        ("[content]\nscanner = 'clamd'", 'content.scanner: "clamd" is not host:port'),
+        ("[content]\nscanner_failure = 'ignore'", "content.scanner_failure: "),
         (
             f"[[listener]]\naddress = '127.0.0.1:25'\n{TRUSTED}" * 2,
             "127.0.0.1:25 is listened on twice",

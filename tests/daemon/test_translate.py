@@ -6,10 +6,13 @@ import pytest
 
 from relay.base.errors import ConfigError
 from relay.base.route import TlsMode
+from relay.codec.mime import Limits
 from relay.daemon import translate
 from relay.daemon.config import parse
 from relay.directory import keys
 from relay.directory.records import Account
+from relay.policy.content_rules import MessageRules
+from relay.policy.scanner import ScannerSettings
 from relay.transport.rules import RoutingRule
 
 LISTENER = """
@@ -93,3 +96,20 @@ def test_a_service_key_that_is_missing_is_named(tmp_path: Path) -> None:
 )
 def test_endpoints_as_text(address: tuple[str, int] | None, text: str) -> None:
     assert translate.endpoint_text(address) == text
+
+
+def test_the_rules_on_content_are_those_of_ses_until_told_else() -> None:
+    rules, scanner = translate.content_rules(parse("", Path("/x")))
+    assert rules == MessageRules()
+    assert not scanner.is_on
+    rules, scanner = translate.content_rules(
+        parse(
+            '[content]\nheader_rules = false\nmime_parts = 7\nmime_depth = 3\nrefused_extensions = [".PDF"]\n'
+            'data_uris = "accept"\nscanner = "[::1]:3310"\nscanner_timeout = "2s"\nscanner_failure = "pass"\n',
+            Path("/x"),
+        )
+    )
+    assert rules == MessageRules(False, Limits(parts=7, depth=3), frozenset({"pdf"}), True)
+    assert scanner == ScannerSettings("", "::1", 3310, 2.0, "pass")
+    _, scanner = translate.content_rules(parse('[content]\nscanner = "unix:/run/c.ctl"\n', Path("/x")))
+    assert scanner == ScannerSettings("/run/c.ctl")
