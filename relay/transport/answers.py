@@ -40,7 +40,7 @@ class Answer:
     status: Status
     mx: tuple[Mx, ...] = ()
     addresses: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()  # TXT: each record's strings joined; CNAME: the target, without the last dot
+    texts: tuple[str, ...] = ()  # TXT: each record's strings joined; CNAME, PTR: names, without the last dot
     detail: str = ""
     expires_at: float = 0.0  # monotonic seconds
 

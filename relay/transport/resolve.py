@@ -28,6 +28,7 @@ import dns.exception
 import dns.message
 import dns.name
 import dns.resolver
+import dns.reversename
 
 from relay.base.clock import Clock
 from relay.base.endpoint import parse_endpoint
@@ -79,6 +80,15 @@ class Resolver:
     async def cname(self, name: str, *, is_fresh: bool = False) -> Answer:
         """The target of a CNAME record."""
         return await self._ask(name, "CNAME", is_fresh=is_fresh)
+
+    async def ptr(self, address: str) -> Answer:
+        """The names of an address, as it is looked up backwards."""
+        name = dns.reversename.from_address(address).to_text(omit_final_dot=True)
+        return await self._ask(name, "PTR", is_fresh=True)
+
+    async def ask(self, name: str, kind: str) -> Answer:
+        """Records of one kind (A, AAAA, CNAME, MX, PTR, TXT), as the server knows them now."""
+        return await self._ask(name, kind, is_fresh=True)
 
     async def addresses(self, host: str) -> Answer:
         """IPv6 and IPv4 addresses of a host, interleaved; a literal is its own address."""
@@ -142,7 +152,7 @@ def _read(found: dns.resolver.Answer, name: str, kind: str) -> Answer:
     if kind == "TXT":
         texts = tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found.rrset)
         return Answer(Status.FOUND, texts=texts)
-    if kind == "CNAME":
+    if kind in ("CNAME", "PTR"):
         targets = tuple(record.target.to_text(omit_final_dot=True).lower() for record in found.rrset)
         return Answer(Status.FOUND, texts=targets)
     if kind != "MX":

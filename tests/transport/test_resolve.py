@@ -150,3 +150,15 @@ async def test_a_name_that_cannot_exist_is_not_asked_for():
 def test_a_resolver_must_be_an_address():
     with pytest.raises(ConfigError, match="IP address"):
         Resolver(ManualClock(), "localhost:53")
+
+
+async def test_an_address_has_names_backwards_and_kinds_are_asked_for_one_by_one():
+    zone = {
+        "1.2.0.192.in-addr.arpa": {"PTR": ["Relay.Example.NET.", "other.example."]},
+        "relay.example.net": {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"]},
+    }
+    async with resolving(zone) as (resolver, _, _):
+        assert sorted((await resolver.ptr("192.0.2.1")).texts) == ["other.example", "relay.example.net"]
+        assert (await resolver.ptr("2001:db8::1")).status is Status.NO_DOMAIN
+        assert (await resolver.ask("relay.example.net", "A")).addresses == ("192.0.2.1",)
+        assert (await resolver.ask("relay.example.net", "AAAA")).addresses == ("2001:db8::1",)

@@ -19,6 +19,7 @@ from relay.daemon.commands import (
     credential,
     demo,
     dkim,
+    doctor,
     events,
     identity,
     init,
@@ -70,6 +71,7 @@ app.command("reload")(running.reload)
 app.command("status")(running.status)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.add_typer(running.config_app, name="config")
 app.add_typer(account.app, name="account")
 app.add_typer(credential.app, name="credential")

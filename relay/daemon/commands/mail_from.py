@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from relay.base.errors import DirectoryError, RelayError
-from relay.daemon.commands.directory import directory_of
+from relay.base.errors import DirectoryError
+from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, print_row
 from relay.daemon.config import load
 from relay.daemon.translate import return_path_host
@@ -42,27 +42,19 @@ def mail_from(
     """The domain of MAIL FROM for mail of an identity: show it, set it, or go back to the default."""
     if (action is Action.SET) != bool(domain):
         raise typer.BadParameter("give a domain with set, and only with set")
-    try:
-        config = load(None)
-        directory = directory_of(config)
-        try:
-            if action is Action.SET:
-                held = directory.mail_froms.put(name, domain, on_failure, account)
-            elif action is Action.CLEAR:
-                held = directory.mail_froms.clear(name, account)
-            else:
-                held = directory.mail_froms.show(name, account)
-        finally:
-            directory.close()
+    with opened() as directory:
+        if action is Action.SET:
+            held = directory.mail_froms.put(name, domain, on_failure, account)
+        elif action is Action.CLEAR:
+            held = directory.mail_froms.clear(name, account)
+        else:
+            held = directory.mail_froms.show(name, account)
         if action is Action.SHOW and not held.identity.mail_from:
             raise DirectoryError(
                 f"{held.identity.name} has no MAIL FROM domain of its own: "
                 f"relay identity mail-from {held.identity.name} set bounce.{_domain(held.identity)}"
             )
-    except RelayError as error:
-        typer.echo(f"relay: {error}", err=True)
-        raise typer.Exit(1) from None
-    _print(held, return_path_host(config), as_json)
+        _print(held, return_path_host(load(None)), as_json)
 
 
 def _print(held: Held, host: str, as_json: bool) -> None:

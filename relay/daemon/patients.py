@@ -1,0 +1,101 @@
+"""Whom the doctor examines: identities as the relay treats them now, from the directory and configuration.
+
+What signs and whose MAIL FROM is used comes from the same snapshot and the same rules as for a message, so
+that the doctor cannot be of another opinion than the relay. Blocking; for the CLI.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from relay.admin.doctor import Patient, PublicKey
+from relay.admin.finding import MailFrom
+from relay.base.errors import Refused
+from relay.daemon.config import Config
+from relay.daemon.translate import load_service_keys, return_path_domain, return_path_host
+from relay.directory.identities import Held
+from relay.directory.keys import SigningKey, public_record
+from relay.directory.records import Identity, RecordState
+from relay.directory.snapshot import KeyRing, Snapshot
+from relay.directory.store import Directory
+from relay.policy.return_path import domain_for
+
+# a.root-servers.net: addresses that are certainly elsewhere; nothing is sent there
+_ELSEWHERE = ((socket.AF_INET, "198.41.0.4"), (socket.AF_INET6, "2001:503:ba3e::2:30"))
+
+
+def own_addresses(config: Config) -> tuple[str, ...]:
+    """The addresses that mail leaves from: as configured, else those the kernel would choose. Nothing is
+    sent: connecting a UDP socket only looks up the route."""
+    if config.delivery.source_address:
+        return (config.delivery.source_address,)
+    found = []
+    for family, address in _ELSEWHERE:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as one:
+                one.connect((address, 9))
+                found.append(str(one.getsockname()[0]))
+        except OSError:  # no such family here, or no route
+            continue
+    return tuple(found)
+
+
+def snapshot_of(directory: Directory) -> Snapshot:
+    """The directory as workers see it."""
+    return Snapshot(directory.read(), KeyRing(directory.vault(), directory.region))
+
+
+def patient_of(
+    held: Held, snapshot: Snapshot, config: Config, addresses: tuple[str, ...], directory: Directory
+) -> Patient:
+    """An identity, ready to be examined. Raises DirectoryError if its keys do not open."""
+    row = held.identity
+    domain = row.name.rpartition("@")[2]
+    author = row.name if "@" in row.name else f"postmaster@{domain}"
+    identity = snapshot.identity_for(row.account_id, author)
+    if identity is not None and identity.id != row.id:
+        identity = None  # its own is not verified; a wider one covers it
+    mail_from, kind = _mail_from(identity, author, config)
+    if identity is not None:
+        keys: tuple[SigningKey, ...] = tuple(identity.keys)
+    else:
+        keys = () if "@" in row.name else directory.identities.signing_keys(row.name, held.account)
+    return Patient(
+        domain=domain,
+        helo=config.relay.hostname.lower(),
+        host=return_path_host(config),
+        mail_from=mail_from or domain,
+        mail_from_kind=kind,
+        addresses=addresses,
+        keys=(
+            *(_public(key) for key in keys),
+            *(_public(key, is_service=True) for key in load_service_keys(config)),
+        ),
+        is_dkim_on=row.is_dkim_on,
+        unused=_unused(identity),
+        unverified="" if identity is not None else row.state.value,
+    )
+
+
+def _mail_from(identity: Identity | None, author: str, config: Config) -> tuple[str, MailFrom]:
+    """The domain of MAIL FROM as receivers see it; "" for the sender's own."""
+    default = return_path_domain(config)
+    try:
+        domain = domain_for(identity, author, default)
+    except Refused:  # nothing leaves; what would, if it did
+        assert identity is not None
+        return identity.mail_from, MailFrom.OWN
+    if not domain:
+        return "", MailFrom.SENDER
+    own = identity is not None and domain == identity.mail_from
+    return domain, MailFrom.OWN if own else MailFrom.RELAY
+
+
+def _unused(identity: Identity | None) -> str:
+    if identity is None or not identity.mail_from or identity.mail_from_state is RecordState.VERIFIED:
+        return ""
+    return f"the MAIL FROM domain {identity.mail_from} is {identity.mail_from_state.value}; it"
+
+
+def _public(key: SigningKey, *, is_service: bool = False) -> PublicKey:
+    return PublicKey(key.record_name, key.domain, public_record(key), is_service)

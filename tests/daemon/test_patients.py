@@ -1,0 +1,87 @@
+"""What the doctor is told of an identity: what signs, and whose MAIL FROM is used, as for a message."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.admin.doctor import Patient
+from relay.admin.finding import MailFrom
+from relay.daemon.config import parse
+from relay.daemon.patients import own_addresses, patient_of, snapshot_of
+from relay.directory.mail_from_life import Seen, Times, decide
+from relay.directory.records import OnMailFromFailure
+from relay.directory.secrets import create_key_file
+from relay.directory.store import Directory
+from tests.fakes.clock import ManualClock
+
+BASE = '[relay]\nhostname = "Relay.example.net"\n'
+OURS = BASE + '[signing]\nreturn_path = "relay"\nreturn_path_domain = "bounces.relay.example"\n'
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Directory]:
+    create_key_file(tmp_path / "relay.key")
+    made = Directory(
+        f"sqlite:///{tmp_path / 'directory.db'}", tmp_path / "relay.key", "us-east-1", ManualClock()
+    )
+    made.migrate()
+    made.accounts.create("shop")
+    made.identities.add("shop", "example.org", is_verified=True)
+    yield made
+    made.close()
+
+
+def patient(directory: Directory, name: str, text: str = BASE) -> Patient:
+    config = parse(text, Path("/etc/relay/relay.toml"))
+    held = directory.mail_froms.show(name)
+    return patient_of(held, snapshot_of(directory), config, ("192.0.2.1",), directory)
+
+
+def test_a_domain_as_it_is(directory: Directory) -> None:
+    made = patient(directory, "example.org")
+    (signing,) = directory.identities.signing_keys("example.org")[:1]
+    assert (made.domain, made.helo, made.host) == ("example.org", "relay.example.net", "relay.example.net")
+    assert (made.mail_from, made.mail_from_kind) == ("example.org", MailFrom.SENDER)
+    assert signing.record_name in [key.name for key in made.keys]
+    assert (made.unused, made.unverified, made.is_dkim_on) == ("", "", True)
+
+
+def test_whose_mail_from(directory: Directory) -> None:
+    made = patient(directory, "example.org", OURS)
+    assert (made.mail_from, made.mail_from_kind) == ("bounces.relay.example", MailFrom.RELAY)
+    for choice, used, kind in (
+        (OnMailFromFailure.USE_DEFAULT, "bounces.relay.example", MailFrom.RELAY),
+        (OnMailFromFailure.REJECT, "bounce.example.org", MailFrom.OWN),
+    ):
+        directory.mail_froms.put("example.org", "bounce.example.org", choice)
+        made = patient(directory, "example.org", OURS)
+        assert (made.mail_from, made.mail_from_kind) == (used, kind)
+        assert "bounce.example.org is pending" in made.unused
+    (stand,) = directory.mail_froms.claim(1)
+    directory.mail_froms.settle(stand, decide(stand, Seen.RIGHT, 0.0, Times()))
+    made = patient(directory, "example.org", OURS)
+    assert (made.mail_from, made.mail_from_kind, made.unused) == ("bounce.example.org", MailFrom.OWN, "")
+
+
+def test_an_address_is_signed_for_by_its_domain(directory: Directory) -> None:
+    directory.identities.add("shop", "joe@example.org", is_verified=True)
+    made = patient(directory, "joe@example.org")
+    assert made.domain == "example.org"
+    assert [key.domain for key in made.keys] == ["example.org"]
+
+
+def test_what_is_not_verified_is_said_to_be_so_and_has_its_keys_all_the_same(directory: Directory) -> None:
+    directory.identities.add("shop", "mail.example.org")
+    made = patient(directory, "mail.example.org")
+    assert made.unverified == "pending"
+    assert {key.domain for key in made.keys} == {"mail.example.org"}
+
+
+def test_the_addresses_that_mail_leaves_from() -> None:
+    config = parse(BASE + '[delivery]\nsource_address = "192.0.2.7"\n', Path("/etc/relay/relay.toml"))
+    assert own_addresses(config) == ("192.0.2.7",)
+    for address in own_addresses(parse(BASE, Path("/etc/relay/relay.toml"))):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as one:
+            one.bind((address, 0))  # raises if it is not this machine's
