@@ -106,6 +106,18 @@ class Life:
             session.flush()
             return standing_of(row)
 
+    def hurry(self, name: str, account: str | None = None) -> bool:
+        """Have an identity that waits for its records looked at at once; whether it does wait."""
+        with self._database.writing(is_visible=False) as session:
+            row, _ = find_identity(session, name, account)
+            is_waiting = row.next_check_at is not None and row.state in (
+                IdentityState.PENDING,
+                IdentityState.WARNED,
+            )
+            if is_waiting:
+                row.next_check_at = self._clock.now()
+            return is_waiting
+
     def make_link(self, standing: Standing, expires_at: float) -> str:
         """The text of the link that proves an address. Raises DirectoryError without a key file."""
         key = self._key_file.vault().derive(links.PURPOSE)

@@ -26,6 +26,7 @@ class Record:
     type: str  # "TXT", "CNAME" or "MX"
     value: str
     why: str
+    also: str = ""  # another name at which it is looked for as well
 
 
 def token_names(domain: str, prefix: str) -> tuple[str, ...]:
@@ -39,7 +40,8 @@ def token_records(domain: str, token: str, prefix: str) -> tuple[Record, ...]:
     """The TXT record that proves a domain; none without a token."""
     if not token:
         return ()
-    return (Record(token_names(domain, prefix)[0], "TXT", token, "proves that the domain is yours"),)
+    name, *others = token_names(domain, prefix)
+    return (Record(name, "TXT", token, "proves that the domain is yours", "".join(others)),)
 
 
 def zone_line(record: Record) -> str:

@@ -126,3 +126,16 @@ def test_a_proof_begins_anew(shop: Directory, clock: ManualClock) -> None:
         shop.life.restart(DOMAIN)
     with pytest.raises(DirectoryError, match="no identity"):
         shop.life.restart("gone.example")
+
+
+def test_whoever_waits_can_be_looked_at_sooner(shop: Directory, clock: ManualClock) -> None:
+    shop.identities.add("shop", DOMAIN)
+    (due,) = shop.life.due(10)
+    later = Step(IdentityState.PENDING, pending_since=due.pending_since, next_check_at=clock.now() + 3600)
+    assert shop.life.settle(due, later)
+    assert shop.life.due(10) == ()
+    assert shop.life.hurry(DOMAIN)
+    assert [one.name for one in shop.life.due(10)] == [DOMAIN]
+    shop.identities.verify(DOMAIN)
+    assert not shop.life.hurry(DOMAIN)
+    assert shop.life.due(10) == ()

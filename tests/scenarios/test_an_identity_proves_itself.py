@@ -233,7 +233,17 @@ def test_a_running_relay_verifies_by_link_and_by_record(
             refused.value.close()
 
         directory.identities.add(ACCOUNT, DOMAIN)
-        name_server.add(f"_relay.{DOMAIN}", "TXT", directory.life.standing(DOMAIN).token)
+        token = directory.life.standing(DOMAIN).token
+        name_server.add(f"_relay.{DOMAIN}.{DOMAIN}", "TXT", token)
+        assert "appended the domain once more" in _advice(relay)
+        name_server.remove(f"_relay.{DOMAIN}.{DOMAIN}", "TXT")
+        name_server.add(DOMAIN, "TXT", f"_relay={token}")
+        assert f"directly under {DOMAIN}" in _advice(relay)
+        name_server.remove(DOMAIN, "TXT")
+        name_server.add(f"_relay.{DOMAIN}", "TXT", f'"{token}"')
+        assert "quotes are part of the value" in _advice(relay)
+        name_server.remove(f"_relay.{DOMAIN}", "TXT")
+        name_server.add(f"_relay.{DOMAIN}", "TXT", token)
         assert receiver.wait_for(f"{DOMAIN} is verified").recipients == [CONTACT]
         wait_until(
             lambda: directory.life.standing(DOMAIN).state is IdentityState.VERIFIED,
@@ -243,6 +253,15 @@ def test_a_running_relay_verifies_by_link_and_by_record(
         name_server.remove(f"_relay.{DOMAIN}", "TXT")
         directory.close()
         public.free()
+
+
+def _advice(relay: RunningRelay) -> str:
+    """What `relay identity check` says of the proof."""
+    done = relay.command("identity", "check", DOMAIN, "--json")
+    assert done.returncode == 1, done.stderr  # the DKIM records are not there either
+    proof = json.loads(done.stdout)["records"][0]
+    assert (proof["name"], proof["state"]) == (f"_relay.{DOMAIN}", "wrong")
+    return str(proof["what_to_do"])
 
 
 def _open(link: str, content: bytes | None = None) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from relay.daemon.commands.check import check
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.mail_from import mail_from
 from relay.daemon.commands.rows import Row, print_row, print_rows
@@ -27,6 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 app.command("mail-from")(mail_from)
+app.command("check")(check)
 
 
 @app.command()
