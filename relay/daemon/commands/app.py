@@ -24,6 +24,7 @@ from relay.daemon.commands import (
     identity,
     init,
     queue,
+    quota,
     running,
     send,
 )
@@ -73,6 +74,7 @@ app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(running.config_app, name="config")
+account.app.command("quota")(quota.quota)
 app.add_typer(account.app, name="account")
 app.add_typer(credential.app, name="credential")
 identity.app.command("rotate")(dkim.rotate)
