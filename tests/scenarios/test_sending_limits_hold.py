@@ -1,11 +1,15 @@
 """An account sends no more than its limits, whatever connects how often and whatever dies meanwhile."""
 
+import os
+import signal
 import smtplib
 import threading
 import time
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+import pytest
 
 from relay.directory.records import OverQuota
 from tests.fakes.prepared import ACCOUNT, SENDER, message, wait_until
@@ -108,3 +112,153 @@ def test_fifty_a_second_over_two_workers(start_relay: StartRelay, receiver: Rece
     assert hammer.most_replies_in(10.0) <= 50 * (10 + slowest_s) + 50
     assert len(replies) >= 0.95 * 50 * lasted_s
     assert set(hammer.refused) == {(454, b"4.7.1 " + RATE_EXCEEDED)}
+
+
+def test_one_a_second_is_exact(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, rate=1.0)
+    with Hammer(relay, clients=16, pause_s=0.01) as hammer:
+        wait_until(lambda: len(hammer.accepted) >= 5, "five are accepted", 15.0)
+    for window_s in (0.9, 1.9, 2.9, 3.9):
+        assert hammer.most_in(window_s) <= 1 + window_s
+    began, ended = zip(*sorted(hammer.accepted), strict=True)
+    assert ended[-1] - began[0] < len(began) + 1.0
+
+
+def test_a_message_to_many_is_paid_for_before_the_next(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, rate=5.0)
+    with Hammer(relay, clients=8, recipients=10, pause_s=0.01) as hammer:
+        wait_until(lambda: len(hammer.accepted) >= 4, "four are accepted", 20.0)
+    first, *_, last = sorted(ended for _, ended in hammer.accepted)
+    # 5 tokens at first, so that the second message waits for 6 of them, each later one for 10
+    assert last - first > (len(hammer.accepted) - 2) * 2.0 + 1.2 - 0.2
+    assert hammer.most_in(1.9) <= 2
+
+
+def test_a_quota_is_never_passed_by_one_whatever_is_killed(
+    start_relay: StartRelay, receiver: Receiver
+) -> None:
+    quota = 600
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, quota=quota)
+    with Hammer(relay, clients=20, pause_s=0.05) as hammer:
+        wait_until(lambda: len(hammer.accepted) >= 100, "a hundred are accepted")
+        os.kill(relay.worker_pids()[0], signal.SIGKILL)
+        wait_until(relay.is_ready, "the worker is replaced")
+        wait_until(lambda: len(hammer.accepted) >= 250, "some more are accepted")
+        relay.kill()  # all of it, with leases out and transactions under way
+        relay.start()
+        wait_until(lambda: len(hammer.accepted) >= 350, "some more are accepted")
+        assert relay.process is not None
+        os.kill(relay.process.pid, signal.SIGKILL)  # the supervisor alone: its workers end
+        relay.process.wait(10)
+        wait_until(lambda: restarted(relay), "it runs again", 60.0)
+        wait_until(lambda: (454, b"4.7.1 " + QUOTA_EXCEEDED) in hammer.refused, "the quota is used up")
+        wait_until(lambda: settled(hammer), "nothing is accepted any more")
+    accepted = len(hammer.accepted)
+    # What was lent when something died counts as sent: at most two slices of a sixteenth of what was left
+    # for each worker, three times.
+    assert quota - 3 * 4 * quota // 16 <= accepted <= quota
+    stored = sum(1 for line in relay.log().splitlines() if "event=accepted " in line)
+    assert accepted <= stored <= quota, "nor was any accepted of which the client did not hear"
+    assert relay.ask("usage", account=1, is_limited=True)["sent"] == quota
+
+
+def restarted(relay: RunningRelay) -> bool:
+    """The workers of a supervisor that was killed hold the spool until they have ended."""
+    try:
+        relay.start()
+    except AssertionError:
+        return False
+    return True
+
+
+def settled(hammer: Hammer) -> bool:
+    before = len(hammer.accepted)
+    asked = sum(hammer.refused.values())
+    wait_until(lambda: sum(hammer.refused.values()) >= asked + 200, "two hundred more are refused")
+    return len(hammer.accepted) == before
+
+
+def test_all_of_a_quota_may_be_used(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, quota=150)
+    with Hammer(relay, clients=20, pause_s=0.02) as hammer:
+        wait_until(lambda: len(hammer.accepted) >= 150, "all are accepted")
+        wait_until(lambda: settled(hammer), "and no other")
+    assert len(hammer.accepted) == 150
+    shown = relay.command("account", "quota", ACCOUNT).stdout.decode()
+    assert "sent last 24 hours: 150 (100%)" in shown
+    wait_until(
+        lambda: relay.log().count('event="notice sent"') == 2, "the contact hears at 80 % and at 100 %"
+    )
+    events = relay.command("events", "tail", "--json", "-n", "100000").stdout.decode()
+    assert events.count("sending-quota") == 2
+    _, scraped = relay.http("/metrics")
+    assert 'relay_limits_refused_total{limit="quota",worker="0"}' in scraped
+    # A larger one is in force within a second; what is sent to the simulator never counted.
+    limit(relay, quota=151)
+    relay.send(message("the last"))
+    with pytest.raises(AssertionError, match="Daily message quota exceeded"):
+        relay.send(message("one too many"))
+
+
+def test_smoothed_mail_leaves_when_it_was_said(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, rate=1.0, over=OverQuota.SMOOTH)
+    began = time.time()
+    replies = [submit(relay, f"smoothed-{number}") for number in range(8)]
+    assert all(code == 250 for code, _ in replies)
+    notes = [text.partition(" delayed until ")[2] for _, text in replies]
+    assert [bool(note) for note in notes] == [False] + [True] * 7
+    assert notes == sorted(notes)
+    waiting = relay.command("queue", "list").stdout.decode()
+    assert "by the maximum sending rate of the account" in waiting
+    wait_until(lambda: len(receiver.subjects()) == 8, "all have left", 15.0)
+    assert 7.0 <= time.time() - began < 10.0
+    assert receiver.subjects() == [f"smoothed-{number}" for number in range(8)]
+
+
+def test_smoothed_mail_is_not_forgotten_when_all_is_killed(
+    start_relay: StartRelay, receiver: Receiver
+) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, rate=1.0, over=OverQuota.SMOOTH)
+    before = [submit(relay, f"before-{number}")[1] for number in range(6)]
+    relay.kill()
+    relay.start()
+    after = submit(relay, "after")[1]
+    assert after.partition(" until ")[2] > before[-1].partition(" until ")[2]
+    wait_until(lambda: len(receiver.subjects()) == 7, "all have left", 20.0)
+
+
+def test_held_mail_leaves_when_it_is_released(start_relay: StartRelay, receiver: Receiver) -> None:
+    relay = start_relay(next_hop=receiver.port)
+    limit(relay, quota=2, over=OverQuota.HOLD)
+    replies = [submit(relay, f"held-{number}") for number in range(4)]
+    assert ["held: the daily message quota of the account is reached" in text for _, text in replies] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+    def left() -> int:
+        return sum(subject.startswith("held-") for subject in receiver.subjects())
+
+    wait_until(lambda: left() == 2, "the first two have left")
+    listed = relay.command("queue", "list", "--state", "held").stdout.decode()
+    assert listed.count("held: the daily message quota") == 2
+    relay.command("queue", "release", "--all")
+    wait_until(lambda: left() == 4, "the others have left")
+
+
+def submit(relay: RunningRelay, subject: str) -> tuple[int, str]:
+    """One message; the reply to its dot."""
+    with smtplib.SMTP("127.0.0.1", relay.trusted, timeout=30) as client:
+        client.ehlo()
+        client.mail(SENDER)
+        client.rcpt(TO)
+        code, text = client.data(message(subject))
+        return code, text.decode()
