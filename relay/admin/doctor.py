@@ -39,12 +39,14 @@ class Names(spf.Names, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that signs: where its record is, and what it should say."""
+    """A key that signs, or is to: where its record is, and what it should say."""
 
     name: str
     domain: str
     record: str
+    publish: str  # the line of the owner's zone file
     is_service: bool = False
+    is_signing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Patient:
     addresses: Sequence[str]
     keys: Sequence[PublicKey] = ()
     is_dkim_on: bool = True
+    dkim_state: str = ""  # of records that are not as they should be, so that nothing is signed
     unused: str = ""
     unverified: str = ""  # how it stands, if nothing may be sent from it
 
@@ -106,6 +109,7 @@ async def _gather(names: Names, patient: Patient) -> Facts:
         mail_from_kind=patient.mail_from_kind,
         unused=patient.unused,
         is_dkim_on=patient.is_dkim_on,
+        dkim_state=patient.dkim_state,
         spf=tuple(verdicts),
         spf_stranger=stranger,
         spf_texts=texts,
@@ -144,4 +148,4 @@ async def _reverse(names: Names, address: str) -> Reverse:
 
 async def _key(names: Names, key: PublicKey) -> KeySeen:
     answer = await names.ask(key.name, "TXT")
-    return KeySeen(key.name, key.domain, key.record, answer, key.is_service)
+    return KeySeen(key.name, key.domain, key.record, answer, key.publish, key.is_service, key.is_signing)

@@ -44,13 +44,15 @@ class MailFrom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeySeen:
-    """A DKIM key that signs, and the TXT records at its name."""
+    """A DKIM key that signs, or is to, and the TXT records at its name."""
 
     name: str
     domain: str
     expected: str  # the record that publishes it
     answer: Answer
+    publish: str = ""  # the line of the owner's zone file
     is_service: bool = False  # of the service domain: it signs everything, and aligns with nobody else
+    is_signing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Facts:
     mail_from_kind: MailFrom
     unused: str = ""  # a MAIL FROM domain that was asked for and is not used, with its state
     is_dkim_on: bool = True
+    dkim_state: str = ""  # of records that are not as they should be, so that nothing is signed
     spf: tuple[SpfVerdict, ...] = ()
     spf_stranger: SpfVerdict | None = None  # for an address that nobody has
     spf_texts: Answer = NO_ANSWER  # TXT of the MAIL FROM domain

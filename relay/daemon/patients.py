@@ -10,18 +10,22 @@ import socket
 
 from relay.admin.doctor import Patient, PublicKey
 from relay.admin.finding import MailFrom
-from relay.base.errors import Refused
+from relay.base.errors import DirectoryError, Refused
 from relay.daemon.config import Config
+from relay.daemon.publication import dkim_records
 from relay.daemon.translate import load_service_keys, return_path_domain, return_path_host
 from relay.directory.identities import Held
-from relay.directory.keys import SigningKey, public_record
-from relay.directory.records import Identity, RecordState
+from relay.directory.keys import SigningKey, public_record, zone_record
+from relay.directory.published import zone_line
+from relay.directory.records import Identity, IdentityKind, KeyState, RecordState
 from relay.directory.snapshot import KeyRing, Snapshot
 from relay.directory.store import Directory
 from relay.policy.return_path import domain_for
 
 # a.root-servers.net: addresses that are certainly elsewhere; nothing is sent there
 _ELSEWHERE = ((socket.AF_INET, "198.41.0.4"), (socket.AF_INET6, "2001:503:ba3e::2:30"))
+
+_SOMEBODY = "relay-doctor"  # an address of the domain that is hardly an identity by itself
 
 
 def own_addresses(config: Config) -> tuple[str, ...]:
@@ -51,15 +55,12 @@ def patient_of(
     """An identity, ready to be examined. Raises DirectoryError if its keys do not open."""
     row = held.identity
     domain = row.name.rpartition("@")[2]
-    author = row.name if "@" in row.name else f"postmaster@{domain}"
+    author = row.name if "@" in row.name else f"{_SOMEBODY}@{domain}"
     identity = snapshot.identity_for(row.account_id, author)
     if identity is not None and identity.id != row.id:
         identity = None  # its own is not verified; a wider one covers it
     mail_from, kind = _mail_from(identity, author, config)
-    if identity is not None:
-        keys: tuple[SigningKey, ...] = tuple(identity.keys)
-    else:
-        keys = () if "@" in row.name else directory.identities.signing_keys(row.name, held.account)
+    keys, dkim_state = _keys(held, identity, config, directory)
     return Patient(
         domain=domain,
         helo=config.relay.hostname.lower(),
@@ -67,14 +68,38 @@ def patient_of(
         mail_from=mail_from or domain,
         mail_from_kind=kind,
         addresses=addresses,
-        keys=(
-            *(_public(key) for key in keys),
-            *(_public(key, is_service=True) for key in load_service_keys(config)),
-        ),
+        keys=(*keys, *(_public(key, is_service=True) for key in load_service_keys(config))),
         is_dkim_on=row.is_dkim_on,
+        dkim_state=dkim_state,
         unused=_unused(identity),
         unverified="" if identity is not None else row.state.value,
     )
+
+
+def _keys(
+    held: Held, identity: Identity | None, config: Config, directory: Directory
+) -> tuple[list[PublicKey], str]:
+    """The keys that sign, else those that would if their records were there, and how the records stand."""
+    row = held.identity
+    if identity is not None and identity.keys:
+        lines = _lines(directory, config, identity.keys[0].domain, held.account)
+        return [_public(key, lines.get(key.record_name, "")) for key in identity.keys], ""
+    if not row.is_dkim_on or row.kind is IdentityKind.ADDRESS:
+        return [], ""
+    dkim = directory.dkim.of(row.name, held.account)
+    lines = _lines(directory, config, row.name, held.account)
+    active = [key for key in dkim.public if key.state is KeyState.ACTIVE]
+    return [
+        PublicKey(key.name, key.domain, key.text, lines.get(key.name, ""), is_signing=False) for key in active
+    ], dkim.standing.state.value
+
+
+def _lines(directory: Directory, config: Config, domain: str, account: str) -> dict[str, str]:
+    """What the owner of a domain publishes for its keys, by name. With a service domain that is a CNAME."""
+    try:
+        return {one.name: zone_line(one) for one in dkim_records(directory, config, domain, account)}
+    except DirectoryError:  # a key of a domain that the account holds in another form
+        return {}
 
 
 def _mail_from(identity: Identity | None, author: str, config: Config) -> tuple[str, MailFrom]:
@@ -97,5 +122,8 @@ def _unused(identity: Identity | None) -> str:
     return f"the MAIL FROM domain {identity.mail_from} is {identity.mail_from_state.value}; it"
 
 
-def _public(key: SigningKey, *, is_service: bool = False) -> PublicKey:
-    return PublicKey(key.record_name, key.domain, public_record(key), is_service)
+def _public(key: SigningKey, publish: str = "", *, is_service: bool = False) -> PublicKey:
+    record = public_record(key)
+    return PublicKey(
+        key.record_name, key.domain, record, publish or zone_record(key.record_name, record), is_service
+    )

@@ -33,7 +33,7 @@ def verdict(result: str, lookups: int = 1, why: str = "a:relay.example.net") -> 
 
 def key(*records: str, domain: str = DOMAIN, is_service: bool = False) -> KeySeen:
     answer = texts(*records) if records else GONE
-    return KeySeen(f"s1._domainkey.{domain}", domain, RECORD, answer, is_service)
+    return KeySeen(f"s1._domainkey.{domain}", domain, RECORD, answer, "publish it", is_service)
 
 
 WELL = Facts(

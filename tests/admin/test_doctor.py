@@ -21,7 +21,7 @@ PATIENT = Patient(
     mail_from=OWN,
     mail_from_kind=MailFrom.OWN,
     addresses=(ADDRESS,),
-    keys=(PublicKey("s1._domainkey.example.org", "example.org", RECORD),),
+    keys=(PublicKey("s1._domainkey.example.org", "example.org", RECORD, "publish it"),),
 )
 
 

@@ -85,3 +85,25 @@ def test_the_addresses_that_mail_leaves_from() -> None:
     for address in own_addresses(parse(BASE, Path("/etc/relay/relay.toml"))):
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as one:
             one.bind((address, 0))  # raises if it is not this machine's
+
+
+def test_an_address_of_the_domain_that_is_an_identity_too_changes_nothing(directory: Directory) -> None:
+    directory.identities.add("shop", "postmaster@example.org", is_verified=True)
+    assert patient(directory, "example.org").unverified == ""
+
+
+def test_keys_whose_records_are_not_there_do_not_sign_and_are_looked_at(directory: Directory) -> None:
+    directory.identities.add("shop", "new.example")
+    directory.identities.verify("new.example")
+    made = patient(directory, "new.example")
+    state = directory.dkim.of("new.example").standing.state.value
+    assert [key.is_signing for key in made.keys] == [state == "verified"] * len(made.keys)
+    assert made.keys
+
+
+def test_with_a_service_domain_a_cname_is_to_be_published(directory: Directory) -> None:
+    text = BASE + '[signing]\nservice_domain = "relay.example"\n'
+    (key,) = patient(directory, "example.org", text).keys[:1]
+    assert key.publish == f"{key.name}. IN CNAME {key.name.partition('.')[0]}.dkim.relay.example."
+    (key,) = patient(directory, "example.org").keys[:1]
+    assert " IN TXT ( " in key.publish
