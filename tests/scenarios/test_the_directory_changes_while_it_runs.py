@@ -42,7 +42,7 @@ def answer(client: smtplib.SMTP, sender: str = SENDER) -> tuple[int, str]:
 
 def test_an_account_is_paused_and_resumed(shared_relay: RunningRelay) -> None:
     directory = shared_relay.directory()
-    directory.accounts.create("paused-one")
+    directory.accounts.create("paused-one", max_send_rate=-1, max_24_hours=-1)
     directory.identities.add("paused-one", DOMAIN, is_verified=True)
     made = directory.credentials.create("paused-one")
     shared_relay.wait_for_directory(directory)
