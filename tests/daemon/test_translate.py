@@ -105,7 +105,8 @@ def test_the_rules_on_content_are_those_of_ses_until_told_else() -> None:
     rules, scanner = translate.content_rules(
         parse(
             '[content]\nheader_rules = false\nmime_parts = 7\nmime_depth = 3\nrefused_extensions = [".PDF"]\n'
-            'data_uris = "accept"\nscanner = "[::1]:3310"\nscanner_timeout = "2s"\nscanner_failure = "pass"\n',
+            'data_uris = "accept"\n'
+            'scanner = "[::1]:3310"\nscanner_timeout = "2s"\nscanner_failure = "pass"\n',
             Path("/x"),
         )
     )
