@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from random import random
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
@@ -26,32 +25,24 @@ from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
-from relay.daemon.dkim_watch import DkimDuty
-from relay.daemon.identity_watch import IdentityWatch
+from relay.daemon.duties import duties
 from relay.daemon.link import LinkError
-from relay.daemon.mail_from_duty import MailFromDuty
 from relay.daemon.notices import Notices
-from relay.daemon.public import PATH
 from relay.daemon.translate import (
     content_rules,
-    dkim_pace,
     endpoint_text,
     listener_settings,
     load_service_keys,
     notice_sender,
     return_path_domain,
-    return_path_host,
     routing_rules,
     session_settings,
-    verification_settings,
 )
-from relay.daemon.watch import Duty, Watch
+from relay.daemon.watch import Watch
 from relay.directory import keys
-from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
 from relay.directory.uses import Uses
-from relay.directory.verification import Standing
 from relay.ingress.auth import Throttle
 from relay.ingress.connections import Tally
 from relay.ingress.counters import Counters
@@ -195,7 +186,16 @@ class Works:
             self.listeners.append(Listener(settings, self.around, bound, drain_s))
         await self.around.tasks.start(stack)
         await start_all(self.listeners, stack)
-        self.watch = Watch(self._duties())
+        self.watch = Watch(
+            duties(
+                config=lambda: self.config,
+                directory=self.directory,
+                resolver=self.resolver,
+                notices=self.notices,
+                account=lambda number: self.live.current.account(number),
+                clock=self.clock,
+            )
+        )
         if self.worker == 0:
             await self.watch.start(stack)
 
@@ -299,40 +299,6 @@ class Works:
         await self.tasks.start(stack)
         stack.push_async_callback(self.limits.end)
         await self.resolver.start(stack)
-
-    def _duties(self) -> list[Duty]:
-        """What worker 0 looks after."""
-        verification = self.config.verification
-        identities = IdentityWatch(
-            life=self.directory.life,
-            dns=self.resolver,
-            notices=self.notices,
-            account=lambda number: self.live.current.account(number),
-            link=self._link,
-            settings=verification_settings(verification),
-            prefix=verification.record_prefix,
-            clock=self.clock,
-            random=random,
-        )
-        every_s = min(verification.check_every, LONGEST_WAIT_S)
-        times = Times(verification.pending_for, verification.warned_for, every_s)
-        host = return_path_host(self.config)
-        return [
-            DkimDuty(
-                self.directory.dkim,
-                self.resolver,
-                self.notices,
-                self.clock,
-                lambda: dkim_pace(self.config),
-            ),
-            identities,
-            MailFromDuty(self.directory.mail_froms, self.resolver, self.notices, self.clock, host, times),
-        ]
-
-    def _link(self, standing: Standing, expires_at: float) -> str:
-        """The URL that proves an address; "" while there is no page that it could lead to."""
-        url = self.config.verification.url.rstrip("/")
-        return f"{url}{PATH}{self.directory.life.make_link(standing, expires_at)}" if url else ""
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

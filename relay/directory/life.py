@@ -165,7 +165,8 @@ def standing_of(row: IdentityTable) -> Standing:
         kind=IdentityKind(row.kind),
         state=IdentityState(row.state),
         token=row.token,
-        dkim_state=RecordState(row.dkim_state),
+        # DKIM keys that sign on the administrator's word, and were never seen in the DNS, prove nothing.
+        dkim_state=RecordState(row.dkim_state) if row.dkim_seen_at is not None else RecordState.NONE,
         pending_since=row.pending_since,
         missing_since=row.missing_since,
         claimed_until=row.next_check_at or 0.0,

@@ -1,0 +1,64 @@
+"""What worker 0 looks after, joined: DKIM records, proofs of identities, MAIL FROM domains.
+
+Part of the wiring, in a file of its own. The settings of [verification] are those of the start; ``config`` is
+asked anew for what a reload changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import random
+
+from relay.base.clock import Clock
+from relay.daemon.config import Config
+from relay.daemon.dkim_watch import DkimDuty
+from relay.daemon.identity_watch import IdentityWatch
+from relay.daemon.mail_from_duty import MailFromDuty
+from relay.daemon.notices import Notices
+from relay.daemon.public import PATH
+from relay.daemon.translate import dkim_pace, return_path_host, verification_settings
+from relay.daemon.watch import Duty
+from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
+from relay.directory.records import Account
+from relay.directory.store import Directory
+from relay.directory.verification import Standing
+from relay.transport.resolve import Resolver
+
+
+def duties(
+    *,
+    config: Callable[[], Config],
+    directory: Directory,
+    resolver: Resolver,
+    notices: Notices,
+    account: Callable[[int], Account | None],
+    clock: Clock,
+) -> list[Duty]:
+    """The duties, for one ``Watch``."""
+    verification = config().verification
+
+    def link(standing: Standing, expires_at: float) -> str:
+        """The URL that proves an address; "" while there is no page that it could lead to."""
+        url = verification.url.rstrip("/")
+        return f"{url}{PATH}{directory.life.make_link(standing, expires_at)}" if url else ""
+
+    identities = IdentityWatch(
+        life=directory.life,
+        dns=resolver,
+        notices=notices,
+        account=account,
+        link=link,
+        settings=verification_settings(verification),
+        prefix=verification.record_prefix,
+        clock=clock,
+        random=random,
+    )
+    every_s = min(verification.check_every, LONGEST_WAIT_S)
+    times = Times(verification.pending_for, verification.warned_for, every_s)
+    host = return_path_host(config())
+    return [
+        # DKIM first: what it finds proves a domain, too.
+        DkimDuty(directory.dkim, resolver, notices, clock, lambda: dkim_pace(config())),
+        identities,
+        MailFromDuty(directory.mail_froms, resolver, notices, clock, host, times),
+    ]
