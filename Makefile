@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ROUNDS ?= 100
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format bench bench-backlog crash clean
+.PHONY: run test check format bench bench-backlog crash rotation clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ bench-backlog: $(STAMP) ## 100,000 messages to a dead next hop, a restart in the
 
 crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS)
+
+rotation: $(STAMP)     ## DKIM keys turn under load, and every message verifies (MESSAGES=20000)
+	$(BIN)/python -m tests.scenarios.rotation --messages $(or $(MESSAGES),20000)
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -30,7 +30,7 @@ from relay.directory.dkim_rotation import KeyRow, Turn
 from relay.directory.identities import find_identity, identity_of
 from relay.directory.key_rows import NewKey
 from relay.directory.models import DkimKeyTable, IdentityTable
-from relay.directory.records import IdentityKind, IdentityRow, KeyOrigin, KeyState, RecordState
+from relay.directory.records import IdentityKind, IdentityRow, IdentityState, KeyOrigin, KeyState, RecordState
 from relay.directory.secrets import KeyFile
 
 _SELECTOR = re.compile(r"(?!.{64})[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
@@ -101,6 +101,8 @@ class DkimKeys:
             for name, value in _columns(standing).items():
                 setattr(row, name, value)
             row.dkim_next_check_at = next_check_at
+            if standing.state is RecordState.VERIFIED and row.state == IdentityState.PENDING:
+                row.next_check_at = self._clock.now()  # DKIM records prove the domain as well as its token
             for key in session.scalars(select(DkimKeyTable).where(DkimKeyTable.identity_id == number)):
                 if key.id in turn.drop:
                     session.delete(key)

@@ -132,10 +132,12 @@ class Identities:
         with self._database.writing() as session:
             row, owner = find_identity(session, name, account)
             row.is_dkim_on = is_on
-            if is_on and row.dkim_state == RecordState.FAILED:
-                now = self._clock.now()  # switched on again: the records are looked for again
+            now = self._clock.now()
+            if is_on and row.dkim_state == RecordState.FAILED:  # the records are looked for again
                 row.dkim_state, row.dkim_seen_at, row.dkim_missing_since = RecordState.PENDING, None, None
-                row.dkim_pending_since = row.dkim_next_check_at = now
+                row.dkim_pending_since = now
+            if is_on and row.dkim_state != RecordState.NONE:
+                row.dkim_next_check_at = now  # whoever says so has just published something
             session.flush()
             return Held(identity_of(row), owner)
 

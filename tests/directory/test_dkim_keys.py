@@ -165,3 +165,21 @@ def test_what_cannot_be_imported_says_why(shop: Directory) -> None:
             shop.dkim.import_key(name, selector, pem)
     assert shop.dkim.of(NAME) == before
     assert shop.dkim.read(999) is None
+
+
+def test_records_that_are_found_let_the_proof_of_the_domain_be_looked_at(
+    shop: Directory, clock: ManualClock
+) -> None:
+    shop.identities.add("shop", "new.example", algorithms=[keys.ED25519])
+    clock.advance(DAY)
+    assert len(shop.life.due(9)) == 1
+    before = shop.dkim.of("new.example")
+    assert shop.dkim.apply(before, Standing(RecordState.VERIFIED, clock.now()), Turn(), None)
+    assert [one.dkim_state for one in shop.life.due(9)] == [RecordState.VERIFIED]
+
+
+def test_switching_on_what_is_awaited_looks_at_once(shop: Directory) -> None:
+    shop.identities.add("shop", "new.example", algorithms=[keys.ED25519])
+    assert shop.dkim.claim_due(9, 900) == ()
+    shop.identities.set_dkim("new.example", True)
+    assert shop.dkim.claim_due(9, 900) == (shop.dkim.of("new.example").identity.id,)

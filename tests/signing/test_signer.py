@@ -5,6 +5,7 @@ import pytest
 from relay.base.message import Client, Envelope, Submission
 from relay.codec.headers import Header
 from relay.directory.keys import ED25519, RSA, SigningKey, generate, load
+from relay.signing import dkim
 from relay.signing.signer import Signer
 from tests.signing import verifiers
 
@@ -91,3 +92,15 @@ class BrokenKey:
 def test_a_key_that_cannot_sign_is_an_exception():
     with pytest.raises(ValueError, match="hardware gone"):
         sign(Signer("mx.example.net"), keys=[SigningKey("example.com", "s", RSA, BrokenKey())])
+
+
+def test_what_the_client_signed_keeps_its_signature():
+    """Also where the domain is the one that we sign for: ours stand above, its own still verifies."""
+    client_key = load(generate(RSA, 1024), "example.com", "client", RSA)
+    content = b"From: shop@example.com\r\nTo: user@example.org\r\nSubject: Hello\r\n\r\nHi\r\n"
+    parsed = Header.parse(content)
+    order = (b"from", b"to", b"subject")
+    (own,) = dkim.sign(parsed.fields, b"Hi\r\n", [client_key], int(NOW), order=order)
+    out = sign(Signer("mx.example.net", "relay.example.net", [SERVICE]), own + content, [IDENTITY])
+    assert own in out
+    assert verifiers.by_dkimpy(out, [IDENTITY, SERVICE, client_key]) == {"own", "service", "client"}
