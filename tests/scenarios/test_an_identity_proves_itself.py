@@ -21,6 +21,7 @@ from relay.base.events import EventKind
 from relay.base.log import SilentLog
 from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.daemon.config import load
+from relay.daemon.publication import records_of
 from relay.daemon.watch import Watch
 from relay.daemon.wiring import Works
 from relay.directory.records import IdentityState
@@ -125,7 +126,8 @@ async def life(
     works = Works(load(tmp_path / "relay.toml"), 0, clock, SilentLog())
     async with AsyncExitStack() as stack:
         await works.start(stack, [], LocalTally(), [])
-        works.directory.life._clock = works.directory.identities._clock = clock
+        directory = works.directory
+        directory.life._clock = directory.identities._clock = directory.dkim._clock = clock
         yield Life(works, clock, receiver)
 
 
@@ -198,6 +200,30 @@ async def test_a_domain_whose_record_never_comes_fails(life: Life) -> None:
     assert life.state() is IdentityState.FAILED
     assert mail["Subject"] == f"{DOMAIN} could not be verified"
     assert await life.after(30 * DAY) == []
+
+
+async def test_a_domain_proves_itself_by_its_dkim_records(life: Life, name_server: NameServer) -> None:
+    works = life.works
+    works.directory.identities.add(ACCOUNT, DOMAIN)
+    published = [
+        record
+        for record in records_of(works.directory, works.config, DOMAIN, None, is_direct=True)
+        if "._domainkey." in record.name
+    ]
+    for record in published:
+        name_server.add(record.name, record.type, record.value)
+    subjects: list[str] = []
+    for _ in range(5):  # the keys are seen, then the domain that they prove
+        subjects += [str(mail["Subject"]) for mail in await life.after(HOUR)]
+        if life.state() is IdentityState.VERIFIED:
+            break
+    assert life.state() is IdentityState.VERIFIED
+    assert await life.may_send()
+    for record in published:
+        name_server.remove(record.name, record.type)
+    for _ in range(4):
+        await life.after(DAY)
+    assert life.state() is IdentityState.WARNED
 
 
 def test_a_running_relay_verifies_by_link_and_by_record(
