@@ -61,12 +61,21 @@ NOBODY = Peer()
 STOPPED = "the relay stopped"  # Deferred.detail of an attempt that our own end cut off
 
 
+class Onward(StrEnum):
+    """What has become of the duty to report success, where the sender asked for it (RFC 3461 5.2)."""
+
+    PROMISED = "promised"  # the peer speaks DSN: it reports
+    RELAYED = "relayed"  # the peer does not: we report that we passed the message on
+    DELIVERED = "delivered"  # there is no one behind: we report that it is delivered
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The receiver took responsibility."""
 
     reply: Reply
     peer: Peer = NOBODY
+    onward: Onward = Onward.RELAYED
 
 
 @dataclass(frozen=True, slots=True)

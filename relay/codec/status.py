@@ -1,16 +1,16 @@
 """What an outcome is called in a report: an enhanced status code (RFC 3463) and a sentence for people.
 
-Contract: the code that the peer sent is kept if its class fits the outcome: 5 for what failed, 4 for what was
-given up after temporary trouble (RFC 3463 2: a temporary condition that persists). Else the code follows from
-the reply's number, else from the reason. 4.4.7, "too old", is said only where no better code is known
-(RFC 3463 3.5).
+Contract: the code that the peer sent is kept if its class fits the outcome: 2 for what it took, 5 for what
+failed, 4 for what was given up after temporary trouble (RFC 3463 2: a temporary condition that persists).
+Else the code follows from the reply's number, else from the reason. 4.4.7, "too old", is said only where no
+better code is known (RFC 3463 3.5).
 
 Pure tables; not on the hot path.
 """
 
 from __future__ import annotations
 
-from relay.base.outcome import Deferred, Failed, Reason
+from relay.base.outcome import Deferred, Delivered, Failed, Reason
 
 # Subject and detail of the status code, by reason; the class comes from the outcome.
 _BY_REASON = {
@@ -86,8 +86,10 @@ _SENTENCES = {
 _GIVEN_UP = "We tried several times and have now given up."
 
 
-def status_of(outcome: Failed | Deferred) -> str:
-    """The status code of a recipient that failed, or that was given up while deferred."""
+def status_of(outcome: Delivered | Failed | Deferred) -> str:
+    """The status code of a recipient that was served, that failed, or that was given up while deferred."""
+    if isinstance(outcome, Delivered):
+        return outcome.reply.enhanced if outcome.reply.enhanced.startswith("2.") else "2.0.0"
     status_class = _class_of(outcome)
     reply = outcome.reply
     if reply is not None:

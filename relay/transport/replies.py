@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from relay.base.message import Recipient
-from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Peer, Reason, Scope
+from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.transport.reply_parser import RawReply, as_reply
 
@@ -151,9 +151,12 @@ def _judge_with_refusals(
     return Judged((), outcomes, False, False)
 
 
-def judge_dot(reply: Reply, peer: Peer) -> Outcome:
-    """The outcome that the reply to the dot means for all accepted recipients."""
-    return Delivered(reply, peer) if 200 <= reply.code < 300 else refusal(Command.DOT, reply, peer)
+def judge_dot(reply: Reply, peer: Peer, has_dsn: bool = False) -> Outcome:
+    """The outcome that the reply to the dot means for all accepted recipients. ``has_dsn``: the peer was told
+    in RCPT who wants to hear of success."""
+    if not 200 <= reply.code < 300:
+        return refusal(Command.DOT, reply, peer)
+    return Delivered(reply, peer, Onward.PROMISED if has_dsn else Onward.RELAYED)
 
 
 def early_answer(reply: Reply, peer: Peer) -> Outcome:

@@ -178,7 +178,7 @@ class Session:
         if not self.dot_sent:
             return early_answer(reply, self.peer)
         self._is_clean = wire.is_in_step and reply.code != _BUSY and not 300 <= reply.code < 400
-        return judge_dot(reply, self.peer)
+        return judge_dot(reply, self.peer, self.offers.dsn)
 
     async def _send_blocks(
         self, content: bytes | Path, size_bytes: int, before_dot: Callable[[], None]

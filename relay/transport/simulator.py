@@ -24,7 +24,7 @@ import logging
 from typing import Protocol
 
 from relay.base.message import Attempt, Recipient
-from relay.base.outcome import Delivered, Failed, Outcome, Peer, Reason, Scope
+from relay.base.outcome import Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.base.route import Route
 from relay.base.simulator import Mailbox, mailbox_of
@@ -56,7 +56,7 @@ def answer(recipient: Recipient) -> Outcome:
     mailbox = mailbox_of(recipient.address)
     if mailbox is None or mailbox is Mailbox.BOUNCE:
         return Failed(Scope.RECIPIENT, Reason.REFUSED, _UNKNOWN, peer=peer)
-    return Delivered(_TAKEN, peer)
+    return Delivered(_TAKEN, peer, Onward.DELIVERED)
 
 
 class Simulator:

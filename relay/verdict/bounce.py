@@ -14,7 +14,7 @@ from relay.base.address import domain_of
 from relay.base.clock import Clock
 from relay.base.events import Change, Event
 from relay.base.message import Client, Envelope, Message, Recipient, Submission
-from relay.base.outcome import Deferred, Failed
+from relay.base.outcome import Deferred, Delivered, Failed
 from relay.codec import dsn
 
 _HEAD_BYTES = 256 * 1024  # of a large message; a header is shorter
@@ -38,19 +38,29 @@ class BounceMaker:
         content: bytes | Path | None,
     ) -> Change:
         """A change that stores the bounce of these recipients of the message."""
-        if isinstance(content, Path):
-            try:
-                with content.open("rb") as stream:
-                    content = stream.read(_HEAD_BYTES)
-            except OSError:  # the sender hears of the failure also where the disk has lost the message
-                content = b""
         report = dsn.bounce(
             message=message,
             failures=failures,
-            original=content or b"",
+            original=_head_of(content),
             hostname=self._hostname,
             now=self._clock.now(),
         )
+        return self._stored(message, report)
+
+    def make_success(
+        self, message: Message, served: list[tuple[Recipient, Delivered]], content: bytes | Path | None
+    ) -> Change:
+        """A change that stores the report of success that the sender asked for."""
+        report = dsn.success(
+            message=message,
+            served=served,
+            original=_head_of(content),
+            hostname=self._hostname,
+            now=self._clock.now(),
+        )
+        return self._stored(message, report)
+
+    def _stored(self, message: Message, report: bytes) -> Change:
         recipient = Recipient(0, message.sender, domain_of(message.sender))
         envelope = Envelope(
             sender="", recipients=[recipient], is_utf8=message.is_utf8 or not message.sender.isascii()
@@ -58,3 +68,13 @@ class BounceMaker:
         submission = Submission(0, envelope, report, Client())
         bounce, events = self._prepare(message.shard)(submission)
         return Change(stored=[bounce], events=events)
+
+
+def _head_of(content: bytes | Path | None) -> bytes:
+    if isinstance(content, Path):
+        try:
+            with content.open("rb") as stream:
+                return stream.read(_HEAD_BYTES)
+        except OSError:  # the sender hears of the outcome also where the disk has lost the message
+            return b""
+    return content or b""

@@ -1,7 +1,8 @@
 """From the outcomes of an attempt to the one change that the spool writes.
 
 Contract: ``judge`` returns a Change that settles or defers every recipient of the attempt, with its events,
-its uncertain notes and the bounce to the sender, all of which become one transaction. It never waits.
+its uncertain notes and what the sender is told, all of which become one transaction: the bounce, and the
+report of success where NOTIFY=SUCCESS asked for it and the peer does not report itself. It never waits.
 
 Failure: if the bounce cannot be made (a bug of ours), the failed recipients are deferred instead; a failure
 that no one is told about would be a lost message.
@@ -23,7 +24,7 @@ from relay.base.control import add_to
 from relay.base.events import Change, Deferral, Event, EventKind, Uncertain
 from relay.base.log import MessageLog
 from relay.base.message import Attempt, Message, Recipient
-from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Reason
+from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Reason
 from relay.verdict.classify import Done, Schedule, Wait, classify
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ class Bounces(Protocol):
         message: Message,
         failures: list[tuple[Recipient, Failed | Deferred]],
         content: bytes | Path | None,
+    ) -> Change: ...
+    def make_success(
+        self, message: Message, served: list[tuple[Recipient, Delivered]], content: bytes | Path | None
     ) -> Change: ...
 
 
@@ -67,9 +71,11 @@ class Settler:
         self._dice = dice
 
     def wants_content(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> bool:
-        """A bounce will be made, which quotes the header of the message."""
+        """A bounce or a report of success will be made, which quotes the header of the message."""
         if not attempt.message.sender:
             return False
+        if any(_is_to_report(one, outcomes[one.number]) for one in attempt.recipients if one.notify):
+            return True
         is_late = self._clock.now() >= attempt.message.expires_at
         return any(isinstance(o, Failed) or (is_late and isinstance(o, Deferred)) for o in outcomes.values())
 
@@ -77,6 +83,7 @@ class Settler:
         """The change that these outcomes mean; see the module."""
         message, now, change = attempt.message, self._clock.now(), Change()
         failures: list[tuple[Recipient, Failed | Deferred]] = []
+        served: list[tuple[Recipient, Delivered]] = []  # and the sender is to hear it from us
         for recipient in attempt.recipients:
             outcome = outcomes[recipient.number]
             if isinstance(outcome, Deferred) and outcome.reason is Reason.REPLY_LOST:
@@ -85,6 +92,8 @@ class Settler:
             if isinstance(verdict, Done):
                 assert isinstance(outcome, Delivered)
                 self._done(change, message, recipient, outcome, now)
+                if recipient.notify and _is_to_report(recipient, outcome):
+                    served.append((recipient, outcome))
             elif isinstance(verdict, Wait):
                 assert isinstance(outcome, Deferred)
                 self._wait(change, message, recipient, outcome, verdict)
@@ -93,7 +102,25 @@ class Settler:
                 failures.append((recipient, outcome))
         if failures:
             self._give_up(change, message, failures, content, now)
+        if served and message.sender:
+            self._report_success(change, message, served, content)
         return change
+
+    def _report_success(
+        self,
+        change: Change,
+        message: Message,
+        served: list[tuple[Recipient, Delivered]],
+        content: bytes | Path | None,
+    ) -> None:
+        """What the sender asked for with NOTIFY=SUCCESS. If it cannot be made, the delivery stands."""
+        try:
+            report = self._bounces.make_success(message, served, content)
+        except Exception:
+            log.exception("report of success could not be made", extra={"id": message.id})
+            return
+        change.stored += report.stored
+        change.events += report.events
 
     def _done(
         self, change: Change, message: Message, recipient: Recipient, outcome: Delivered, now: float
@@ -184,6 +211,15 @@ class Settler:
                     scope=outcome.scope.value, reason=outcome.reason.value, host=outcome.peer.host,
                     reply=said, bounce=detail["bounce"],
                 )  # fmt: skip
+
+
+def _is_to_report(recipient: Recipient, outcome: Outcome) -> bool:
+    """Whether we owe the sender a report of success (RFC 3461 5.2.2, 5.2.3)."""
+    return (
+        isinstance(outcome, Delivered)
+        and outcome.onward is not Onward.PROMISED
+        and "SUCCESS" in recipient.notify
+    )
 
 
 def describe(outcome: Deferred | Failed) -> str:

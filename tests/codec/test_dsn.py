@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.base.message import Message, Recipient
-from relay.base.outcome import Deferred, Failed, Peer, Reason, Scope
+from relay.base.outcome import Deferred, Delivered, Failed, Onward, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.codec.data import find_fault
-from relay.codec.dsn import FULL_LIMIT_BYTES, bounce
+from relay.codec.dsn import FULL_LIMIT_BYTES, bounce, success
 
 ARRIVED, NOW = 1_700_000_000.0, 1_700_003_600.0
 ID = "0000018bcfe56800-5b1c0000-0000-4000-8000-000000000000-000001"
@@ -212,3 +212,39 @@ def test_a_long_reply_is_folded():
     content, _, _, report, _ = made([(Recipient(0, "a@example.org", "example.org"), long)])
     assert "word word" in groups(report)[1]["Diagnostic-Code"]
     assert len(content) < 4_500
+
+
+@pytest.mark.parametrize(
+    ("onward", "enhanced", "action", "status", "says"),
+    [
+        (Onward.RELAYED, "2.6.0", "relayed", "2.6.0", "It has been handed to mx.example.org, which does not"),
+        (Onward.RELAYED, "", "relayed", "2.0.0", "It has been handed to mx.example.org, which does not"),
+        (Onward.DELIVERED, "5.0.0", "delivered", "2.0.0", "It has been delivered."),
+    ],
+)
+def test_success(onward, enhanced, action, status, says):
+    outcome = Delivered(Reply(250, "queued as 1", enhanced), Peer("mx.example.org", "192.0.2.7"), onward)
+    recipient = Recipient(0, "user@example.org", "example.org", orcpt="rfc822;old@example.com")
+    content = success(
+        message=a_message(CONTENT, ret="FULL", envid="QQ314159"),
+        served=[(recipient, outcome)],
+        original=CONTENT,
+        hostname="relay.example.net",
+        now=NOW,
+    )
+    assert find_fault(content) is None
+    parsed = message_from_bytes(content, policy=default)
+    assert not parsed.defects
+    text, report, header = parsed.get_payload()
+    assert (parsed["Subject"], parsed["To"]) == ("Your message was passed on", "shop@example.com")
+    assert "<user@example.org>" in text.get_content()
+    assert says in " ".join(text.get_content().split())
+    of_message, of_recipient = groups(report)
+    assert of_message["Original-Envelope-Id"] == "QQ314159"
+    assert {name: of_recipient[name] for name in ("Original-Recipient", "Action", "Status")} == {
+        "Original-Recipient": "rfc822;old@example.com",
+        "Action": action,
+        "Status": status,
+    }
+    assert header.get_content_type() == "text/rfc822-headers"  # RFC 3461 6.2: never the whole message
+    assert header.get_payload() == HEADER.decode()

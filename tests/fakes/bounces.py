@@ -1,8 +1,8 @@
-"""Bounces that say which addresses failed."""
+"""Bounces that say which addresses failed, and reports of success that say which were served."""
 
 from relay.base.events import Change
 from relay.base.message import Message, Recipient
-from relay.base.outcome import Deferred, Failed
+from relay.base.outcome import Deferred, Delivered, Failed
 from tests.fakes.spool import message as make
 
 
@@ -10,6 +10,7 @@ class FakeBounces:
     def __init__(self) -> None:
         self.told: list[tuple[str, list[str]]] = []
         self.contents: list[object] = []
+        self.served: list[tuple[str, list[str]]] = []
         self.fails_with: Exception | None = None
 
     def make(
@@ -20,3 +21,12 @@ class FakeBounces:
         self.told.append((message.id, [r.address for r, _ in failures]))
         self.contents.append(content)
         return Change(stored=[make(message.sender, sender="", content=b"bounce", now=message.arrived_at)])
+
+    def make_success(
+        self, message: Message, served: list[tuple[Recipient, Delivered]], content: object
+    ) -> Change:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.served.append((message.id, [r.address for r, _ in served]))
+        self.contents.append(content)
+        return Change(stored=[make(message.sender, sender="", content=b"success", now=message.arrived_at)])

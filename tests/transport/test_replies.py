@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.base.message import Recipient
-from relay.base.outcome import NOBODY, Deferred, Delivered, Failed, Reason, Scope
+from relay.base.outcome import NOBODY, Deferred, Delivered, Failed, Onward, Reason, Scope
 from relay.base.reply import parse_reply
 from relay.transport.replies import Command, judge_dot, judge_envelope, refusal
 
@@ -51,6 +51,8 @@ def test_refusals(command, line, kind, scope, reason):
 def test_the_dot():
     assert isinstance(judge_dot(parse_reply(250, "2.0.0 ok"), NOBODY), Delivered)
     assert isinstance(judge_dot(parse_reply(550, "no"), NOBODY), Failed)
+    assert judge_dot(parse_reply(250, "ok"), NOBODY, has_dsn=False).onward is Onward.RELAYED
+    assert judge_dot(parse_reply(250, "ok"), NOBODY, has_dsn=True).onward is Onward.PROMISED
 
 
 @given(

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from relay.base.message import Attempt, Recipient
-from relay.base.outcome import Delivered, Failed, Outcome, Reason, Scope
+from relay.base.outcome import Delivered, Failed, Onward, Outcome, Reason, Scope
 from relay.transport.simulator import ROUTE, Simulator, answer
 from tests.transport.peers import make_attempt
 
@@ -33,6 +33,8 @@ def test_each_mailbox_has_its_answer(local: str, reply: str) -> None:
     assert isinstance(outcome, Delivered if reply.startswith("250") else Failed)
     assert str(outcome.reply).startswith(reply)
     assert outcome.peer.host == DOMAIN
+    if isinstance(outcome, Delivered):
+        assert outcome.onward is Onward.DELIVERED
     if isinstance(outcome, Failed):
         assert (outcome.scope, outcome.reason) == (Scope.RECIPIENT, Reason.REFUSED)
 

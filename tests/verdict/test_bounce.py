@@ -8,7 +8,7 @@ import pytest
 
 from relay.base.events import Event, EventKind
 from relay.base.message import Message, Submission
-from relay.base.outcome import Failed, Reason, Scope
+from relay.base.outcome import Delivered, Failed, Reason, Scope
 from relay.base.reply import Reply
 from relay.verdict.bounce import BounceMaker, Prepare
 from tests.fakes.clock import ManualClock
@@ -83,3 +83,19 @@ def test_a_sender_beyond_ascii_hears_also_of_a_message_that_was_plain() -> None:
     submission, _ = made(failed, CONTENT)
     assert submission.envelope.is_utf8
     assert "To: <jörg@example.com>".encode() in submission.content
+
+
+def test_a_report_of_success_goes_the_same_way(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(CONTENT + b"x" * 1_000_000)
+    served = message("b@example.org", sender="a@Example.com")
+    intakes = Intakes()
+    outcome = Delivered(Reply(250, "queued", "2.0.0"))
+    change = BounceMaker("relay.example", intakes, ManualClock()).make_success(
+        served, [(one, outcome) for one in served.recipients], tmp_path / "large"
+    )
+    ((shard, submission),) = intakes.asked
+    assert [one.content for one in change.stored] == [submission.content]
+    (recipient,) = submission.envelope.recipients
+    assert (recipient.address, submission.envelope.sender, shard) == ("a@Example.com", "", 1)
+    assert b"Action: relayed" in submission.content
+    assert b"the order" in submission.content

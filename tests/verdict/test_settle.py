@@ -7,7 +7,7 @@ import pytest
 from relay.base.events import Change, EventKind
 from relay.base.message import Attempt, Message
 from relay.base.outcome import STOPPED as STOPPED_TEXT
-from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Peer, Reason, Scope
+from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.traffic.backoff import RetrySchedule
 from relay.verdict.settle import Settler, describe
@@ -128,6 +128,60 @@ def test_who_hears_of_a_failure(room: Room, sender: str, notify: str, is_told: b
     assert bool(change.stored) == is_told
     assert change.settled == [(7, 0)]
     assert [e.kind for e in change.events] == [EventKind.BOUNCE]  # the operator hears in any case
+
+
+PROMISED, RELAYED, FINAL = (
+    Delivered(OK.reply, OK.peer, onward) for onward in (Onward.PROMISED, Onward.RELAYED, Onward.DELIVERED)
+)
+
+
+@pytest.mark.parametrize(
+    ("sender", "notify", "outcome", "is_told"),
+    [
+        ("a@example.com", "SUCCESS", RELAYED, True),
+        ("a@example.com", "SUCCESS,DELAY,FAILURE", RELAYED, True),
+        ("a@example.com", "SUCCESS", FINAL, True),
+        ("a@example.com", "SUCCESS", PROMISED, False),  # the peer reports
+        ("a@example.com", "", RELAYED, False),
+        ("a@example.com", "FAILURE", RELAYED, False),
+        ("a@example.com", "NEVER", RELAYED, False),
+        ("", "SUCCESS", RELAYED, False),
+    ],
+)
+def test_who_hears_of_success(
+    room: Room, sender: str, notify: str, outcome: Delivered, is_told: bool
+) -> None:
+    one = stored("b@example.org", sender=sender)
+    one.recipients[0].notify = notify
+    attempt = Attempt(one, one.recipients, "mx:example.org")
+    assert room.settler.wants_content(attempt, {0: outcome}) is is_told
+    change = room.judge(one, outcome)
+    assert bool(change.stored) == is_told
+    assert bool(room.bounces.served) == is_told
+    assert change.settled == [(7, 0)]
+
+
+def test_success_and_failure_are_two_reports(room: Room) -> None:
+    one = stored("a@example.org", "b@example.org", "c@example.org")
+    for recipient in one.recipients[:2]:
+        recipient.notify = "SUCCESS,FAILURE"
+    change = room.judge(one, OK, NEVER, OK)
+    assert room.bounces.served == [(one.id, ["a@example.org"])]
+    assert room.bounces.told == [(one.id, ["b@example.org"])]
+    assert [message.content for message in change.stored] == [b"bounce", b"success"]
+    bounced = next(json.loads(e.detail) for e in change.events if e.kind is EventKind.BOUNCE)
+    assert bounced["bounce"] == change.stored[0].id
+
+
+def test_a_report_of_success_that_cannot_be_made_delays_nothing(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = stored("b@example.org")
+    one.recipients[0].notify = "SUCCESS"
+    room.bounces.fails_with = RuntimeError("a bug")
+    change = room.judge(one, OK)
+    assert (change.settled, change.deferred, change.stored) == ([(7, 0)], [], [])
+    assert "report of success could not be made" in caplog.text
 
 
 def test_expired(room: Room) -> None:
