@@ -42,6 +42,8 @@ def logins(shared_relay: RunningRelay) -> dict[str, Login]:
         with directory._database.writing() as session:
             named = IdentityTable.name == f"{state}.example"
             session.execute(update(IdentityTable).where(named).values(state=state))
+    for below in ("pending.owned.example", "pending@owned.example"):
+        directory.identities.add("owner", below)
     shared_relay.wait_for_directory(directory)
     directory.close()
     return made
@@ -102,6 +104,8 @@ NAMES: dict[str, tuple[str, tuple[str, str], str]] = {
     "warned": ("owner", message("a@warned.example"), ""),
     "failed": ("owner", message("a@failed.example"), "a@failed.example"),
     "revoked": ("owner", message("a@revoked.example"), "a@revoked.example"),
+    "pending subdomain, covered by the domain": ("owner", message("a@pending.owned.example"), ""),
+    "pending address, covered by the domain": ("owner", message("pending@owned.example"), ""),
 }
 
 
@@ -110,6 +114,17 @@ def test_in_whose_names(shared_relay: RunningRelay, logins: dict[str, Login], ro
     account, (sender, body), failed = NAMES[row]
     with closing(shared_relay.client(*logins[account])) as client:
         speak(client, sent(sender, body, UNVERIFIED + failed if failed else OK))
+
+
+def test_a_domain_in_another_script(shared_relay: RunningRelay, logins: dict[str, Login]) -> None:
+    lines = sent("a@Bücher.example", content("a@bücher.example"), OK)
+    lines[0] = (f"{lines[0][0]} SMTPUTF8", lines[0][1])
+    with closing(shared_relay.client(*logins["owner"])) as client:
+        speak(client, lines)
+        evil = sent(
+            "a@bücher.evil.example", content("a@bücher.example"), UNVERIFIED + "a@b?cher.evil.example"
+        )
+        speak(client, [(f"{evil[0][0]} SMTPUTF8", evil[0][1]), *evil[1:]])
 
 
 SIMULATOR = f"simulator.{HOSTNAME}"

@@ -3,6 +3,7 @@
 The rows hold after EHLO with their enhanced codes, and after HELO word for word as SES has them.
 """
 
+import os
 import smtplib
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from tests.fakes.prepared import SENDER, Port, Prepared, wait_until
 from tests.fakes.running import RunningRelay
+from tests.scenarios.conftest import StartRelay
 from tests.scenarios.dialogue import (
     OK,
     TO,
@@ -235,6 +237,34 @@ auth = "none"
 trusted_networks = ["192.0.2.0/24"]
 account = "tests"
 """
+
+
+PORTS = {"starttls": (25, 587, 2587), "wrapper": (465, 2465)}
+ON_ALL_PORTS = """
+[[listener]]
+address = ["127.0.25.87:25", "127.0.25.87:587", "127.0.25.87:2587"]
+[[listener]]
+address = ["127.0.25.87:465", "127.0.25.87:2465"]
+tls = "wrapper"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for ports below 1024")
+def test_all_ports_of_ses(start_relay: StartRelay, receiver: Receiver) -> None:
+    """On an address of loopback where nobody else listens."""
+    relay = start_relay(next_hop=receiver.port, more=ON_ALL_PORTS)
+    host, tls = "127.0.25.87", relay.tls()
+    tls.check_hostname = False  # the certificate is for names, and this is a number
+    for port in PORTS["starttls"]:
+        with smtplib.SMTP(host, port, timeout=30) as client:
+            assert say(client, "EHLO client.example").endswith("STARTTLS\nHELP")
+            client.starttls(context=tls)
+            client.login(relay.prepared.username, relay.prepared.password)
+            speak(client, sent(SENDER, content(), OK))
+    for port in PORTS["wrapper"]:
+        with smtplib.SMTP_SSL(host, port, timeout=30, context=tls) as client:
+            client.login(relay.prepared.username, relay.prepared.password)
+            speak(client, sent(SENDER, content(), OK))
 
 
 @pytest.fixture(scope="module")
