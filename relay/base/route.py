@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+_BY_MX = "mx:"
+
 
 class TlsMode(StrEnum):
     """How a session to the next hop is encrypted."""
@@ -38,3 +40,8 @@ class Route:
     tls: TlsMode = TlsMode.OPPORTUNISTIC
     username: str = ""
     password_file: str = ""
+
+    @property
+    def is_by_mx(self) -> bool:
+        """Its hosts were found in the DNS, not configured."""
+        return self.site.startswith(_BY_MX)

@@ -133,6 +133,7 @@ def session_settings(config: Config) -> SessionSettings:
     return SessionSettings(
         helo_name=config.relay.hostname,
         source_address=delivery.source_address,
+        is_private_allowed=delivery.private_addresses == "allow",
         connect_s=delivery.connect_timeout,
         greeting_s=reply_s,
         ehlo_s=reply_s,

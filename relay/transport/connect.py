@@ -5,6 +5,11 @@ resolver interleaved them, at most ``addresses_per_attempt`` in all. ``connect``
 that opens, or one Deferred of scope SITE: the answer of a host that spoke, if any did, for it says most; else
 the last failure.
 
+Whoever owns a domain chooses where its MX records lead. Hosts found by MX (or named as an address literal)
+are therefore not connected to at private and loopback addresses, unless that is allowed: else a stranger's
+domain would let our senders reach hosts that trust this machine, and the relay itself. Such mail waits; it
+does not bounce, since an administrator who meant it can say so. Configured routes go anywhere.
+
 Not here: how a session opens (``opening``), how many are wanted (``places``).
 """
 
@@ -73,7 +78,13 @@ class Connector:
                 reason = Reason.DNS_TEMPORARY if is_unknown else Reason.CONNECT
                 failure = _more_telling(failure, Deferred(Scope.SITE, reason, None, answer.detail))
                 continue
-            for address in self._reachable(answer.addresses):
+            reachable = self._reachable(answer.addresses)
+            if not self._settings.is_private_allowed and route.is_by_mx:
+                public = [address for address in reachable if is_public(address)]
+                if reachable and not public:
+                    failure = _more_telling(failure, _private(host.name, reachable))
+                reachable = public
+            for address in reachable:
                 if tried >= self._limit:
                     return failure
                 tried += 1
@@ -90,6 +101,22 @@ class Connector:
             return list(addresses)
         version = ipaddress.ip_address(source).version
         return [address for address in addresses if ipaddress.ip_address(address).version == version]
+
+
+def is_public(address: str) -> bool:
+    """Whether it is an address of the Internet: not loopback, private, link-local, multicast or reserved."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
+
+
+def _private(host: str, addresses: Sequence[str]) -> Deferred:
+    detail = (
+        f"{host} has only addresses that are not of the Internet ({', '.join(addresses[:3])}); "
+        'if it is yours, set [delivery] private_addresses = "allow", or a [[route]]'
+    )
+    return Deferred(Scope.SITE, Reason.CONNECT, None, detail)
 
 
 def _more_telling(old: Deferred, new: Deferred) -> Deferred:

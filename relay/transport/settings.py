@@ -15,6 +15,7 @@ class SessionSettings:
 
     helo_name: str = "localhost"  # our name in EHLO; receivers want one that resolves to our address
     source_address: str = ""  # bind to it; empty lets the kernel choose
+    is_private_allowed: bool = True  # hosts found by MX may have addresses that are not of the Internet
     connect_s: float = 30.0  # TCP, per address: the RFC leaves it open, and there are more addresses to try
     greeting_s: float = 300.0
     ehlo_s: float = 300.0

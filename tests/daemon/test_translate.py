@@ -114,3 +114,24 @@ def test_the_rules_on_content_are_those_of_ses_until_told_else() -> None:
     assert scanner == ScannerSettings("", "::1", 3310, 2.0, "pass")
     _, scanner = translate.content_rules(parse('[content]\nscanner = "unix:/run/c.ctl"\n', Path("/x")))
     assert scanner == ScannerSettings("/run/c.ctl")
+
+
+def test_private_addresses_are_refused_unless_they_are_allowed() -> None:
+    assert not translate.session_settings(parse("", Path("/x"))).is_private_allowed
+    text = '[delivery]\nprivate_addresses = "allow"\n'
+    assert translate.session_settings(parse(text, Path("/x"))).is_private_allowed
+
+
+def test_whose_return_paths_and_where_they_lead() -> None:
+    text = '[relay]\nhostname = "Mail.example.com"\n[signing]\nservice_domain = "Service.example"\n'
+    plain = parse(text, Path("/x"))
+    assert (translate.return_path_domain(plain), translate.return_path_host(plain)) == (
+        "",
+        "mail.example.com",
+    )
+    ours = parse(text + 'return_path = "relay"\n', Path("/x"))
+    assert translate.return_path_domain(ours) == "service.example"
+    named = 'return_path_domain = "Bounces.example"\nreturn_path_host = "In.example"\n'
+    ours = parse(text + 'return_path = "relay"\n' + named, Path("/x"))
+    assert translate.return_path_domain(ours) == "bounces.example"
+    assert translate.return_path_host(ours) == "in.example"

@@ -76,6 +76,7 @@ address = "127.0.0.1:{ports.far_proxied.number}"
 proxy_protocol = true
 proxy_networks = ["192.0.2.1/32"]
 [delivery]
+private_addresses = "allow"
 retry_jitter = 0.0
 site_retry = "200ms"
 site_retry_max = "400ms"

@@ -1,7 +1,14 @@
-"""The order of hosts."""
+"""The order of hosts, and which of their addresses are tried."""
 
-from relay.base.route import Host
-from relay.transport.connect import in_order
+import pytest
+
+from relay.base.outcome import Deferred, Reason, Scope
+from relay.base.route import Host, Route
+from relay.transport import connect
+from relay.transport.answers import Answer, Status
+from relay.transport.connect import Connector, in_order, is_public
+from relay.transport.settings import SessionSettings
+from relay.transport.tls_policy import TlsContexts
 
 
 def test_preferences_first_and_equals_shuffled():
@@ -12,3 +19,88 @@ def test_preferences_first_and_equals_shuffled():
         Host("d", preference=30),
     )
     assert [h.name for h in in_order(hosts, lambda group: group.reverse())] == ["b", "a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_it"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),  # where clouds keep their secrets
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("255.255.255.255", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1", False),
+        ("fd00::1", False),
+        ("ff0e::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:8.8.8.8", True),
+    ],
+)
+def test_which_addresses_are_of_the_internet(address, is_it):
+    assert is_public(address) is is_it
+
+
+class Addresses:
+    """What the DNS says, and whom it was asked about."""
+
+    def __init__(self, **hosts):
+        self.hosts = {name.replace("_", "."): found for name, found in hosts.items()}
+
+    async def addresses(self, host):
+        found = self.hosts.get(host, (host,))
+        return Answer(Status.FOUND, addresses=found)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The addresses that are tried; none answers."""
+    tried = []
+
+    async def open_session(host, address, route, settings, contexts):
+        tried.append(address)
+        return Deferred(Scope.SITE, Reason.CONNECT, None, f"{address} does not answer")
+
+    monkeypatch.setattr(connect, "open_session", open_session)
+    return tried
+
+
+async def attempt(names, site, *hosts, allowed):
+    settings = SessionSettings(is_private_allowed=allowed)
+    connector = Connector(names, TlsContexts(""), settings, lambda group: None, 8)
+    return await connector.connect(Route(site, tuple(Host(name, 25, n) for n, name in enumerate(hosts))))
+
+
+async def test_a_host_found_by_mx_is_not_looked_for_on_private_addresses(opened):
+    names = Addresses(inside_example=("127.0.0.1", "10.0.0.1"), both_example=("10.0.0.2", "8.8.8.8"))
+    failure = await attempt(
+        names, "mx:both.example,inside.example", "inside.example", "both.example", allowed=False
+    )
+    assert opened == ["8.8.8.8"]
+    assert failure.detail == "8.8.8.8 does not answer"
+    failure = await attempt(names, "mx:inside.example", "inside.example", allowed=False)
+    assert opened == ["8.8.8.8"]
+    assert (failure.scope, failure.reason) == (Scope.SITE, Reason.CONNECT)
+    assert (
+        "inside.example has only addresses that are not of the Internet (127.0.0.1, 10.0.0.1)"
+        in failure.detail
+    )
+    assert '[delivery] private_addresses = "allow"' in failure.detail
+
+
+async def test_an_address_literal_is_no_way_around_it(opened):
+    assert isinstance(await attempt(Addresses(), "mx:127.0.0.1", "127.0.0.1", allowed=False), Deferred)
+    assert opened == []
+
+
+@pytest.mark.parametrize(("site", "allowed"), [("mx:inside.example", True), ("hop:inside.example:25", False)])
+async def test_where_it_is_allowed_or_configured_it_is_tried(opened, site, allowed):
+    await attempt(Addresses(inside_example=("127.0.0.1",)), site, "inside.example", allowed=allowed)
+    assert opened == ["127.0.0.1"]
