@@ -30,7 +30,8 @@ def compose(sender: str, recipient: str, subject: str, text: str) -> bytes:
     message["To"] = _address(recipient)
     message["Subject"] = " ".join(subject.split())[:_SUBJECT_LIMIT]
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text.strip() + "\n", cte=None if text.isascii() else "quoted-printable")
+    is_plain = text.isascii() and "\0" not in text  # which no content may have as it is
+    message.set_content(text.strip() + "\n", cte=None if is_plain else "quoted-printable")
     return message.as_bytes()
 
 
