@@ -78,6 +78,8 @@ class IdentityWatch:
         self._prefix = prefix
         self._clock = clock
         self._random = random
+        self._unsettled: list[tuple[Standing, Step, asyncio.Future[bool]]] = []
+        self._writing = asyncio.Lock()
 
     def claim(self, limit: int) -> Sequence[Standing]:
         """What is due; blocking."""
@@ -94,8 +96,7 @@ class IdentityWatch:
         if step.told is not None:
             subject, text = letter(step.told, item, self._settings, self._prefix, now)
             await self._notices.send(item.account_id, subject, text, kind=step.told, about=item.name)
-        is_stored = await asyncio.to_thread(self._life.settle, item, step)
-        if not is_stored:
+        if not await self._settle(item, step):
             log.info("identity changed while it was looked at", extra={"identity": item.name})
         elif step.state is not item.state:
             log.info(
@@ -107,6 +108,23 @@ class IdentityWatch:
                     "to": step.state.value,
                 },
             )
+
+    async def _settle(self, item: Standing, step: Step) -> bool:
+        """Store a step together with those of others that wait: one transaction, one fsync for all."""
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unsettled.append((item, step, stored))
+        async with self._writing:
+            if not stored.done():
+                batch, self._unsettled = self._unsettled, []
+                try:
+                    results = await asyncio.to_thread(self._life.settle, [one[:2] for one in batch])
+                except Exception as failure:
+                    for *_, other in batch:
+                        other.set_exception(failure)
+                else:
+                    for (*_, other), result in zip(batch, results, strict=True):
+                        other.set_result(result)
+        return await stored
 
     async def _ask(self, item: Standing) -> tuple[tuple[str, ...], bool]:
         """The TXT records at the names of the token; whether all that were needed were answered."""

@@ -2,7 +2,7 @@
 
 Contract: ``due`` claims (see ``claims``); ``settle`` stores a step only if the identity is still as it was
 claimed, and says whether it did: an identity that was removed, verified by word or restarted meanwhile keeps
-what it has. The revision rises only when the state changes. ``confirm`` takes a link once: the nonce in the
+what it has. The revision rises only when a state changes. ``confirm`` takes a link once: the nonce in the
 row is compared and removed in one transaction.
 
 Blocking; for threads and the CLI.
@@ -10,9 +10,11 @@ Blocking; for threads and the CLI.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
@@ -57,30 +59,34 @@ class Life:
             rows = session.scalars(select(IdentityTable).where(IdentityTable.id.in_(ids)))
             return tuple(map(standing_of, rows))
 
-    def settle(self, standing: Standing, step: Step) -> bool:
-        """Store what became of an identity; False if it is not as it was when it was claimed."""
-        changes = step.state is not standing.state
+    def settle(self, steps: Sequence[tuple[Standing, Step]]) -> list[bool]:
+        """Store what became of identities, in one transaction; False for each that is not as it was when it
+        was claimed."""
+        is_visible = any(step.state is not standing.state for standing, step in steps)
+        with self._database.writing(is_visible=is_visible) as session:
+            return [self._settle(session, standing, step) for standing, step in steps]
+
+    def _settle(self, session: Session, standing: Standing, step: Step) -> bool:
         values: dict[str, object] = {
             "state": step.state,
             "pending_since": step.pending_since,
             "missing_since": step.missing_since,
             "next_check_at": step.next_check_at,
         }
-        if changes and step.state is IdentityState.VERIFIED:
+        if step.state is IdentityState.VERIFIED and step.state is not standing.state:
             values["verified_at"] = self._clock.now()
-        with self._database.writing(is_visible=changes) as session:
-            done = session.execute(
-                update(IdentityTable)
-                .where(
-                    IdentityTable.id == standing.id,
-                    IdentityTable.state == standing.state,
-                    IdentityTable.token == standing.token,
-                    IdentityTable.next_check_at == standing.claimed_until,
-                )
-                .values(values)
-                .execution_options(synchronize_session=False)
+        done = session.execute(
+            update(IdentityTable)
+            .where(
+                IdentityTable.id == standing.id,
+                IdentityTable.state == standing.state,
+                IdentityTable.token == standing.token,
+                IdentityTable.next_check_at == standing.claimed_until,
             )
-            return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result counts rows
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result counts rows
 
     def standing(self, name: str, account: str | None = None) -> Standing:
         """How an identity stands. Raises DirectoryError if there is none of that name, or several."""

@@ -75,7 +75,7 @@ def test_whoever_waits_is_looked_at_again(identity: CommandLine, dns: FakeDns) -
     identity("add", "shop", "example.org")
     life = identity.directory.life
     (due,) = life.due(10)
-    life.settle(due, Step(due.state, pending_since=due.pending_since, next_check_at=9e9))
+    life.settle([(due, Step(due.state, pending_since=due.pending_since, next_check_at=9e9))])
     assert life.due(10) == ()
     assert "looks at the proof again now" in run(identity, "example.org")[1]
     assert [one.name for one in life.due(10)] == ["example.org"]

@@ -1,19 +1,19 @@
 """The watch over identities, round by round, with the clock moved: what is asked, mailed and stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from relay.base.errors import SpoolError
+from relay.base.errors import DirectoryError, SpoolError
 from relay.daemon.identity_watch import IdentityWatch
 from relay.daemon.watch import Watch
 from relay.directory.life import CLAIM_S, Confirmation
 from relay.directory.records import Account, IdentityState
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory
-from relay.directory.verification import Settings, Standing
+from relay.directory.verification import Settings, Standing, Step
 from relay.transport.answers import Answer, Status
 from tests.fakes.clock import ManualClock
 
@@ -219,3 +219,28 @@ async def test_what_the_administrator_did_meanwhile_stands(world: World) -> None
     await world.after(0)
     assert world.state() is IdentityState.VERIFIED
     assert await world.after(30 * DAY) == []
+
+
+async def test_many_are_written_together_and_a_failure_is_everyones(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"d{number}@example.org" for number in range(40)]
+    for name in names:
+        world.directory.identities.add("shop", name)
+    sizes: list[int] = []
+    settle = world.directory.life.settle
+
+    def counted(steps: Sequence[tuple[Standing, Step]]) -> list[bool]:
+        sizes.append(len(steps))
+        if len(sizes) == 1:
+            raise DirectoryError("server gone")
+        return settle(steps)
+
+    monkeypatch.setattr(world.directory.life, "settle", counted)
+    await world.watch.round()
+    assert sum(sizes) == 40
+    assert len(sizes) < 40
+    assert len(caplog.records) == sizes[0]
+    await world.after(CLAIM_S)  # those whose write failed
+    assert sum(sizes) == 40 + sizes[0]
+    assert {to for to, _ in world.letters} == set(names)

@@ -7,7 +7,7 @@ from relay.directory.life import CLAIM_S, Confirmation
 from relay.directory.links import Link
 from relay.directory.records import IdentityKind, IdentityState, RecordState
 from relay.directory.store import Directory
-from relay.directory.verification import Step
+from relay.directory.verification import Standing, Step
 from tests.fakes.clock import ManualClock
 
 ADDRESS, DOMAIN = "a@example.org", "example.org"
@@ -23,8 +23,13 @@ def sent_link(shop: Directory, clock: ManualClock) -> Link:
     """The link that went out to a new address."""
     (address,) = shop.life.due(10)
     sent = Step(IdentityState.PENDING, pending_since=clock.now(), next_check_at=clock.now() + 86400)
-    assert shop.life.settle(address, sent)
+    assert settle(shop, address, sent)
     return Link(address.id, int(clock.now()) + 86400, address.token)
+
+
+def settle(shop: Directory, standing: Standing, step: Step) -> bool:
+    (is_stored,) = shop.life.settle([(standing, step)])
+    return is_stored
 
 
 def state_of(shop: Directory, name: str) -> IdentityState:
@@ -52,11 +57,11 @@ def test_only_a_change_of_state_is_seen_by_the_workers(shop: Directory, clock: M
     revision = shop.revision()
     (due,) = shop.life.due(10)
     waits = Step(IdentityState.PENDING, pending_since=due.pending_since, next_check_at=clock.now() + 5)
-    assert shop.life.settle(due, waits)
+    assert settle(shop, due, waits)
     assert shop.revision() == revision
     clock.advance(5)
     (due,) = shop.life.due(10)
-    assert shop.life.settle(due, Step(IdentityState.VERIFIED, next_check_at=clock.now() + 86400))
+    assert settle(shop, due, Step(IdentityState.VERIFIED, next_check_at=clock.now() + 86400))
     assert shop.revision() == revision + 1
     assert [one.name for one in shop.read().identities] == [DOMAIN]
 
@@ -66,16 +71,32 @@ def test_what_changed_meanwhile_is_left_alone(shop: Directory, clock: ManualCloc
     failed = Step(IdentityState.FAILED)
     (due,) = shop.life.due(10)
     shop.identities.verify(DOMAIN)
-    assert not shop.life.settle(due, failed)
+    assert not settle(shop, due, failed)
     assert state_of(shop, DOMAIN) is IdentityState.VERIFIED
     shop.identities.remove(DOMAIN)
-    assert not shop.life.settle(due, failed)
+    assert not settle(shop, due, failed)
     shop.identities.add("shop", "other.example")
     (first,) = shop.life.due(10)
     clock.advance(CLAIM_S)  # the first one hangs; its claim has run out
     (second,) = shop.life.due(10)
-    assert not shop.life.settle(first, failed)
-    assert shop.life.settle(second, failed)
+    assert not settle(shop, first, failed)
+    assert settle(shop, second, failed)
+
+
+def test_steps_of_several_are_one_transaction(shop: Directory, clock: ManualClock) -> None:
+    for name in ("a.example", "b.example", "c.example"):
+        shop.identities.add("shop", name)
+    first, second, third = shop.life.due(10)
+    shop.identities.remove(second.name)
+    revision = shop.revision()
+    verified = Step(IdentityState.VERIFIED, next_check_at=clock.now() + 86400)
+    waits = Step(IdentityState.PENDING, pending_since=clock.now(), next_check_at=clock.now() + 5)
+    assert shop.life.settle([(first, verified), (second, verified), (third, waits)]) == [True, False, True]
+    assert shop.revision() == revision + 1
+    assert (state_of(shop, first.name), state_of(shop, third.name)) == (
+        IdentityState.VERIFIED,
+        IdentityState.PENDING,
+    )
 
 
 def test_a_link_verifies_once(shop: Directory, clock: ManualClock) -> None:
@@ -101,7 +122,7 @@ def test_links_that_do_not_work(shop: Directory, clock: ManualClock) -> None:
     clock.advance(86400)
     assert shop.life.confirm(new) == (Confirmation.EXPIRED, ADDRESS)
     (due,) = shop.life.due(10)
-    assert shop.life.settle(due, Step(IdentityState.FAILED))
+    assert settle(shop, due, Step(IdentityState.FAILED))
     assert shop.life.confirm(new)[0] is Confirmation.EXPIRED
     domain = shop.life.standing(DOMAIN)
     assert shop.life.confirm(Link(domain.id, new.expires_at + 9, domain.token))[0] is Confirmation.GONE
@@ -112,7 +133,7 @@ def test_links_that_do_not_work(shop: Directory, clock: ManualClock) -> None:
 def test_a_proof_begins_anew(shop: Directory, clock: ManualClock) -> None:
     shop.identities.add("shop", DOMAIN)
     (due,) = shop.life.due(10)
-    assert shop.life.settle(due, Step(IdentityState.REVOKED))
+    assert settle(shop, due, Step(IdentityState.REVOKED))
     clock.advance(500)
     again = shop.life.restart(DOMAIN)
     assert (again.state, again.token, again.pending_since) == (
@@ -132,7 +153,7 @@ def test_whoever_waits_can_be_looked_at_sooner(shop: Directory, clock: ManualClo
     shop.identities.add("shop", DOMAIN)
     (due,) = shop.life.due(10)
     later = Step(IdentityState.PENDING, pending_since=due.pending_since, next_check_at=clock.now() + 3600)
-    assert shop.life.settle(due, later)
+    assert settle(shop, due, later)
     assert shop.life.due(10) == ()
     assert shop.life.hurry(DOMAIN)
     assert [one.name for one in shop.life.due(10)] == [DOMAIN]
