@@ -47,6 +47,35 @@ def test_tls_and_login(
     assert shared_relay.signatures(got.content) == {DOMAIN: True, "relay.test.example": True}
 
 
+UNVERIFIED = "Message rejected: Email address is not verified. The following identities failed the check: "
+MANY = ",".join(f"{number}@b.example" for number in range(51))
+REPLIES: dict[str, tuple[list[str], str]] = {
+    "accepted": ([], "<~  250 2.6.0 Ok "),
+    "no TLS": ([], "<** 530 5.7.0 Must issue a STARTTLS command first\n"),
+    "no AUTH": ([], "<~* 530 5.7.0 Authentication required\n"),
+    "wrong password": (["--auth-password", "guess"], "<~* 535 5.7.8 Authentication Credentials Invalid\n"),
+    "bad sender": (["--from", "me@"], "<~* 553 5.1.7 <me@> Invalid email address\n"),
+    "bad recipient": (["--to", "you@"], "<~* 553 5.1.3 <you@> address unknown\n"),
+    "too many recipients": (["--to", MANY], "<~* 452 4.5.3 Too many recipients\n"),
+    "MAIL FROM": (["--from", "x@evil.example"], f"<~* 554 5.7.1 {UNVERIFIED}x@evil.example\n"),
+    "From": (["--h-From", "x@evil.example"], f"<~* 554 5.7.1 {UNVERIFIED}x@evil.example\n"),
+    "Sender": (["--h-Sender", "x@evil.example"], f"<~* 554 5.7.1 {UNVERIFIED}x@evil.example\n"),
+    "Return-Path": (["--h-Return-Path", "<x@evil.example>"], f"<~* 554 5.7.1 {UNVERIFIED}x@evil.example\n"),
+    "Reply-To": (["--h-Reply-To", "x@evil.example"], "<~  250 2.6.0 Ok "),
+}
+
+
+@pytest.mark.parametrize("row", REPLIES)
+def test_what_it_shows(shared_relay: RunningRelay, row: str) -> None:
+    """What SES says in each situation, as an administrator sees it."""
+    options, shown = REPLIES[row]
+    safety = [] if row == "no TLS" else tls(shared_relay)
+    secret = [] if row in ("no AUTH", "no TLS") else login(shared_relay, "PLAIN")
+    ended = swaks(shared_relay, shared_relay.starttls, row, *safety, *secret, *options)
+    assert shown in ended.stdout.decode() + ended.stderr.decode()
+    assert (ended.returncode == 0) == ("250" in shown or row == "too many recipients"), ended.returncode
+
+
 def test_eight_bits_go_through_unchanged(
     shared_relay: RunningRelay, shared_receiver: Receiver, tmp_path: Path
 ) -> None:
