@@ -2,8 +2,9 @@
 
 Contract: ``compose`` returns complete, CRLF-clean content of 7-bit bytes unless an address itself is not
 ASCII (then the header is UTF-8, RFC 6532). It says that a program wrote it (RFC 3834 5: nobody's vacation
-answers it). Line ends in the subject become spaces; nothing that an owner chose (an account's name, a domain)
-can add a field. Date and Message-ID are set where every message gets them, when it is signed.
+answers it). Line ends and other control characters in the subject become spaces; nothing that an owner chose
+(an account's name, a domain) can add a field. Date and Message-ID are set where every message gets them, when
+it is signed.
 
 Not on the hot path. Deliberately not here: what the notices say, and to whom.
 """
@@ -28,7 +29,8 @@ def compose(sender: str, recipient: str, subject: str, text: str) -> bytes:
     message = EmailMessage(SMTPUTF8 if is_utf8 else SMTP)
     message["From"] = _address(sender, "Relay")
     message["To"] = _address(recipient)
-    message["Subject"] = " ".join(subject.split())[:_SUBJECT_LIMIT]
+    words = "".join([char if char.isprintable() else " " for char in subject]).split()
+    message["Subject"] = " ".join(words)[:_SUBJECT_LIMIT]
     message["Auto-Submitted"] = "auto-generated"
     is_plain = text.isascii() and "\0" not in text  # which no content may have as it is
     message.set_content(text.strip() + "\n", cte=None if is_plain else "quoted-printable")
