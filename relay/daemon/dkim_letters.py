@@ -15,6 +15,7 @@ _SUBJECTS = {
     Step.WARNED: "DKIM for {domain}: the records are gone",
     Step.REVOKED: "DKIM for {domain} is switched off",
     Step.RECOVERED: "DKIM for {domain}: the records are back",
+    Step.RENEWED: "DKIM for {domain}: a new key to publish",
 }
 _TEXTS = {
     Step.FOUND: "The DKIM records of {domain} were found. Mail from it is signed from now on.",
@@ -34,6 +35,11 @@ _TEXTS = {
         "sent, but not signed for {domain}, and the records are not looked for any more.\n\n{faults}\n\nTo "
         "set it up again, publish the records (relay identity records {domain}), then: "
         "relay identity dkim on {domain}"
+    ),
+    Step.RENEWED: (
+        "A DKIM key of {domain} that no longer signs was replaced by a new one under the same selector. It "
+        "will sign in its turn, once its record is found; until then mail is signed as before.\n\n"
+        "Publish the TXT records anew: relay identity records {domain}"
     ),
     Step.RECOVERED: (
         "The DKIM records of {domain} are back, and mail from it is signed again. There is nothing to do."

@@ -103,14 +103,22 @@ class DkimDuty:
     name = "dkim"
 
     def __init__(
-        self, dkim: DkimKeys, dns: Dns, contacts: Contacts, clock: Clock, pace: Callable[[], Pace]
+        self,
+        dkim: DkimKeys,
+        dns: Dns,
+        contacts: Contacts,
+        clock: Clock,
+        pace: Callable[[], Pace],
+        service_domain: Callable[[], str],
     ) -> None:
-        """``pace`` is asked at each look: it follows the configuration."""
+        """``pace`` and ``service_domain`` are asked at each look: they follow the configuration. Without a
+        service domain it is the owner who has to publish new keys, and who is told."""
         self._dkim = dkim
         self._dns = dns
         self._contacts = contacts
         self._clock = clock
         self._pace = pace
+        self._service_domain = service_domain
 
     def claim(self, limit: int) -> Sequence[int]:
         """Identities to look at, nobody else's for a while; blocking."""
@@ -126,11 +134,14 @@ class DkimDuty:
         pace = self._pace()
         outcome = conclude(before, {number: sight for number, (sight, _) in seen.items()}, now, pace)
         identity = before.identity
-        if outcome.step is not None:
+        steps = [outcome.step] if outcome.step is not None else []
+        if outcome.turn.renew and not self._service_domain():
+            steps.append(Step.RENEWED)
+        for step in steps:
             faults = [f"{key.name}: {seen[key.id][1]}" for key in before.public if seen[key.id][1]]
-            subject, text = dkim_letters.letter(outcome.step, identity.name, faults, pace)
+            subject, text = dkim_letters.letter(step, identity.name, faults, pace)
             await self._contacts.send(
-                identity.account_id, subject, text, kind=outcome.step.value, about=identity.name
+                identity.account_id, subject, text, kind=step.value, about=identity.name
             )
         is_stored = await asyncio.to_thread(
             self._dkim.apply, before, outcome.standing, outcome.turn, outcome.next_check_at
@@ -152,7 +163,7 @@ class DkimDuty:
                 log.info("dkim key", extra={**extra, "selector": names[number], "now": what})
         for number in done.renew:
             log.warning(
-                "dkim key renewed: publish the zone of the service domain (relay identity zone) again",
+                "dkim key renewed: its new record is to be published (relay identity zone, or records)",
                 extra={**extra, "selector": names[number]},
             )
         if done.remark:

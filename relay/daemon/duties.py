@@ -58,7 +58,14 @@ def duties(
     host = return_path_host(config())
     return [
         # DKIM first: what it finds proves a domain, too.
-        DkimDuty(directory.dkim, resolver, notices, clock, lambda: dkim_pace(config())),
+        DkimDuty(
+            directory.dkim,
+            resolver,
+            notices,
+            clock,
+            lambda: dkim_pace(config()),
+            lambda: config().signing.service_domain,
+        ),
         identities,
         MailFromDuty(directory.mail_froms, resolver, notices, clock, host, times),
     ]

@@ -44,6 +44,7 @@ class Step(StrEnum):
     WARNED = "dkim-warned"
     REVOKED = "dkim-revoked"
     RECOVERED = "dkim-recovered"
+    RENEWED = "dkim-renewed"  # not of its standing: a selector that the owner publishes has a new key
 
 
 @dataclass(frozen=True, slots=True)

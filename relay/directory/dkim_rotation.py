@@ -151,7 +151,10 @@ def _successor(
     if waiting:
         names = ", ".join(f"{k.selector}._domainkey.{k.domain}" for k in waiting)
         return f"none of the records of its {algorithm} keys in reserve is found: {names}"
-    return f"it has no {algorithm} key in reserve yet"
+    return (
+        f"it has no {algorithm} key in reserve: one comes when a retired key has been published long enough, "
+        f"or with `relay identity easy-dkim`"
+    )
 
 
 def _leaving(keys: Sequence[KeyRow]) -> list[KeyRow]:

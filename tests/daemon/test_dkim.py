@@ -74,7 +74,7 @@ def test_a_rotation_waits_for_a_record_and_says_so(line: CommandLine, server: Fa
     assert states(line) == ["active", "standby", "retired"]
     line("rotate", NAME)
     assert states(line) == ["active", "retired", "retired"]
-    assert "it has no ed25519-sha256 key in reserve yet" in line.error("rotate", NAME)
+    assert "it has no ed25519-sha256 key in reserve: one comes" in line.error("rotate", NAME)
 
 
 def test_a_rotation_against_a_dead_dns_changes_nothing(line: CommandLine, server: FakeDns) -> None:
@@ -82,6 +82,14 @@ def test_a_rotation_against_a_dead_dns_changes_nothing(line: CommandLine, server
     server.zone = {name: "SERVFAIL" for name in server.zone}
     assert "keys in reserve is found" in line.error("rotate", NAME)
     assert states(line) == ["active", "standby", "standby"]
+
+
+def test_what_the_dns_has_of_each_key_is_told(line: CommandLine, server: FakeDns) -> None:
+    publish(line, server)
+    gone = line.directory.dkim.of(NAME).public[2]
+    del server.zone[f"{gone.selector}.dkim.{SERVICE}"]  # the CNAME is there, what it leads to is not
+    told = [row["dns"] for row in line.json("keys", NAME, "--check")]
+    assert told == ["as it should be", "as it should be", "there is no TXT record"]
 
 
 def test_dkim_is_switched_off_and_on(line: CommandLine) -> None:

@@ -52,8 +52,10 @@ class Bench:
         self.directory.migrate()
         self.directory.accounts.create("shop")
         self.contacts, self.clock, self.dns, self.resolver = Contacts(), clock, dns, resolver
-        self.pace = Pace()
-        duty = DkimDuty(self.directory.dkim, resolver, self.contacts, clock, lambda: self.pace)
+        self.pace, self.service = Pace(), SERVICE
+        duty = DkimDuty(
+            self.directory.dkim, resolver, self.contacts, clock, lambda: self.pace, lambda: self.service
+        )
         self.watch = Watch([duty])
 
     def add(self, *, is_verified: bool = False, algorithms: Sequence[str] = (keys.ED25519,)) -> None:
@@ -160,6 +162,17 @@ async def test_old_keys_turn_and_their_selectors_get_new_ones(bench: Bench) -> N
     assert len(bench.signing()) == 2
 
 
+async def test_an_owner_who_publishes_the_keys_is_told_of_new_ones(bench: Bench) -> None:
+    bench.service = ""
+    bench.add()
+    bench.publish()
+    await bench.after(HOUR)
+    await bench.after(91 * DAY)
+    await bench.after(2 * DAY)
+    assert bench.told() == ["verified", "renewed"]
+    assert "relay identity records example.org" in bench.contacts.sent[-1][1]
+
+
 async def test_nothing_turns_while_no_reserve_is_seen(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.add()
     bench.publish()
@@ -214,7 +227,7 @@ async def test_an_identity_that_is_removed_during_a_look_is_no_error(
     bench.clock.advance(DAY)
     (number,) = bench.directory.dkim.claim_due(9, 60)
     bench.directory.identities.remove(NAME)
-    duty = DkimDuty(bench.directory.dkim, bench.resolver, bench.contacts, bench.clock, Pace)
+    duty = DkimDuty(bench.directory.dkim, bench.resolver, bench.contacts, bench.clock, Pace, str)
     await duty.check(number)
     assert bench.told() == []
 

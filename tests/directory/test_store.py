@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import DirectoryError
-from relay.directory.records import AccountState
+from relay.directory.dkim_life import Standing
+from relay.directory.dkim_rotation import Turn
+from relay.directory.records import AccountState, RecordState
 from relay.directory.snapshot import KeyRing, Snapshot
 from relay.directory.store import Directory
 from tests.fakes.clock import ManualClock
@@ -78,3 +80,23 @@ def test_the_key_file_is_not_needed_where_no_secret_is(tmp_path: Path) -> None:
         directory.vault()
     assert str(directory).endswith("d.db")
     directory.close()
+
+
+def test_dkim_keys_are_claimed_and_turned(anywhere: Directory, clock: ManualClock) -> None:
+    anywhere.accounts.create("shop")
+    anywhere.identities.add("shop", "example.org", algorithms=["ed25519-sha256"])
+    clock.advance(3600)
+    (number,) = anywhere.dkim.claim_due(9, 60)
+    assert anywhere.dkim.claim_due(9, 60) == ()
+    before = anywhere.dkim.of("example.org")
+    assert before.identity.id == number
+    one, two, _ = before.keys
+    turn = Turn(promote=(two.id,), retire=(one.id,))
+    seen = Standing(RecordState.VERIFIED, clock.now())
+    assert anywhere.dkim.apply(before, seen, turn, clock.now() + 9)
+    assert not anywhere.dkim.apply(before, seen, turn, clock.now() + 9)
+    after = anywhere.dkim.of("example.org")
+    assert (after.keys[0].id, after.standing) == (two.id, seen)
+    revision = anywhere.revision()
+    assert anywhere.dkim.apply(after, Standing(RecordState.VERIFIED, clock.now() + 1), Turn(), None)
+    assert anywhere.revision() == revision

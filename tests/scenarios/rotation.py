@@ -150,7 +150,9 @@ class Turning:
     async def run(self) -> None:
         number = self.directory.dkim.of(DOMAIN).identity.id
         resolver = Resolver(SystemClock(), self._dns.address, 5.0)
-        duty = DkimDuty(self.directory.dkim, resolver, self, SystemClock(), lambda: self._pace)
+        duty = DkimDuty(
+            self.directory.dkim, resolver, self, SystemClock(), lambda: self._pace, lambda: HOSTNAME
+        )
         signing = self._signing()
         while not self.is_over:
             late = await asyncio.to_thread(self._texts)  # published now is what was true before this look

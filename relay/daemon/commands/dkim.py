@@ -62,7 +62,7 @@ def rotate(name: Domain, account: Account = None) -> None:
                 f"DKIM of {domain} is {before.standing.state.value or 'not set up'}: only keys that sign can "
                 f"be turned; see `relay identity check {domain}`"
             )
-        sights = asyncio.run(_look(config, before))
+        sights = {number: sight for number, (sight, _) in asyncio.run(_look(config, before)).items()}
         now = SystemClock().now()
         pace = dkim_pace(config)
         done = turn(before.keys, sights, now, pace, is_asked=True)
@@ -127,10 +127,16 @@ def easy_dkim(
         _print_replacement(dkim, dkim_records(directory, load(None), name, account))
 
 
-def list_keys(name: Domain, account: Account = None, as_json: AsJson = False) -> None:
+def list_keys(
+    name: Domain,
+    account: Account = None,
+    is_asking: Annotated[bool, typer.Option("--check", help="Ask the DNS what it has of each.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the DKIM keys of a domain, and what each does."""
-    with opened() as directory:
+    with _with_config() as (config, directory):
         dkim = directory.dkim.of(name, account)
+        seen = asyncio.run(_look(config, dkim)) if is_asking else {}
         rows = [
             {
                 "selector": key.selector,
@@ -138,6 +144,7 @@ def list_keys(name: Domain, account: Account = None, as_json: AsJson = False) ->
                 "state": "leaving" if key.is_leaving and key.state is KeyState.ACTIVE else key.state.value,
                 "origin": key.origin.value,
                 "since": moment(key.changed_at),
+                **({"dns": seen[key.id][1] or "as it should be"} if is_asking else {}),
             }
             for key in dkim.keys
         ]
@@ -171,13 +178,12 @@ def _with_config() -> Iterator[tuple[Config, Directory]]:
         yield load(None), directory
 
 
-async def _look(config: Config, dkim: Dkim) -> dict[int, Sight]:
+async def _look(config: Config, dkim: Dkim) -> dict[int, tuple[Sight, str]]:
     delivery = config.delivery
     async with AsyncExitStack() as stack:
         resolver = Resolver(SystemClock(), endpoint_text(delivery.resolver), delivery.resolver_timeout)
         await resolver.start(stack)
-        seen = await look(resolver, dkim.public)
-        return {number: sight for number, (sight, _) in seen.items()}
+        return await look(resolver, dkim.public)
 
 
 def _print_replacement(dkim: Dkim, made: Sequence[Record]) -> None:

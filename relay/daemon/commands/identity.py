@@ -162,6 +162,7 @@ def _row(held: Held) -> Row:
         "verified": identity.state.is_sending,
         "state": identity.state.value,
         "dkim": identity.is_dkim_on,
+        "dkim_state": identity.dkim_state.value,
         "mail_from": f"{identity.mail_from} ({identity.mail_from_state})" if identity.mail_from else "",
     }
 
