@@ -8,6 +8,7 @@ running, as it would be on a real machine. A figure is the median over the round
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import machine, proof, report
+from bench import machine, policy, proof, report
 from bench.figures import merge
 from bench.postfix import Postfix
 from bench.profile import Profile
@@ -171,11 +172,13 @@ def main() -> int:
             "fsync_ms": machine.fsync_ms(root),
             "file_system": machine.file_system(root),
         }
+        costs = asyncio.run(policy.measure(1.0))
         print(
             f"{facts['cores']} cores; one RSA-2048 signature {facts['rsa2048_sign_us']:.0f} us; "
             f"one fsync {facts['fsync_ms']:.2f} ms on {facts['file_system']} ({given.dir})",
             flush=True,
         )
+        print(policy.table(costs) + "\n", flush=True)
         sink = stack.enter_context(SinkProcess())
         bench = Bench(given, sink)
         sides: list[Side] = []
@@ -210,7 +213,8 @@ def main() -> int:
     print()
     if warning := report.noise(bench.rounds):
         print(warning + "\n")
-    print(json.dumps(report.summary(bench.full, bench.half, facts, bench.rounds)))
+    summary = report.summary(bench.full, bench.half, facts, bench.rounds)
+    print(json.dumps({**policy.words(costs), **summary}))
     return 1 if any(one["lost"] for one in bench.rounds) else 0
 
 
