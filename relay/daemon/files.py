@@ -67,4 +67,6 @@ def remarks(config: Config) -> list[str]:
         )
     if not config.listener:
         found.append("no [[listener]]: only `relay send` can hand mail in")
+    if config.http.listen is not None and not config.verification.url:
+        found.append("[http] listen without [verification] url: no links are sent that lead to its page")
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -44,6 +45,10 @@ class Section(BaseModel):
 @functools.cache
 def _own_name() -> str:
     return socket.getfqdn()  # once: it may ask the DNS, and we must not change our name with its mood
+
+
+_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_LABEL = re.compile(r"_?[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?")
 
 
 class RelaySection(Section):
@@ -153,6 +158,30 @@ class VerificationSection(Section):
     warned_for: Seconds = 72 * 3600.0
     dkim_warned_for: Seconds = 5 * 86400.0
     link_age: Seconds = 86400.0
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and _URL.fullmatch(value) is None:
+            raise ValueError(f'{value!r} is no URL of a page; e.g. "https://relay.example.com"')
+        return value
+
+    @field_validator("sender")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            if value:
+                check_address(value)
+        except ValueError as error:
+            raise ValueError(f'{value!r} is not an address ({error}); e.g. "relay@example.com"') from None
+        return value
+
+    @field_validator("record_prefix")
+    @classmethod
+    def _is_label(cls, value: str) -> str:
+        if _LABEL.fullmatch(value) is None:
+            raise ValueError(f'{value!r} is not one label of lower-case letters; e.g. "_relay"')
+        return value
 
 
 class HttpSection(Section):

@@ -84,7 +84,8 @@ class Identities:
             )
             if name in held:
                 raise DirectoryError(
-                    f"account {account!r} has {name} already: see `relay identity list {account}`"
+                    f"account {account!r} has {name} already: see `relay identity list {account}`, or begin "
+                    f"its verification anew with `relay identity verify --again {name}`"
                 )
             if len(held) >= LIMIT:
                 raise DirectoryError(f"account {account!r} has {LIMIT} identities, which is all it may have")

@@ -103,6 +103,15 @@ def test_a_password_that_others_may_read_is_refused(made: Path, tmp_path: Path) 
             ["receivers refuse such a name", "only `relay send`"],
         ),
         ("[relay]\nhostname = 'mail.example.com'", ["only `relay send`"]),
+        (
+            "[relay]\nhostname = 'mail.example.com'\n[http]\nlisten = '127.0.0.1:8080'",
+            ["only `relay send`", "without [verification] url"],
+        ),
+        (
+            "[relay]\nhostname = 'mail.example.com'\n[http]\nlisten = '127.0.0.1:8080'\n"
+            "[verification]\nurl = 'https://mail.example.com/relay'",
+            ["only `relay send`"],
+        ),
     ],
 )
 def test_remarks(text: str, said: list[str], tmp_path: Path) -> None:
