@@ -2,7 +2,8 @@
 
 Contract: what a worker is lent, or a message granted, is on disk (``relay.daemon.ledger_file``) before the
 answer leaves, where the account has a quota or the message is to leave later: hence no quota is passed by
-one, whatever dies when. What comes back, and what only a rate limits, is stored within a second. Requests
+one, whatever dies when. A file that is a little ahead (``relay.daemon.ledger_margin``) spares most grants the
+wait. What comes back, and what only a rate limits, is stored within a second. Requests
 that come while a transaction runs share the next one. If the disk does not take it, the grant is taken back
 and the worker hears an error: 451 for its clients.
 
@@ -29,9 +30,10 @@ from relay.base.clock import Clock
 from relay.base.errors import RelayError, StartError
 from relay.base.tasks import Tasks
 from relay.daemon.ledger_file import LedgerFile, LedgerTime, UsageRow, boot_id
+from relay.daemon.ledger_margin import Margins
 from relay.daemon.link import LinkError
 from relay.directory.records import OverQuota
-from relay.policy.ledger import Ledger, Limits, Need, QuotaWarning, Slice, Verdict, Way
+from relay.policy.ledger import LATE_S, Ledger, Limits, Need, QuotaWarning, Slice, Verdict, Way
 from relay.policy.rolling_count import DAY_S, minute_of
 from relay.spool.sent import sent_by_minute
 
@@ -66,6 +68,7 @@ class LedgerKeeper:
         self._to_store: dict[int, tuple[dict[int, int], float, int]] = {}
         self._is_due = asyncio.Event()
         self._is_failing = False
+        self._margins = Margins()
         self._time = LedgerTime(clock, "", None)
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -125,6 +128,10 @@ class LedgerKeeper:
         for warning in ledger.warnings():
             self._tasks.spawn(self._hand_over(warning), "warning")
         is_granted = lent.tokens > 0 or any(one.way is Way.ACCEPT for one in verdicts)
+        if limits.quota >= 0:
+            sent, minute = ledger.accounts[account_id].sent, minute_of(now + LATE_S)
+            self._margins.allow(account_id, limits.quota, sent.total)
+            is_granted = is_granted and not self._margins.covers(account_id, minute, sent[minute])
         if (limits.quota >= 0 and is_granted) or any(one.way is Way.DELAY for one in verdicts):
             try:
                 await self._stored()
@@ -219,8 +226,12 @@ class LedgerKeeper:
             await asyncio.sleep(_LAZY_S)
             self._is_due.set()
 
-    async def _write_once(self) -> None:
+    async def _write_once(self, *, is_last: bool = False) -> None:
         """Write what has changed. Values are whole, so what could not be written goes with the next."""
+        now, margins = self._time.now(), self._margins
+        current = -1 if is_last else minute_of(now + LATE_S)
+        for account_id, minute in margins.over(current):
+            self._ledger.touch(account_id, minute)
         for account_id, minutes, idle_until, warned in self._ledger.changes():
             known = self._to_store.get(account_id)
             both = (known[0] if known else {}) | dict(minutes)
@@ -228,20 +239,24 @@ class LedgerKeeper:
         if not self._to_store:
             return
         taken, self._to_store = self._to_store, {}
-        rows = [
-            UsageRow(account_id, list(minutes.items()), idle_until, warned)
-            for account_id, (minutes, idle_until, warned) in taken.items()
-        ]
-        oldest = minute_of(self._time.now() - DAY_S) - 1
+        rows = []
+        for account_id, (counts, idle_until, warned) in taken.items():
+            written = [(one, margins.to_write(account_id, one, n, current)) for one, n in counts.items()]
+            rows.append(UsageRow(account_id, written, idle_until, warned))
+        oldest = minute_of(now - DAY_S) - 1
         try:
             await self._in_thread(self._file.write, rows, self._time.moment(), oldest)
         except BaseException:
             self._to_store = taken  # nobody else writes
             raise
+        for row in rows:
+            for minute, count in row.minutes:
+                if minute == current:
+                    margins.is_written(row.account_id, minute, count)
 
     async def _store_the_rest(self) -> None:
         try:
-            await self._write_once()
+            await self._write_once(is_last=True)
         except (OSError, sqlite3.Error) as error:
             log.error("the ledger of limits was not written", extra={"why": str(error)})
 

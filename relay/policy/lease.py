@@ -16,13 +16,14 @@ LEASE_S = 0.1
 class Lease:
     """Slices of one account, joined. Owned by the event loop of a worker."""
 
-    __slots__ = ("_slices", "ends_at", "low", "minute", "quota", "tokens")
+    __slots__ = ("_slices", "ends_at", "low", "minute", "quota", "renew_at", "tokens")
 
     def __init__(self) -> None:
         self.tokens = 0
         self.quota = 0
         self.ends_at = 0.0  # monotonic; nothing of it is spent later
-        self.low = 0  # with fewer tokens than this the next slice is asked for
+        self.low = 0  # with fewer tokens than this the next slice is asked for,
+        self.renew_at = 0.0  # or with the first message after this
         self.minute = 0  # of the oldest quota in hand: where an admission is counted at the earliest
         self._slices: Minutes = []
 
@@ -47,6 +48,7 @@ class Lease:
         self.tokens += got.tokens
         self.quota += got.quota
         self.low = got.tokens // 2
+        self.renew_at = now + LEASE_S / 2
         self.ends_at = now + LEASE_S
 
     def end(self) -> tuple[int, Minutes]:

@@ -188,6 +188,10 @@ class Ledger:
             idle_until = ready_at if ready_at != FOREVER else 0.0
             yield account_id, [(one, usage.sent[one]) for one in minutes], idle_until, usage.warned
 
+    def touch(self, account_id: int, minute: int) -> None:
+        """Have ``changes`` tell of a minute though it is as it was."""
+        self._note(account_id, minute)
+
     def warnings(self) -> list[QuotaWarning]:
         """Those that have come up since the last call."""
         found, self._warnings = self._warnings, []

@@ -38,7 +38,7 @@ class Room:
         await self.keeper.start(self.stack)
 
     async def lease(
-        self, quota: int = 1000, rate: float = -1.0, over: str = "reject", account: int = 7, needs: int = 1
+        self, quota: int = 999, rate: float = -1.0, over: str = "reject", account: int = 7, needs: int = 1
     ) -> Any:
         answer = await self.keeper.answer(
             1,
@@ -81,7 +81,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
 
 
 async def test_what_is_granted_and_lent_is_on_disk_before_the_answer(room: Room) -> None:
-    answer = await room.lease(quota=1000, needs=3)
+    answer = await room.lease(quota=999, needs=3)
     assert [verdict[0] for verdict in answer["verdicts"]] == ["accept"] * 3
     tokens, quota, minute = answer["slice"]
     assert (tokens, quota) == (62, 62)
@@ -94,12 +94,37 @@ async def test_what_is_granted_and_lent_is_on_disk_before_the_answer(room: Room)
 
 
 async def test_what_was_lent_when_all_was_killed_counts_as_sent(room: Room) -> None:
-    await room.lease(quota=1000)
+    await room.lease(quota=999)
     other = Room(room.spool)
     other.clock = room.clock
     await other.start()  # from what is on disk
     assert await other.keeper.sent(7, is_limited=True) == 63
     await other.stack.aclose()
+
+
+async def test_large_quotas_are_ahead_on_disk_and_exact_after_an_orderly_end(room: Room) -> None:
+    writes = 0
+    real = room.keeper._file.write
+
+    def counted(*arguments: Any) -> None:
+        nonlocal writes
+        writes += 1
+        real(*arguments)
+
+    room.keeper._file.write = counted  # type: ignore[method-assign]
+    for _ in range(10):
+        tokens, quota, minute = (await room.lease(quota=10_000_000))["slice"]
+        assert (tokens, quota) == (100, 100)
+        assert room.stored() >= room.keeper._ledger.accounts[7].sent.total
+    assert writes == 1
+    assert room.stored() == 101 + 10_000
+    await room.keeper.answer(1, "end lease", {"account": 7, "tokens": 1000, "minutes": [[minute, 1000]]})
+    room.clock.advance(61.0)
+    await room.keeper._write_once()
+    assert room.stored() == 10
+    await room.lease(quota=10_000_000)
+    await room.restart()
+    assert room.stored() == 111
 
 
 async def test_the_quota_is_kept_over_restarts_and_jumps_of_the_clock(room: Room) -> None:

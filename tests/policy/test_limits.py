@@ -288,3 +288,18 @@ async def test_at_the_end_all_goes_back(room: Room) -> None:
     await room.limits.end()
     assert room.ledger.accounts[7].sent.total == 1
     assert room.limits.leases == 0
+
+
+async def test_a_slice_much_larger_than_what_is_sent_is_exchanged_in_time(room: Room) -> None:
+    account = replace(ACCOUNT, max_send_rate=1e6, max_24_hours=10**9)
+    await room.admit(account)
+    for _ in range(1000):
+        _, waiting = room.take(account)
+        assert waiting is None
+        room.clock.advance(0.01)
+        await room.settle()
+    assert room.limits.waited == 1
+    assert room.limits.asked < 250
+    assert room.ledger.accounts[7].sent.total < 1000 + 2 * 50_000
+    await room.limits.end()
+    assert room.ledger.accounts[7].sent.total == 1001
