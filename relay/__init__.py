@@ -20,6 +20,8 @@ recipient    one RCPT TO of a message, known by its number within the message fo
 account      on whose behalf mail is sent; owns credentials, identities, limits
 credential   an access key id with its secret; the SMTP password derives from the secret
 identity     a domain or an address that an account has proved to be its own
+token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key
+turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters
 content      header and body, exactly as they go on the wire, without dot-stuffing
 submission   an envelope and content that someone hands in

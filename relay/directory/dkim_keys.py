@@ -69,7 +69,7 @@ class DkimKeys:
             return None if row is None else self._dkim(session, row)
 
     def published(self) -> tuple[PublicKey, ...]:
-        """The public keys of all identities of all accounts. Some seconds for ten thousand."""
+        """The public keys of all identities of all accounts; 0.2 ms a key."""
         with self._database.reading() as session:
             rows = [key_rows.row_of(row) for row in session.scalars(select(DkimKeyTable))]
         vault = self._key_file.vault()

@@ -142,7 +142,8 @@ class Credential:
 class Identity:
     """A domain or an address that an account may send from.
 
-    ``keys`` are those that sign for it now, its own or the covering domain's; none if DKIM is off.
+    ``keys`` are those that sign for it now, its own or the covering domain's; none if DKIM is off, or their
+    records are not in the DNS (``RecordState`` of the domain that has them is not VERIFIED).
     ``mail_from`` is the MAIL FROM domain that was asked for, for itself or else for the nearest covering
     domain; ``mail_from_state`` says how it stands.
     """
