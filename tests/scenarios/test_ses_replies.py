@@ -228,7 +228,7 @@ def test_an_account_that_is_gone_or_paused(shared_relay: RunningRelay, greeting:
 
 
 # Situations that would disturb other tests: a relay of their own.
-IMPATIENT = 'connections = 6\ncommand_timeout = "1s"\ndata_timeout = "1s"'
+IMPATIENT = 'connections = 6\ncommand_timeout = "2s"\ndata_timeout = "2s"'
 FAR = """
 [[listener]]
 address = "127.0.0.1:{port}"
@@ -278,7 +278,7 @@ def far_port() -> Iterator[Port]:
 def impatient(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, shared_receiver: Receiver, far_port: Port
 ) -> Iterator[RunningRelay]:
-    """A relay that takes six connections, waits a second, and is damaged."""
+    """A relay that takes six connections, waits two seconds, and is damaged."""
     folder = tmp_path_factory.mktemp("impatient")
     with RunningRelay(
         folder,
@@ -305,7 +305,10 @@ def test_too_many_connections(impatient: RunningRelay) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("row", ["greeted", "in a transaction", "in content"])
+@pytest.mark.parametrize(
+    ("greeting", "row"),
+    [("HELO", "greeted"), ("EHLO", "greeted"), ("EHLO", "in a transaction"), ("EHLO", "in content")],
+)
 def test_a_client_that_is_silent(impatient: RunningRelay, greeting: str, row: str) -> None:
     lines = sent(SENDER, content(), OK)[: {"greeted": 0, "in a transaction": 2, "in content": 3}[row]]
     with closing(wait_until(lambda: connected(impatient), "there is room for a connection")) as client:
