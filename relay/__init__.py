@@ -18,6 +18,8 @@ Glossary, one word a thing:
 message      what one 250 promised: an id, a sender, recipients and content
 recipient    one RCPT TO of a message, known by its number within the message for as long as it lives
 account      on whose behalf mail is sent; owns credentials, identities, limits
+access       how far an account is trusted: in the sandbox it writes to verified recipients only
+limits       of an account: recipients a second (rate) and in any 24 hours (quota)
 credential   an access key id with its secret; the SMTP password derives from the secret
 identity     a domain or an address that an account has proved to be its own
 token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key

@@ -83,6 +83,26 @@ def test_a_new_credential_works_and_a_deleted_one_does_not(shared_relay: Running
     )
 
 
+def test_a_disabled_credential_sends_no_more_through_any_worker(shared_relay: RunningRelay) -> None:
+    directory = shared_relay.directory()
+    made = directory.credentials.create(ACCOUNT)
+    shared_relay.wait_for_directory(directory)
+    clients = sessions_to_all_workers(shared_relay, made.smtp_username, made.smtp_password)
+    assert shared_relay.command("credential", "disable", made.key_id).returncode == 0
+    for client in clients:
+        code, text = wait_until(lambda c=client: _not_accepted(c), "the session is refused", BOUND_S)
+        assert (code, text) == (
+            554,
+            "5.7.1 Access denied: the credential of this session is no longer active.",
+        )
+    assert shared_relay.command("credential", "enable", made.key_id).returncode == 0
+    for client in clients:
+        wait_until(lambda c=client: answer(c)[0] == 250, "it may send again", BOUND_S)
+        client.close()
+    directory.credentials.delete(made.key_id)
+    directory.close()
+
+
 def test_a_new_identity_may_be_used(shared_relay: RunningRelay, shared_receiver: Receiver) -> None:
     sender = "hello@newcomer.example"
     clients = sessions_to_all_workers(
