@@ -1,5 +1,6 @@
 """The watch over identities, round by round, with the clock moved: what is asked, mailed and stored."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,3 +245,19 @@ async def test_many_are_written_together_and_a_failure_is_everyones(
     await world.after(CLAIM_S)  # those whose write failed
     assert sum(sizes) == 40 + sizes[0]
     assert {to for to, _ in world.letters} == set(names)
+
+
+async def test_several_nodes_send_each_letter_once(world: World, tmp_path: Path) -> None:
+    names = {f"d{number}@example.org" for number in range(30)}
+    for name in names:
+        world.directory.identities.add("shop", name)
+    nodes = [
+        Directory(f"sqlite:///{tmp_path / 'd.db'}", tmp_path / "relay.key", "x", world.clock)
+        for _ in range(3)
+    ]
+    others = [World(node, world.clock) for node in nodes]
+    await asyncio.gather(*[one.watch.round() for one in others])
+    sent = [to for one in others for to, _ in one.letters]
+    assert sorted(sent) == sorted(names)
+    for node in nodes:
+        node.close()

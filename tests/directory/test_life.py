@@ -1,5 +1,8 @@
 """The life of identities in the database: claimed, settled, confirmed, begun anew."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from relay.base.errors import DirectoryError
@@ -13,10 +16,20 @@ from tests.fakes.clock import ManualClock
 ADDRESS, DOMAIN = "a@example.org", "example.org"
 
 
-@pytest.fixture
-def shop(directory: Directory) -> Directory:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(
+    request: pytest.FixtureRequest, key_file: Path, tmp_path: Path, clock: ManualClock
+) -> Iterator[Directory]:
+    url = f"sqlite:///{tmp_path / 'directory.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_url")
+    directory = Directory(url, key_file, "us-east-1", clock)
+    directory.migrate()
+    for account in directory.accounts.list():  # of the test before, on the same server
+        directory.accounts.delete(account.name)
     directory.accounts.create("shop")
-    return directory
+    yield directory
+    directory.close()
 
 
 def sent_link(shop: Directory, clock: ManualClock) -> Link:
