@@ -19,7 +19,7 @@ X-SES-LIST-MANAGEMENT-OPTIONS
 A configuration set or tags that are not ASCII are passed over and the message is taken, as SES does; the
 stored JSON names the field. Every other X-SES-* field is ignored. All of them leave the message in signing.
 
-Cost on the hot path, measured: 0.5 microseconds for a header of 12 fields that has none of them, 10 with a
+Cost on the hot path, measured: 0.4 microseconds for a header of 12 fields that has none of them, 10 with a
 configuration set and two tags.
 """
 
