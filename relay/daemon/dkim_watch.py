@@ -25,7 +25,7 @@ from relay.daemon import dkim_letters
 from relay.directory.dkim_keys import Dkim, DkimKeys
 from relay.directory.dkim_life import Pace, Sight, Standing, Step, after_look, all_of, any_of, next_look_s
 from relay.directory.dkim_records import PublicKey, fault
-from relay.directory.dkim_rotation import Turn, awaited_since, turn
+from relay.directory.dkim_rotation import Turn, awaited_since, sparing, turn
 from relay.directory.records import KeyState, RecordState
 from relay.transport.answers import Answer, Status
 
@@ -110,15 +110,18 @@ class DkimDuty:
         clock: Clock,
         pace: Callable[[], Pace],
         service_domain: Callable[[], str],
+        oldest: Callable[[], float],
     ) -> None:
-        """``pace`` and ``service_domain`` are asked at each look: they follow the configuration. Without a
-        service domain it is the owner who has to publish new keys, and who is told."""
+        """``oldest`` (blocking): when the oldest message arrived that waits. ``pace`` and ``service_domain``
+        are asked at each look: they follow the configuration. Without a service domain it is the owner who
+        has to publish new keys, and who is told."""
         self._dkim = dkim
         self._dns = dns
         self._contacts = contacts
         self._clock = clock
         self._pace = pace
         self._service_domain = service_domain
+        self._oldest = oldest
 
     def claim(self, limit: int) -> Sequence[int]:
         """Identities to look at, nobody else's for a while; blocking."""
@@ -133,6 +136,9 @@ class DkimDuty:
         now = self._clock.now()
         pace = self._pace()
         outcome = conclude(before, {number: sight for number, (sight, _) in seen.items()}, now, pace)
+        if outcome.turn.renew or outcome.turn.drop:
+            oldest_at = await asyncio.to_thread(self._oldest)
+            outcome = replace(outcome, turn=sparing(outcome.turn, before.keys, oldest_at))
         identity = before.identity
         steps = [outcome.step] if outcome.step is not None else []
         if outcome.turn.renew and not self._service_domain():

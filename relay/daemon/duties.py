@@ -7,6 +7,8 @@ asked anew for what a reload changes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from pathlib import Path
 from random import random
 
 from relay.base.clock import Clock
@@ -22,6 +24,7 @@ from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.records import Account
 from relay.directory.store import Directory
 from relay.directory.verification import Standing
+from relay.spool import views
 from relay.transport.resolve import Resolver
 
 
@@ -65,7 +68,14 @@ def duties(
             clock,
             lambda: dkim_pace(config()),
             lambda: config().signing.service_domain,
+            lambda: _oldest_arrival(config().spool.path),
         ),
         identities,
         MailFromDuty(directory.mail_froms, resolver, notices, clock, host, times),
     ]
+
+
+def _oldest_arrival(spool: Path) -> float:
+    """When the oldest message that waits arrived, whichever worker has it. Raises SpoolError."""
+    oldest = next(views.list_messages(spool, limit=1), None)
+    return inf if oldest is None else oldest.arrived_at

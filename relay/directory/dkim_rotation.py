@@ -17,10 +17,13 @@ Contract: after a turn each algorithm has at most one ACTIVE key, if it had befo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.directory.dkim_life import Pace, Sight
 from relay.directory.records import KeyOrigin, KeyState
+
+# How long a worker may sign on with a key that has been retired, at the very most.
+_LATE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,17 @@ def turn(
     renew = tuple(k.id for k in over if not k.is_leaving and k.origin is KeyOrigin.RELAY)
     drop = tuple(k.id for k in over if k.id not in renew)
     return Turn(tuple(promote), tuple(retire), renew, drop, remark)
+
+
+def sparing(done: Turn, keys: Sequence[KeyRow], oldest_at: float) -> Turn:
+    """The turn without the end of any key that may have signed mail which still waits, of which the oldest
+    arrived at ``oldest_at``: what is held for weeks is to verify when it leaves."""
+    needed = {key.id for key in keys if key.changed_at + _LATE_S >= oldest_at}
+    return replace(
+        done,
+        renew=tuple(number for number in done.renew if number not in needed),
+        drop=tuple(number for number in done.drop if number not in needed),
+    )
 
 
 def awaited_since(keys: Sequence[KeyRow]) -> float | None:

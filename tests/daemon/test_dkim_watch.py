@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,15 @@ class Bench:
         self.directory.migrate()
         self.directory.accounts.create("shop")
         self.contacts, self.clock, self.dns, self.resolver = Contacts(), clock, dns, resolver
-        self.pace, self.service = Pace(), SERVICE
+        self.pace, self.service, self.oldest_at = Pace(), SERVICE, inf
         duty = DkimDuty(
-            self.directory.dkim, resolver, self.contacts, clock, lambda: self.pace, lambda: self.service
+            self.directory.dkim,
+            resolver,
+            self.contacts,
+            clock,
+            lambda: self.pace,
+            lambda: self.service,
+            lambda: self.oldest_at,
         )
         self.watch = Watch([duty])
 
@@ -173,6 +180,20 @@ async def test_an_owner_who_publishes_the_keys_is_told_of_new_ones(bench: Bench)
     assert "relay identity records example.org" in bench.contacts.sent[-1][1]
 
 
+async def test_a_key_stays_published_while_mail_that_it_signed_is_held(bench: Bench) -> None:
+    bench.add()
+    bench.publish()
+    await bench.after(HOUR)
+    bench.oldest_at = bench.clock.now() + HOUR  # an account is over its quota: it is held
+    texts = {key.text for key in bench.directory.dkim.published()}
+    await bench.after(91 * DAY)
+    await bench.after(30 * DAY)
+    assert {key.text for key in bench.directory.dkim.published()} == texts
+    bench.oldest_at = bench.clock.now()  # released at last
+    await bench.after(DAY)
+    assert len({key.text for key in bench.directory.dkim.published()} - texts) == 1
+
+
 async def test_nothing_turns_while_no_reserve_is_seen(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.add()
     bench.publish()
@@ -227,7 +248,7 @@ async def test_an_identity_that_is_removed_during_a_look_is_no_error(
     bench.clock.advance(DAY)
     (number,) = bench.directory.dkim.claim_due(9, 60)
     bench.directory.identities.remove(NAME)
-    duty = DkimDuty(bench.directory.dkim, bench.resolver, bench.contacts, bench.clock, Pace, str)
+    duty = DkimDuty(bench.directory.dkim, bench.resolver, bench.contacts, bench.clock, Pace, str, float)
     await duty.check(number)
     assert bench.told() == []
 

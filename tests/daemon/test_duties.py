@@ -1,5 +1,6 @@
 """What worker 0 looks after, in the works of a real worker."""
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -54,3 +55,11 @@ async def test_a_round_sends_the_mail_that_is_due(started: Started) -> None:
     watch = Watch([duty_of(started, "identities")])
     await watch.round()
     assert works.directory.life.standing("bad..name@owner.example").state is IdentityState.PENDING
+
+
+async def test_keys_end_after_the_oldest_message_that_waits(started: Started) -> None:
+    duty = duty_of(started, "dkim")
+    before = started.works.clock.now()
+    assert duty._oldest() == inf
+    await started.submit()
+    assert before <= duty._oldest() <= started.works.clock.now()

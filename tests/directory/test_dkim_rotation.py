@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.directory.dkim_life import Pace, Sight
-from relay.directory.dkim_rotation import KeyRow, Turn, awaited_since, turn
+from relay.directory.dkim_rotation import KeyRow, Turn, awaited_since, sparing, turn
 from relay.directory.keys import ED25519, RSA
 from relay.directory.records import KeyOrigin, KeyState
 
@@ -81,6 +81,16 @@ def test_a_retired_key_stays_published_while_its_mail_may_be_under_way() -> None
     late = PACE.retired_for_s
     assert turn((*THREE[:2], key(3, RETIRED, late - 1)), {}, NOW, PACE).is_none
     assert turn((*THREE[:2], key(3, RETIRED, late)), {}, NOW, PACE) == Turn(renew=(3,))
+
+
+def test_a_key_ends_only_when_none_of_its_mail_waits() -> None:
+    keys = (key(1, ACTIVE), key(2, RETIRED, 9 * DAY), key(3, RETIRED, 5 * DAY, is_leaving=True))
+    done = turn(keys, {}, NOW, PACE)
+    assert (done.renew, done.drop) == ((2,), (3,))
+    assert sparing(done, keys, NOW) == done
+    assert sparing(done, keys, NOW - 6 * DAY) == Turn(renew=(2,))
+    assert sparing(done, keys, NOW - 9 * DAY).is_none
+    assert sparing(done, keys, NOW - 9 * DAY + 1800).is_none  # signed by a worker that heard of it late
 
 
 def test_the_new_key_of_an_old_selector_waits_until_caches_have_forgotten() -> None:

@@ -23,6 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,13 @@ class Turning:
         number = self.directory.dkim.of(DOMAIN).identity.id
         resolver = Resolver(SystemClock(), self._dns.address, 5.0)
         duty = DkimDuty(
-            self.directory.dkim, resolver, self, SystemClock(), lambda: self._pace, lambda: HOSTNAME
+            self.directory.dkim,
+            resolver,
+            self,
+            SystemClock(),
+            lambda: self._pace,
+            lambda: HOSTNAME,
+            lambda: inf,
         )
         signing = self._signing()
         while not self.is_over:
