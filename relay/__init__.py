@@ -25,6 +25,7 @@ identity     a domain or an address that an account has proved to be its own
 token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key
 turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters
+return path  MAIL FROM as receivers see it where it is ours, <message id>@<domain>; reports come back to it
 content      header and body, exactly as they go on the wire, without dot-stuffing
 submission   an envelope and content that someone hands in
 shard        the part of the spool that one worker owns
@@ -40,6 +41,7 @@ event        a row in the outbox: what happened to a message, for those who want
 uncertain    the dot was sent and no one knows the reply: may be delivered twice
 control      what a message's X-SES-* fields ask of the relay; kept with it, told in its events, not sent
 simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application
+finding      what the doctor says of one thing that receivers look at, and the record to publish
 bounce       the RFC 3464 message that tells the sender a recipient failed
 """
 

@@ -63,6 +63,7 @@ class Patient:
     is_dkim_on: bool = True
     dkim_state: str = ""  # of records that are not as they should be, so that nothing is signed
     unused: str = ""
+    smarthost: str = ""  # where all mail goes, if receivers do not see our own addresses
     unverified: str = ""  # how it stands, if nothing may be sent from it
 
 
@@ -81,6 +82,10 @@ async def examine(names: Names, patient: Patient) -> list[Finding]:
         findings.append(
             Finding(Level.PROBLEM, "SPF", "the addresses that mail leaves from are not known", hint)
         )
+    if patient.smarthost:
+        seen = f"all mail leaves through {patient.smarthost}: receivers see its address, not ours"
+        hint = "ask again with its address: relay doctor --ip ADDRESS"
+        findings.append(Finding(Level.WARNING, "route", seen, hint))
     if patient.unverified:
         hint = f"see `relay identity records {patient.domain}`"
         seen = f"nothing may be sent from {patient.domain}: it is {patient.unverified}"

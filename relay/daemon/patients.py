@@ -10,6 +10,7 @@ import socket
 
 from relay.admin.doctor import Patient, PublicKey
 from relay.admin.finding import MailFrom
+from relay.base.endpoint import format_endpoint
 from relay.base.errors import DirectoryError, Refused
 from relay.daemon.config import Config
 from relay.daemon.publication import dkim_records
@@ -50,9 +51,12 @@ def snapshot_of(directory: Directory) -> Snapshot:
 
 
 def patient_of(
-    held: Held, snapshot: Snapshot, config: Config, addresses: tuple[str, ...], directory: Directory
+    held: Held, snapshot: Snapshot, config: Config, given: tuple[str, ...], directory: Directory
 ) -> Patient:
-    """An identity, ready to be examined. Raises DirectoryError if its keys do not open."""
+    """An identity, ready to be examined. Raises DirectoryError if its keys do not open.
+
+    ``given``: the addresses that mail leaves from as the administrator knows them; none: our own.
+    """
     row = held.identity
     domain = row.name.rpartition("@")[2]
     author = row.name if "@" in row.name else f"{_SOMEBODY}@{domain}"
@@ -67,13 +71,18 @@ def patient_of(
         host=return_path_host(config),
         mail_from=mail_from or domain,
         mail_from_kind=kind,
-        addresses=addresses,
+        addresses=given or own_addresses(config),
+        smarthost="" if given else _smarthost(config),
         keys=(*keys, *(_public(key, is_service=True) for key in load_service_keys(config))),
         is_dkim_on=row.is_dkim_on,
         dkim_state=dkim_state,
         unused=_unused(identity),
         unverified="" if identity is not None else row.state.value,
     )
+
+
+def _smarthost(config: Config) -> str:
+    return next((format_endpoint(*one.next_hop) for one in config.route if one.domain == "*"), "")
 
 
 def _keys(

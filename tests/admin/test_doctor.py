@@ -97,3 +97,8 @@ async def test_an_identity_that_may_not_send_and_addresses_that_nobody_knows(dns
     found = await findings(dns, replace(PATIENT, addresses=(), unverified="pending"))
     assert found[0] == (Level.PROBLEM, "identity")
     assert found[-1] == (Level.PROBLEM, "SPF")
+
+
+async def test_mail_through_a_smarthost_is_another_matter(dns: FakeDns) -> None:
+    found = await findings(dns, replace(PATIENT, smarthost="smarthost.example:587"))
+    assert found[-1] == (Level.WARNING, "route")

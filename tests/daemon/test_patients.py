@@ -107,3 +107,12 @@ def test_with_a_service_domain_a_cname_is_to_be_published(directory: Directory) 
     assert key.publish == f"{key.name}. IN CNAME {key.name.partition('.')[0]}.dkim.relay.example."
     (key,) = patient(directory, "example.org").keys[:1]
     assert " IN TXT ( " in key.publish
+
+
+def test_a_next_hop_for_all_mail_is_what_receivers_see(directory: Directory) -> None:
+    route = '[[route]]\ndomain = "*"\nnext_hop = "smarthost.example:587"\n'
+    assert patient(directory, "example.org", BASE + route).smarthost == ""  # its address was given
+    config = parse(BASE + route, Path("/etc/relay/relay.toml"))
+    made = patient_of(directory.mail_froms.show("example.org"), snapshot_of(directory), config, (), directory)
+    assert made.smarthost == "smarthost.example:587"
+    assert tuple(made.addresses) == own_addresses(config)

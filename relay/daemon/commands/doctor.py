@@ -17,7 +17,7 @@ from relay.daemon import files
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, print_row, print_rows
 from relay.daemon.config import Config, load
-from relay.daemon.patients import own_addresses, patient_of, snapshot_of
+from relay.daemon.patients import patient_of, snapshot_of
 from relay.daemon.translate import endpoint_text
 from relay.transport.resolve import Resolver
 
@@ -39,7 +39,7 @@ def doctor(
     with opened() as directory:
         config = load(None)
         files.check(config)
-        addresses = _addresses(ip) or own_addresses(config)
+        addresses = _addresses(ip)
         held = (
             [directory.mail_froms.show(name, account)] if name else list(directory.identities.list(account))
         )
