@@ -6,9 +6,10 @@ boundary, at nothing else; bodies are not decoded. A missing last boundary ends 
 mail programs have it; what is malformed is a leaf. More parts, a deeper nesting or a longer header of a part
 than ``Limits`` allow raise MimeFault, whose text may be shown to the client.
 
-Cost on the hot path, measured: 7 us for a multipart of two texts of 4 KB, 20 us for a text and an attachment
-of 100 KB. Nothing for a message that ``needs_scan`` says has no structure. Linear in the bytes at each
-depth, so at most ``depth`` times that on hostile content.
+Cost on the hot path, measured: 13 us for a multipart of two texts of 4 KB, 41 us for a text and an
+attachment of 100 KB, most of it the search for boundaries. ``needs_scan`` takes 0.8 us, and says that a
+plain text needs no more. Linear in the bytes at each depth, so at most ``depth`` times that on hostile
+content.
 
 Deliberately not here: what is welcome (policy), uuencode, TNEF and archives (a scanner looks into those).
 """

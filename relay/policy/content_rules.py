@@ -7,8 +7,9 @@ nesting than the bounds, a file name whose extension is on the list, the type of
 URI, which SES does not support. Messages within messages are looked into. The relay's own bounces do not
 come here.
 
-Cost on the hot path, measured: 0.6 us for plain text; 10 us for two texts of 4 KB; 26 us for a text and an
-attachment of 100 KB. Other content takes about 1 us a KB of HTML on top.
+Cost on the hot path, measured, header rules aside: 0.9 us for plain text; 16 us for a text and HTML of 4 KB;
+43 us for a text and an attachment of 100 KB. A KB of HTML takes 0.9 us, in base64 2.5 us. The worst that 1
+MB can be made to cost is 28 ms; larger content is judged in a thread.
 
 Deliberately not here: archives, TNEF and viruses (``scanner``), and whether a type tells the truth.
 """

@@ -6,7 +6,7 @@ of more than 998 characters (RFC 5322 2.1.1), control characters (RFC 5322 4.1 l
 and To, Cc, Bcc or Reply-To with an address that cannot be one. Bytes above 127 pass, declared as SMTPUTF8 or
 not: SES's guide asks for encoded words, but much software sends UTF-8 and receivers read it.
 
-Cost on the hot path, measured: 4 us for a header of 12 fields. Linear in hostile input.
+Cost on the hot path, measured: 3.3 us for a header of 11 fields. Linear in hostile input.
 
 Deliberately not here: From and Sender (``identities``: they are needed whatever is configured), and To or Cc
 twice: they are not on the list, so SES takes them.

@@ -12,6 +12,9 @@ when they come again, not for each message.
 Each scan has a connection of its own: a clamd that was restarted or gave up on one message cannot harm the
 next, and on a unix socket a connection costs little beside the scan.
 
+Cost, measured with uvloop and a unix socket: 0.3 ms of the worker's processor for a message of 4 KB, 0.4 ms
+for 100 KB, beside what clamd takes. Nothing without a scanner.
+
 Deliberately not here: clamd's own limits. What is above its MaxScanSize it calls clean unless
 AlertExceedsMax is on.
 """
