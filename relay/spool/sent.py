@@ -35,7 +35,7 @@ def sent_by_minute(spool: Path, account_id: int, since: float, shift_s: float = 
             with closing(schema.open_reader(shard_folder(spool, shard))) as connection:
                 question = {
                     "shift": shift_s,
-                    "first": _first_since(connection, since),
+                    "first": first_since(connection, since),
                     "account": account_id,
                     "kind": EventKind.SEND.value,
                     "since": since,
@@ -47,7 +47,7 @@ def sent_by_minute(spool: Path, account_id: int, since: float, shift_s: float = 
     return sorted(found.items())
 
 
-def _first_since(connection: sqlite3.Connection, since: float) -> int:
+def first_since(connection: sqlite3.Connection, since: float) -> int:
     """The offset of an event at or before the first one since then: events are in the order of their time,
     but for what a clock that was set back did, and there is no index on it."""
     low, high = connection.execute(

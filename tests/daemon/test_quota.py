@@ -1,4 +1,4 @@
-"""``relay account quota``, asked of a supervisor that answers by the real protocol."""
+"""``relay account quota``, asked of a supervisor that answers by the real protocol, and the statistics."""
 
 import asyncio
 import threading
@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from relay.base.clock import SystemClock
+from relay.base.events import Change, Event, EventKind
 from relay.daemon import config, control
 from relay.daemon.commands.app import app
+from relay.daemon.commands.rows import moment
+from relay.spool.shard import Shard, SpoolLimits
 from tests.daemon.commandline import CommandLine
 
 
@@ -94,3 +98,24 @@ def test_no_relay_runs(line: CommandLine) -> None:
     line("account", "create", "shop")
     assert "start it with `relay run`" in line.error("account", "quota", "shop")
     assert "nobody" in line.error("account", "quota", "nobody")
+
+
+async def test_statistics_by_the_quarter_of_an_hour(line: CommandLine) -> None:
+    line("account", "create", "shop")
+    assert line.json("account", "statistics", "shop") == []
+    now = SystemClock().now()
+    spool = config.load(line.config).spool.path
+    async with AsyncExitStack() as stack:
+        shard = await Shard.open(spool, 1, SpoolLimits(0), SystemClock(), stack)
+        old, fresh = (
+            Event(at, EventKind.SEND, "id", 1, '{"destination":["a@b.example","c@d.example"]}')
+            for at in (now - 3 * 86_400.0, now)
+        )
+        await shard.commit(Change(events=[old, fresh]))
+        (recent,) = line.json("account", "statistics", "shop", "--days", "1")
+        assert len(line.json("account", "statistics", "shop")) == 2
+    quarter = moment(now // 900 * 900)
+    assert recent == {"from": quarter, "attempts": 2, "deliveries": 0, "bounces": 0, "rejects": 0}
+    shown = line("account", "statistics", "shop", "--days", "1").splitlines()
+    assert shown[0].split() == ["FROM", "ATTEMPTS", "DELIVERIES", "BOUNCES", "REJECTS"]
+    assert shown[1].split() == [quarter, "2", "0", "0", "0"]

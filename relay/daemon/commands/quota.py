@@ -1,14 +1,22 @@
-"""``relay account quota``: how much of its limits an account has used, as the running relay counts it."""
+"""``relay account quota`` and ``relay account statistics``: what an account has sent, and what became of it.
+
+The quota is asked of the running relay, which counts it; the statistics are read from the spool's events.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from relay.base.clock import SystemClock
+from relay.base.errors import RelayError
 from relay.daemon import control
 from relay.daemon.commands.account import AsJson, Name
 from relay.daemon.commands.directory import opened
-from relay.daemon.commands.rows import print_row
-from relay.daemon.commands.running import asked, loaded
+from relay.daemon.commands.rows import moment, print_row, print_rows
+from relay.daemon.commands.running import asked, loaded, spool_of
+from relay.spool.statistics import statistics as intervals
 
 
 def quota(name: Name, as_json: AsJson = False) -> None:
@@ -38,6 +46,30 @@ def quota(name: Name, as_json: AsJson = False) -> None:
             "over quota": account.over_quota.value,
         }
     print_row(row, as_json=as_json)
+
+
+def statistics(
+    name: Name,
+    days: Annotated[float, typer.Option(help="How far back.", min=0.0)] = 14.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of an account's mail, by the quarter of an hour.
+
+    Attempts are recipients accepted, bounces those refused for good, rejects messages dropped for what is in
+    them. As far back as [spool] keep_events has kept events.
+    """
+    with opened() as directory:
+        account = directory.accounts.show(name)
+    path = spool_of(loaded())
+    try:
+        found = intervals(path, account.id, SystemClock().now() - days * 86_400.0)
+    except RelayError as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(1) from None
+    rows = [{"from": moment(one.at), **one._asdict()} for one in found]
+    for row in rows:
+        del row["at"]
+    print_rows(rows, as_json=as_json, nothing=f"no events of {name} in this time")
 
 
 def _limit(value: float, unit: str = "") -> str:
