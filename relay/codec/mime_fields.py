@@ -31,7 +31,7 @@ _FIELD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MEDIA_TYPE = re.compile(rb"\s*([\w!#$&.+^-]+/[\w!#$&.+^-]+)")
-_PARAMETER = re.compile(rb';\s*+([^\s=;"]+)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
+_PARAMETER = re.compile(rb'(?:;|\A)\s*+([^\s=;"]+)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"(file)?name\*(\d{1,4})?(\*)?\Z")
 _ENCODED_WORD = re.compile(rb"=\?([\w.*'-]{1,40})\?([BQbq])\?([^?]*+)\?=(?:\s+(?==\?))?")
@@ -129,7 +129,8 @@ def _joined(sections: dict[int, tuple[bytes, bool]]) -> str:
                 charset = named.decode("latin-1")
             text = unquote_to_bytes(text)
         parts.append(text)
-    return _decode(b"".join(parts), charset)
+    joined = _decode(b"".join(parts), charset)
+    return _decoded_words(joined.encode()) if "=?" in joined else joined  # some do both
 
 
 def _decoded_words(text: bytes) -> str:

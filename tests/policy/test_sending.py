@@ -1,12 +1,17 @@
 """Which keys sign, and that a refusal comes before any."""
 
+from collections.abc import Awaitable
+
 import pytest
 
+from relay.base.admission import Admission
 from relay.base.errors import Refused
 from relay.base.message import Client, Envelope, Recipient, Submission
+from relay.base.reply import Reply
 from relay.codec.headers import Header
 from relay.directory import keys
 from relay.directory.records import Access, Account, IdentityKind
+from relay.policy.scanner import ScannerSettings
 from relay.policy.sending import Policy
 
 KEY = keys.load(keys.generate(keys.ED25519), "example.org", "s1", keys.ED25519)
@@ -111,3 +116,57 @@ def test_control_fields_are_read_and_refused() -> None:
     wrong = submission(1, "a@example.org\r\nX-SES-MESSAGE-TAGS: campaign", sender="a@example.org")
     with pytest.raises(Refused, match="Invalid message tag"):
         policy.check(*wrong)
+
+
+class Counting:
+    """Limits and a scanner that note who was asked, in order."""
+
+    def __init__(self, refuses: str = "", is_waited_for: bool = True, is_on: bool = True) -> None:
+        self.asked: list[str] = []
+        self._refuses, self._is_waited_for = refuses, is_waited_for
+        self.settings = ScannerSettings(host="localhost", port=1) if is_on else ScannerSettings()
+
+    def take(self, account: Account, recipients: object, admission: object) -> Awaitable[None] | None:
+        return self._note("limits") if self._is_waited_for else None
+
+    async def screen(self, submission: Submission, admission: object) -> None:
+        await self._note("scanner")
+
+    async def _note(self, who: str) -> None:
+        self.asked.append(who)
+        if who == self._refuses:
+            raise Refused(Reply(454, who))
+
+
+def completing(asked: Counting, account_id: int = 1) -> Awaitable[None] | None:
+    policy = Policy(Live(), limits=asked)  # type: ignore[arg-type]
+    policy.scanner = asked  # type: ignore[assignment]
+    return policy.complete(*submission(account_id, "a@example.org"), Admission())
+
+
+async def test_the_limits_are_asked_before_the_scanner() -> None:
+    for is_waited_for, asked in [(True, ["limits", "scanner"]), (False, ["scanner"])]:
+        counting = Counting(is_waited_for=is_waited_for)
+        await completing(counting)
+        assert counting.asked == asked
+
+
+async def test_what_is_over_its_limits_is_not_scanned() -> None:
+    counting = Counting(refuses="limits")
+    with pytest.raises(Refused, match="limits"):
+        await completing(counting)
+    assert counting.asked == ["limits"]
+
+
+def test_nothing_is_waited_for_without_scanner_and_limits_or_for_the_relay_itself() -> None:
+    assert completing(Counting(is_waited_for=False, is_on=False)) is None
+    assert completing(Counting(), account_id=0) is None
+
+
+def test_the_rules_on_content_are_asked() -> None:
+    policy = Policy(Live())  # type: ignore[arg-type]
+    content = b"From: a@example.org\r\nContent-Type: x/y; name=a.exe\r\n\r\nx"
+    with pytest.raises(Refused, match=r"Illegal filename 'a\.exe'"):
+        policy.check(Submission(1, Envelope("a@example.org"), content, Client()), Header.parse(content))
+    own = Submission(0, Envelope(""), content, Client())
+    assert policy.check(own, Header.parse(content)).dropped == ""
