@@ -107,6 +107,8 @@ def test_without_a_name_a_line_for_each(doctor: Doctor) -> None:
     assert head.split() == ["NAME", "ACCOUNT", "PROBLEMS", "WARNINGS", "FIRST"]
     assert first.split()[:4] == ["example.org", "shop", "0", "0"]
     assert "identity: nothing may be sent from other.example: it is pending" in second
+    remarks = doctor._run(("doctor", "--ip", ADDRESS), None).stderr
+    assert "no [[listener]]" in remarks  # what is odd about the configuration comes first
 
 
 @pytest.mark.parametrize(

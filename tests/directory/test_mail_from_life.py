@@ -1,5 +1,7 @@
 """The life of a MAIL FROM domain, as tables: each state with each answer, and a whole life by the clock."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,27 @@ def test_looks_come_soon_at_first_and_then_hourly(hours: float, seen: Seen) -> N
 )
 def test_which_mx_is_right(hosts: list[str], seen: Seen) -> None:
     assert judge(hosts, "relay.example") is seen
+
+
+@given(st.lists(st.tuples(st.sampled_from(Seen), st.floats(0, 100 * HOUR)), max_size=30))
+def test_any_life_tells_each_change_once_and_ends_only_after_its_time(
+    looks: list[tuple[Seen, float]],
+) -> None:
+    now, here = START, stand(PENDING)
+    missed_at: float | None = START  # since when it has been missing, as the one who looks has seen it
+    for seen, passed_s in looks:
+        now += passed_s
+        step = decide(here, seen, now, TIMES)
+        assert step.is_change is (step.state is not here.state)
+        assert (step.next_check_at is None) is (step.state is FAILED)
+        if seen is Seen.UNKNOWN:
+            assert step.state is here.state
+        if here.state is FAILED:
+            assert step.state is FAILED
+        elif seen is Seen.RIGHT:
+            assert step.state is VERIFIED
+            missed_at = None
+        elif seen is Seen.WRONG:
+            missed_at = now if missed_at is None else missed_at
+            assert (step.state is FAILED) is (now - missed_at >= 72 * HOUR)
+        here = replace(here, state=step.state, missing_since=step.missing_since)

@@ -49,6 +49,8 @@ def doctor(
     if name:
         _print(held[0].account, patients[0], found[0], as_json)
     else:
+        for remark in files.remarks(config):
+            typer.echo(f"relay: {remark}", err=True)
         rows = [
             _summary(one.identity.name, one.account, findings)
             for one, findings in zip(held, found, strict=True)
