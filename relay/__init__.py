@@ -23,6 +23,10 @@ limits       of an account: recipients a second (rate) and in any 24 hours (quot
 credential   an access key id with its secret; the SMTP password derives from the secret
 identity     a domain or an address that an account has proved to be its own
 token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key
+link         in a mail to an address: whoever opens it and presses the button proves the address, once
+notice       what the relay writes to an account's contact; an event tells of it
+duty         a kind of thing that worker 0 looks at again and again (records, proofs)
+claim        a row that is due is one node's to look at, for some minutes
 turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters
 return path  MAIL FROM as receivers see it where it is ours, <message id>@<domain>; reports come back to it

@@ -32,8 +32,8 @@ def test_the_names_that_others_rely_on() -> None:
     wanted = {
         "run", "init", "send", "config check", "events tail", "account create", "credential create",
         "credential list", "credential delete", "identity add", "identity verify", "identity list",
-        "identity remove", "identity records", "queue list", "queue show", "queue flush", "queue hold",
-        "queue release", "queue delete", "queue uncertain",
+        "identity remove", "identity records", "identity check", "queue list", "queue show", "queue flush",
+        "queue hold", "queue release", "queue delete", "queue uncertain",
     }  # fmt: skip
     assert wanted <= {" ".join(one) for one in commands()}
 
