@@ -1,5 +1,7 @@
 """MAIL FROM domains in the directory: which may be asked for, and whose word counts while one looks."""
 
+from pathlib import Path
+
 import pytest
 
 from relay.base.errors import DirectoryError
@@ -107,3 +109,23 @@ def test_the_records_to_publish(shop: Directory) -> None:
         'bounce.example.org. IN TXT "v=spf1 a:relay.example.net ~all"',
     ]
     assert records(shop.mail_froms.clear("example.org").identity, "relay.example.net") == ()
+
+
+def test_on_a_server_one_node_looks_and_its_word_counts(
+    postgresql_url: str, key_file: Path, clock: ManualClock
+) -> None:
+    nodes = [Directory(postgresql_url, key_file, "us-east-1", clock) for _ in range(2)]
+    nodes[0].migrate()
+    nodes[0].accounts.create("mail-from")
+    try:
+        nodes[0].identities.add("mail-from", "joe@on-a-server.example", is_verified=True)
+        nodes[0].mail_froms.put("joe@on-a-server.example", "bounce.on-a-server.example", REJECT)
+        (stand,) = nodes[0].mail_froms.claim(10)
+        assert nodes[1].mail_froms.claim(10) == ()
+        assert nodes[0].mail_froms.settle(stand, decide(stand, Seen.RIGHT, clock.now(), Times()))
+        found = nodes[1].mail_froms.show("joe@on-a-server.example").identity
+        assert (found.mail_from_state, found.mail_from_on_failure) == (RecordState.VERIFIED, REJECT)
+    finally:
+        nodes[0].accounts.delete("mail-from")
+        for node in nodes:
+            node.close()
