@@ -20,6 +20,8 @@ recipient    one RCPT TO of a message, known by its number within the message fo
 account      on whose behalf mail is sent; owns credentials, identities, limits
 access       how far an account is trusted: in the sandbox it writes to verified recipients only
 limits       of an account: recipients a second (rate) and in any 24 hours (quota)
+ledger       who has used how much of its limits, over all workers; kept by the supervisor
+lease        a part of an account's limits that a worker may spend without asking the ledger, for 0.1 s
 credential   an access key id with its secret; the SMTP password derives from the secret
 identity     a domain or an address that an account has proved to be its own
 token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key
