@@ -24,9 +24,9 @@ def anywhere(
         url = request.getfixturevalue("postgresql_url")
     directory = Directory(url, key_file, "us-east-1", clock)
     directory.migrate()
-    yield directory
-    for account in directory.accounts.list():
+    for account in directory.accounts.list():  # of tests before, on the same server
         directory.accounts.delete(account.name)
+    yield directory
     directory.close()
 
 
