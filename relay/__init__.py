@@ -51,4 +51,4 @@ finding      what the doctor says of one thing that receivers look at, and the r
 bounce       the RFC 3464 message that tells the sender a recipient failed
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

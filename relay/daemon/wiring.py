@@ -25,7 +25,8 @@ from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
 from relay.daemon.config import Config
-from relay.daemon.duties import duties
+from relay.daemon.duties.roster import duties
+from relay.daemon.duties.watch import Watch
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
 from relay.daemon.translate import (
@@ -38,7 +39,6 @@ from relay.daemon.translate import (
     routing_rules,
     session_settings,
 )
-from relay.daemon.watch import Watch
 from relay.directory import keys
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory

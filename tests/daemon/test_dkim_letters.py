@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.daemon.dkim_letters import letter
+from relay.daemon.duties.dkim_letters import letter
 from relay.directory.dkim_life import Pace, Step
 
 

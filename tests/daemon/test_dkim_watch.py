@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import SpoolError
-from relay.daemon.dkim_watch import DkimDuty, look
-from relay.daemon.watch import Watch
+from relay.daemon.duties.dkim_watch import DkimDuty, look
+from relay.daemon.duties.watch import Watch
 from relay.directory import keys
 from relay.directory.dkim_life import Pace, Sight
 from relay.directory.dkim_records import service_zone, to_publish

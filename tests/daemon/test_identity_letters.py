@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.daemon.identity_letters import letter, link_letter
+from relay.daemon.duties.identity_letters import letter, link_letter
 from relay.directory.records import IdentityKind, IdentityState, RecordState
 from relay.directory.verification import Settings, Standing, Told
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import DirectoryError, SpoolError
-from relay.daemon.identity_watch import IdentityWatch
-from relay.daemon.watch import Watch
+from relay.daemon.duties.identity_watch import IdentityWatch
+from relay.daemon.duties.watch import Watch
 from relay.directory.life import CLAIM_S, Confirmation
 from relay.directory.records import Account, IdentityState
 from relay.directory.secrets import create_key_file

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import SpoolError
-from relay.daemon.mail_from_duty import MailFromDuty
-from relay.daemon.watch import Watch
+from relay.daemon.duties.mail_from_duty import MailFromDuty
+from relay.daemon.duties.watch import Watch
 from relay.directory.mail_from_life import Times
 from relay.directory.records import OnMailFromFailure, RecordState
 from relay.directory.secrets import create_key_file

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay.base.errors import DirectoryError, SpoolError
-from relay.daemon.watch import Watch
+from relay.daemon.duties.watch import Watch
 
 
 class Rows:

@@ -29,7 +29,7 @@ from typing import Any
 
 from relay.base.clock import SystemClock
 from relay.daemon.demo import verify
-from relay.daemon.dkim_watch import DkimDuty
+from relay.daemon.duties.dkim_watch import DkimDuty
 from relay.daemon.translate import load_service_keys
 from relay.directory.dkim_life import Pace
 from relay.directory.dkim_records import service_zone

@@ -21,7 +21,7 @@ from relay.base.errors import DirectoryError
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import moment, print_rows
 from relay.daemon.config import Config, load
-from relay.daemon.dkim_watch import look
+from relay.daemon.duties.dkim_watch import look
 from relay.daemon.publication import dkim_records
 from relay.daemon.translate import dkim_pace, endpoint_text
 from relay.directory.dkim_keys import Dkim

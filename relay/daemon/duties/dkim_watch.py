@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from relay.base.clock import Clock
-from relay.daemon import dkim_letters
+from relay.daemon.duties import dkim_letters
 from relay.directory.dkim_keys import Dkim, DkimKeys
 from relay.directory.dkim_life import Pace, Sight, Standing, Step, after_look, all_of, any_of, next_look_s
 from relay.directory.dkim_records import PublicKey, fault

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.daemon.watch import Watch
+from relay.daemon.duties.watch import Watch
 from relay.directory.records import IdentityState
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import ACCOUNT
@@ -26,7 +26,7 @@ async def test_each_kind_of_record_is_looked_after(started: Started) -> None:
     [("https://relay.example/", "https://relay.example/verify/"), ("", "")],
 )
 async def test_links_lead_to_the_public_url(started: Started, url: str, link: str) -> None:
-    from relay.daemon.duties import duties
+    from relay.daemon.duties.roster import duties
 
     works = started.works
     config = started.changed(("[workers]", f'[verification]\nurl = "{url}"\n[workers]'))

@@ -13,13 +13,13 @@ from random import random
 
 from relay.base.clock import Clock
 from relay.daemon.config import Config
-from relay.daemon.dkim_watch import DkimDuty
-from relay.daemon.identity_watch import IdentityWatch
-from relay.daemon.mail_from_duty import MailFromDuty
+from relay.daemon.duties.dkim_watch import DkimDuty
+from relay.daemon.duties.identity_watch import IdentityWatch
+from relay.daemon.duties.mail_from_duty import MailFromDuty
+from relay.daemon.duties.watch import Duty
 from relay.daemon.notices import Notices
 from relay.daemon.public import PATH
 from relay.daemon.translate import dkim_pace, return_path_host, verification_settings
-from relay.daemon.watch import Duty
 from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.records import Account
 from relay.directory.store import Directory

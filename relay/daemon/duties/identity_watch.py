@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from relay.base.clock import Clock
-from relay.daemon.identity_letters import letter, link_letter
+from relay.daemon.duties.identity_letters import letter, link_letter
 from relay.directory.life import Life
 from relay.directory.published import token_names
 from relay.directory.records import Account, IdentityKind, IdentityState
