@@ -102,6 +102,8 @@ def summary(
         words[f"ratio_{name}"] = times(size, "delivered_per_s")
         words[f"cpu_ratio_{name}"] = times(size, "cpu_s_per_1000")
     words["p99_accept_ms"] = of(half, 4096, "accept_p99_ms")
+    words["p99_accept_ms_100k"] = of(half, 102400, "accept_p99_ms")
+    words["disk_max_ms"] = of(half, 4096, "disk_max_ms")  # of one write, in the same seconds
     peaks = [sides["relay"]["peak_rss_mb"] for sides in full.values() if "relay" in sides]
     words["peak_rss_mb"] = max(peaks) if peaks else None
     for size, name in sizes.items():
