@@ -19,7 +19,10 @@ def test_it_says_what_to_do_next(tmp_path: Path) -> None:
     )
     assert status == 0
     assert said.splitlines()[0] == f"wrote {tmp_path}/relay.toml"
-    for command in ("account create", "credential create", "identity add", "identity verify", "run"):
+    for command in (
+        *("account create", "credential create", "identity add", "identity zone", "identity check"),
+        *("identity verify", "run"),
+    ):
         assert f"relay --config {tmp_path}/relay.toml {command}" in said
     settings = load(tmp_path / "relay.toml")
     assert [one.address for one in settings.listener] == [[("127.0.0.1", 2587)], [("127.0.0.1", 2465)]]

@@ -51,6 +51,8 @@ def init(
 next:
   relay {option}account create NAME --contact postmaster@your.domain
   relay {option}credential create NAME            prints the SMTP user name and password, once
-  relay {option}identity add NAME your.domain     prints the DKIM records to publish
-  relay {option}identity verify your.domain
-  relay {option}run""")
+  relay {option}identity add NAME your.domain     prints the records to publish for it
+  relay {option}identity zone --bind              prints those to publish for {choices.hostname}
+  relay {option}run                               looks for them in the DNS and follows what it finds
+  relay {option}identity check your.domain        says what is found, missing or wrong
+  relay {option}identity verify your.domain       or takes your word for it""")
