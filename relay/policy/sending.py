@@ -2,8 +2,8 @@
 
 Contract: ``check`` raises Refused, or returns an ``Admission`` with the keys that sign the message: those of
 the most granular verified identity that covers From, unless its DKIM is switched off, and the domain of its
-return path (``relay.policy.return_path``). The relay's own mail
-(account 0) passes and is signed by the service domain alone. ``complete`` is for what must be waited for.
+return path (``relay.policy.return_path``). The relay's own mail (account 0) passes and is signed by the
+service domain alone. ``complete`` is for what must be waited for: the ledger of limits, then the scanner.
 
 Cost on the hot path: that of ``identities.check_submission`` and ``content_rules``, and one dictionary
 lookup. A scanner costs a task and a connection a message.
