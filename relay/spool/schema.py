@@ -3,7 +3,7 @@
 Contract: SQLite in WAL mode with ``synchronous=FULL``: when COMMIT returns, the write-ahead log has been
 fsynced, and the rows are there after a power cut. One connection writes (the commit thread's), others read.
 
-A page is 16 KiB. At full speed 16 and 32 KiB are equally fast (``python -m bench.spool``), smaller ones are
+A page is 16 KiB. At full speed 16 and 32 KiB are equally fast (``python -m bench --only relay``), smaller are
 slower, because content then needs many overflow pages; at half speed, where a commit carries few messages,
 860 messages a second write 49 MB/s with 16 KiB and 66 MB/s with 32 KiB.
 
