@@ -12,7 +12,7 @@ from typing import Any
 
 from relay.daemon import config, first
 from relay.daemon.demo import verify
-from relay.daemon.wiring import load_service_keys
+from relay.daemon.translate import load_service_keys
 from relay.directory import keys
 from relay.directory.store import Directory
 
