@@ -34,6 +34,9 @@ WORDS_ONLY = {
 }
 COVERED_ELSEWHERE = {
     "relay/daemon/commands/app.py": "tests/daemon/test_cli.py",
+    "relay/daemon/delivery_sections.py": "tests/daemon/test_sections.py",
+    "relay/daemon/outbound.py": "tests/daemon/test_wiring.py",
+    "relay/daemon/section.py": "tests/daemon/test_sections.py",
     "relay/directory/migrations/versions/v0001_accounts.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0002_life.py": "tests/directory/test_database.py",
     "relay/spool/aside.py": "tests/spool/test_recover.py",

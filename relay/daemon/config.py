@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from relay.base.errors import ConfigError
-from relay.daemon.sections import Config, LimitsSection, ListenerSection, RelaySection, Section
+from relay.daemon.section import Section
+from relay.daemon.sections import Config, LimitsSection, ListenerSection, RelaySection
 
 __all__ = [
     "Config",

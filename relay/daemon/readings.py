@@ -12,7 +12,7 @@ from relay.daemon.wiring import Works
 
 def readings(works: Works) -> dict[str, Any]:
     """All numbers of this worker, for the scrape: plain integers, read where they are counted."""
-    c, s, p = works.counters, works.settler, works.pools
+    c, s, p = works.counters, works.outbound.settler, works.outbound.pools
     committers = [shard.committer for shard in works.shards.values()]
     return {
         "accepted": c.accepted,
@@ -40,13 +40,13 @@ def readings(works: Works) -> dict[str, Any]:
         "connections_idle": p.idle,
         "connections_opened": p.opened_total,
         "connections_failed": p.failed_total,
-        "window": works.scheduler.window.held,
-        "window_size": works.scheduler.window.size,
-        "fresh_bytes": works.scheduler.budget.used_bytes,
+        "window": works.outbound.scheduler.window.held,
+        "window_size": works.outbound.scheduler.window.size,
+        "fresh_bytes": works.outbound.scheduler.budget.used_bytes,
         "receive_bytes": works.around.budget.used_bytes,
-        "loaded": works.scheduler.loads,
-        "sites": len(works.scheduler.sites()),
-        "sites_down": sum(down for _, _, down in works.scheduler.sites()),
+        "loaded": works.outbound.scheduler.loads,
+        "sites": len(works.outbound.scheduler.sites()),
+        "sites_down": sum(down for _, _, down in works.outbound.scheduler.sites()),
         "commits": sum(x.commits for x in committers),
         "changes": sum(x.changes for x in committers),
         "commit_seconds": sum(x.commit_seconds for x in committers),

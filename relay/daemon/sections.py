@@ -8,38 +8,20 @@ setting with unit and reason; a test compares the two.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from relay.base import ids
 from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
-from relay.base.route import TlsMode
-from relay.daemon.units import parse_duration, parse_endpoint, parse_size
-
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
-Bytes = Annotated[int, BeforeValidator(parse_size)]
-Endpoint = Annotated[tuple[str, int], BeforeValidator(parse_endpoint)]
-OptionalEndpoint = Annotated[
-    tuple[str, int] | None, BeforeValidator(lambda t: None if t == "" else parse_endpoint(t))
-]
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _endpoints(value: object) -> object:
-    return [parse_endpoint(v) for v in (value if isinstance(value, list) else [value])]
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+from relay.daemon.delivery_sections import DeliverySection, RouteSection
+from relay.daemon.section import Bytes, Network, OptionalEndpoint, Seconds, Section, endpoints
+from relay.daemon.units import parse_endpoint
 
 
 @functools.cache
@@ -77,7 +59,7 @@ class RelaySection(Section):
 class ListenerSection(Section):
     """A way in for clients."""
 
-    address: Annotated[list[tuple[str, int]], BeforeValidator(_endpoints)]
+    address: Annotated[list[tuple[str, int]], BeforeValidator(endpoints)]
     tls: Literal["starttls", "wrapper", "none"] = "starttls"
     auth: Literal["required", "none"] = "required"
     trusted_networks: list[Network] = []
@@ -243,60 +225,6 @@ class SigningSection(Section):
             raise ValueError('return_path = "relay" needs return_path_domain, or a service_domain')
         if self.return_path == "relay" and not (self.return_path_domain or self.service_domain).isascii():
             raise ValueError("return_path_domain: write the domain in A-labels (xn--...)")
-        return self
-
-
-class DeliverySection(Section):
-    """When and how mail leaves."""
-
-    retry_schedule: list[Seconds] = [60.0, 300.0, 900.0, 1800.0, 3600.0]
-    retry_jitter: float = Field(default=0.1, ge=0, le=0.5)
-    max_age: Seconds = 14 * 3600.0
-    resolver: OptionalEndpoint = None
-    resolver_timeout: Seconds = 10.0
-    connections: int = Field(default=200, ge=1)
-    connections_per_site: int = Field(default=20, ge=1)
-    messages_per_connection: int = Field(default=1000, ge=1)
-    idle: Seconds = 30.0
-    connect_timeout: Seconds = 30.0
-    reply_timeout: Seconds = 300.0
-    window: int = Field(default=10_000, ge=100)
-    site_retry: Seconds = 30.0
-    site_retry_max: Seconds = 300.0
-    source_address: str = ""
-    private_addresses: Literal["refuse", "allow"] = "refuse"
-    ca_file: Path | None = None
-    port: int = Field(default=25, ge=1, le=65535)
-
-    @model_validator(mode="after")
-    def _schedule(self) -> DeliverySection:
-        if not self.retry_schedule or min(self.retry_schedule) <= 0:
-            raise ValueError('retry_schedule needs at least one duration above zero, e.g. ["1m", "5m"]')
-        return self
-
-    @field_validator("source_address")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        if value:
-            ipaddress.ip_address(value)  # its ValueError says it well
-        return value
-
-
-class RouteSection(Section):
-    """Mail for these domains goes to a next hop instead of its MX."""
-
-    domain: str
-    next_hop: Endpoint
-    tls: TlsMode = TlsMode.OPPORTUNISTIC
-    username: str = ""
-    password_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _auth(self) -> RouteSection:
-        if bool(self.username) != (self.password_file is not None):
-            raise ValueError("username and password_file go together")
-        if self.username and self.tls in (TlsMode.NONE, TlsMode.OPPORTUNISTIC):
-            raise ValueError('username needs tls = "required" or "wrapper": no password goes in clear')
         return self
 
 

@@ -20,7 +20,6 @@ from relay.base.errors import ConfigError, DirectoryError
 from relay.base.events import Change
 from relay.base.log import MessageLog
 from relay.base.message import Submission
-from relay.base.route import Route
 from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.codec.headers import Header
@@ -29,15 +28,13 @@ from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
+from relay.daemon.outbound import Outbound, OutboundPlan
 from relay.daemon.translate import (
     content_rules,
-    endpoint_text,
     listener_settings,
     load_service_keys,
     notice_sender,
     return_path_domain,
-    routing_rules,
-    session_settings,
 )
 from relay.directory import keys
 from relay.directory.refresh import LiveSnapshot
@@ -55,18 +52,8 @@ from relay.policy.limits import Asking, LeasedLimits
 from relay.policy.sending import Policy
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
-from relay.traffic.backoff import RetrySchedule, SiteBackoff
-from relay.traffic.scheduler import Scheduler, Store, TrafficSettings
-from relay.transport.pool import Pools
-from relay.transport.resolve import Resolver
-from relay.transport.route import Router
-from relay.transport.rules import RoutingRule, Rules
-from relay.transport.settings import PoolSettings
-from relay.transport.simulator import ROUTE as SIMULATOR
-from relay.transport.simulator import Simulator
-from relay.transport.tls_policy import TlsContexts
-from relay.verdict.bounce import BounceMaker, Prepare
-from relay.verdict.settle import Settler
+from relay.traffic.scheduler import Scheduler, Store
+from relay.verdict.bounce import Prepare
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +64,7 @@ class Plan:
 
     config: Config
     signer: Signer
-    routes: list[RoutingRule]
-    schedule: RetrySchedule
+    outbound: OutboundPlan
     listeners: list[ListenerSettings]
 
 
@@ -166,10 +152,9 @@ class Works:
         for number in [own, *orphans]:
             self.shards[number] = await Shard.open(spool.path, number, limits, self.clock, stack)
         self._build()
-        await self.resolver_tasks(stack)
-        await self.scheduler.start(stack)
-        await self.pools.start(stack)
-        stack.push_async_callback(self._drain)
+        await self.tasks.start(stack)
+        stack.push_async_callback(self.limits.end)
+        await self.outbound.start(stack)
         self.around = Surroundings(
             intake=self.intakes[own],
             accounts=Logins(self.live, self.uses.note),
@@ -190,7 +175,7 @@ class Works:
             duties(
                 config=lambda: self.config,
                 directory=self.directory,
-                resolver=self.resolver,
+                resolver=self.outbound.resolver,
                 notices=self.notices,
                 account=lambda number: self.live.current.account(number),
                 clock=self.clock,
@@ -211,51 +196,13 @@ class Works:
     def _build(self) -> None:
         """The parts that need no waiting."""
         config, clock = self.config, self.clock
-        delivery = config.delivery
         self.tasks = Tasks("intake")
-        self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
-        own_names = {config.relay.hostname}
-        self.router = Router(
-            self.resolver,
-            clock,
-            own_names,
-            routing_rules(config),
-            delivery.port,
-            simulator_domain=simulator_domain(config.signing.service_domain),
-        )
-        self.contexts = TlsContexts(str(delivery.ca_file or ""))
-        bounces = BounceMaker(config.relay.hostname, self._prepare, clock)
-        schedule = RetrySchedule(delivery.retry_schedule, delivery.retry_jitter)
-        self.settler = Settler(schedule, bounces, clock, self.message_log)
         stores: dict[int, Store] = {**self.shards}
-        self.scheduler = Scheduler(
-            stores,
-            self.router,
-            self.settler,
-            self._wake,
-            clock,
-            Budget(config.spool.fresh_memory),
-            TrafficSettings(
-                window=delivery.window,
-                site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
-            ),
-        )
-        self.simulator = Simulator(self.scheduler)
-        self.pools = Pools(
-            self.scheduler,
-            self.resolver,
-            self.contexts,
-            PoolSettings(
-                connections_per_site=delivery.connections_per_site,
-                connections=delivery.connections,
-                idle_s=delivery.idle,
-                messages_per_connection=delivery.messages_per_connection,
-            ),
-            session_settings(config),
-            clock,
-        )
+        self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log)
         self.signing = Signing(self._signer(config))
-        entrances = {number: Entrance(shard, self.scheduler) for number, shard in self.shards.items()}
+        entrances = {
+            number: Entrance(shard, self.outbound.scheduler) for number, shard in self.shards.items()
+        }
         service_domain = config.signing.service_domain
         self.limits = LeasedLimits(
             self.ask_ledger,
@@ -273,10 +220,10 @@ class Works:
                 policy=self.policy,
                 signer=self.signing,
                 spool=entrances[number],
-                on_stored=self.scheduler.submit,
+                on_stored=self.outbound.scheduler.submit,
                 clock=clock,
                 shard=number,
-                max_age_s=delivery.max_age,
+                max_age_s=config.delivery.max_age,
                 counters=self.counters,
                 tasks=self.tasks,
                 message_log=self.message_log,
@@ -288,63 +235,40 @@ class Works:
             accounts=self.live,
             prepare=self._prepare(own),
             spool=entrances[own],
-            on_stored=self.scheduler.submit,
+            on_stored=self.outbound.scheduler.submit,
             sender=lambda: notice_sender(self.config),
             hostname=config.relay.hostname,
             clock=clock,
         )
 
-    async def resolver_tasks(self, stack: AsyncExitStack) -> None:
-        """Tasks of intake and of the resolver end with the stack."""
-        await self.tasks.start(stack)
-        stack.push_async_callback(self.limits.end)
-        await self.resolver.start(stack)
-
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare
-
-    def _wake(self, route: Route, queued: int) -> None:
-        if route is SIMULATOR:
-            self.simulator.wake(route, queued)
-        else:
-            self.pools.wake(route, queued)
-
-    async def _drain(self) -> None:
-        """No new attempts; those in flight may end within the bound."""
-        self.scheduler.drain()
-        await self.pools.drain(self.config.workers.drain)
 
     def plan(self, config: Config) -> Plan:
         """All that can fail of taking over a configuration (``relay.daemon.changes.in_force``).
 
         Raises ConfigError, and nothing has changed.
         """
-        routes = routing_rules(config)
-        Rules(routes)
+        outbound = Outbound.plan(config)
         tls = config.tls
         if tls.certificate and tls.private_key:
             Certificate(tls.certificate, tls.private_key)
         return Plan(
             config,
             self._signer(config),
-            routes,
-            RetrySchedule(config.delivery.retry_schedule, config.delivery.retry_jitter),
+            outbound,
             [listener_settings(config, one, self.live.current) for one in config.listener],
         )
 
     def take_over(self, plan: Plan) -> None:
         """A new configuration comes into force: for new sessions, new messages, the next retry."""
         config = plan.config
-        self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
-        self.contexts.forget()  # the CAs may be newer too
+        self.outbound.take_over(plan.outbound)
         if self.certificate is not None:
             try:
                 self.certificate.reload()
             except ConfigError as error:  # it was good a moment ago, in ``plan``
                 log.error("certificate not taken over; the old one is in use", extra={"why": str(error)})
-        self.settler.schedule = plan.schedule
-        self.scheduler.window.size = config.delivery.window
-        self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self.around.budget.limit_bytes = config.limits.receive_memory
         self.signing.current = plan.signer
         self.policy.return_path_domain = return_path_domain(config)

@@ -157,7 +157,7 @@ class Worker:
         if what in ("flush", "hold", "release", "delete"):
             return await self._operate(what, fields)
         if what == "sites":
-            return self.works.scheduler.sites()
+            return self.works.outbound.scheduler.sites()
         raise LinkError(f"unknown request {what!r}")
 
     def _prepare(self, text: str) -> None:
@@ -185,11 +185,11 @@ class Worker:
         for number, shard in self.works.shards.items():
             keys, count, files = await shard.control(partial(_change_queue, what, self.clock.now(), chosen))
             if keys:
-                self.works.scheduler.forget(number, keys)
+                self.works.outbound.scheduler.forget(number, keys)
             shard.remove_files(files)
             done += count
         if what in ("flush", "release"):
-            self.works.scheduler.flush()
+            self.works.outbound.scheduler.flush()
         return done
 
 

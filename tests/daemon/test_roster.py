@@ -35,7 +35,7 @@ async def test_links_lead_to_the_public_url(started: Started, url: str, link: st
         for one in duties(
             config=lambda: config,
             directory=works.directory,
-            resolver=works.resolver,
+            resolver=works.outbound.resolver,
             notices=works.notices,
             account=works.live.current.account,
             clock=works.clock,

@@ -66,8 +66,8 @@ async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None
     works.take_over(works.plan(config))
     assert [one.settings.max_recipients for one in works.listeners] == [3, 3, 3]
     assert {one.max_age_s for one in works.intakes.values()} == {3600.0}
-    assert works.scheduler.window.size == 100
-    assert list(works.settler.schedule.delays_s) == [7.0]
+    assert works.outbound.scheduler.window.size == 100
+    assert list(works.outbound.settler.schedule.delays_s) == [7.0]
     assert works.policy.return_path_domain == "bounces.relay.example"
     assert b"220" not in await greeting(started)  # loopback is no longer trusted
     assert works.config is config
@@ -87,7 +87,7 @@ async def test_a_wrong_one_changes_nothing(started: Started, old: str, new: str,
     before: dict[str, Any] = {
         "config": works.config,
         "signer": works.signing.current,
-        "schedule": works.settler.schedule,
+        "schedule": works.outbound.settler.schedule,
         "listeners": [one.settings for one in works.listeners],
     }
     config = started.changed((old, new), ("recipients = 50", "recipients = 3"))
@@ -96,7 +96,7 @@ async def test_a_wrong_one_changes_nothing(started: Started, old: str, new: str,
     assert before == {
         "config": works.config,
         "signer": works.signing.current,
-        "schedule": works.settler.schedule,
+        "schedule": works.outbound.settler.schedule,
         "listeners": [one.settings for one in works.listeners],
     }
 
@@ -144,8 +144,8 @@ def test_while_the_directory_cannot_be_read_an_unknown_login_is_temporary() -> N
 
 async def test_the_simulator_goes_where_the_service_domain_goes(started: Started) -> None:
     works = started.works
-    assert await works.router.find("simulator.relay.test.example") is SIMULATOR
+    assert await works.outbound.router.find("simulator.relay.test.example") is SIMULATOR
     config = started.changed(('service_domain = "relay.test.example"', 'service_domain = "other.example"'))
     works.take_over(works.plan(config))
-    assert await works.router.find("simulator.other.example") is SIMULATOR
-    assert await works.router.find("simulator.relay.test.example") is not SIMULATOR
+    assert await works.outbound.router.find("simulator.other.example") is SIMULATOR
+    assert await works.outbound.router.find("simulator.relay.test.example") is not SIMULATOR

@@ -58,7 +58,7 @@ async def test_operations_on_the_queue(worker: Worker, started: Started, nobody:
             while not condition():
                 await asyncio.sleep(0.01)
 
-    await until(lambda: started.works.settler.deferred > 0)
+    await until(lambda: started.works.outbound.settler.deferred > 0)
     everything: dict[str, Any] = {}
     only = {"ids": [message_id]}
     other = {"ids": ["0" * 16 + message_id[16:]]}
@@ -70,7 +70,7 @@ async def test_operations_on_the_queue(worker: Worker, started: Started, nobody:
     assert await worker.answer("delete", only) == 1
     assert await worker.answer("delete", everything) == 0
     # what was released may be on its way through memory when it is deleted
-    await until(lambda: started.works.scheduler.window.held == 0)
+    await until(lambda: started.works.outbound.scheduler.window.held == 0)
     with pytest.raises(LinkError, match="unknown request 'nonsense'"):
         await worker.answer("nonsense", {})
 

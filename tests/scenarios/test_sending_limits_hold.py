@@ -166,7 +166,6 @@ def test_a_quota_is_never_passed_by_one_whatever_is_killed(
     assert relay.ask("usage", account=1, is_limited=True)["sent"] == quota
 
 
-
 def restarted(relay: RunningRelay) -> bool:
     """The workers of a supervisor that was killed hold the spool until they have ended."""
     try:

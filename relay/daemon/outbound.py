@@ -1,0 +1,135 @@
+"""The way out of one worker, joined: from the queue on disk to the receivers and back to the verdict.
+
+``Outbound`` makes resolver, router, TLS contexts, scheduler, pools and the settler of outcomes from the
+configuration, and starts and drains them in the right order. A new configuration is planned, then taken over:
+``plan`` may refuse it and changes nothing, ``take_over`` does not fail.
+
+Not here: how mail comes in, who may send (``wiring``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from relay.base.budget import Budget
+from relay.base.clock import Clock
+from relay.base.log import MessageLog
+from relay.base.route import Route
+from relay.base.simulator import simulator_domain
+from relay.daemon.config import Config
+from relay.daemon.translate import endpoint_text, routing_rules, session_settings
+from relay.traffic.backoff import RetrySchedule, SiteBackoff
+from relay.traffic.scheduler import Scheduler, Store, TrafficSettings
+from relay.transport.pool import Pools
+from relay.transport.resolve import Resolver
+from relay.transport.route import Router
+from relay.transport.rules import RoutingRule, Rules
+from relay.transport.settings import PoolSettings
+from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.transport.simulator import Simulator
+from relay.transport.tls_policy import TlsContexts
+from relay.verdict.bounce import BounceMaker, Prepare
+from relay.verdict.settle import Settler
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundPlan:
+    """What of a new configuration concerns the way out; everything that can fail is done."""
+
+    config: Config
+    routes: list[RoutingRule]
+    schedule: RetrySchedule
+
+
+class Outbound:
+    """The objects of the way out; their owner is the event loop's thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        shards: Mapping[int, Store],
+        prepare: Callable[[int], Prepare],
+        clock: Clock,
+        message_log: MessageLog,
+    ) -> None:
+        """``prepare(shard)`` makes a message of the relay's own."""
+        self._config = config
+        delivery = config.delivery
+        self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
+        self.router = Router(
+            self.resolver,
+            clock,
+            {config.relay.hostname},
+            routing_rules(config),
+            delivery.port,
+            simulator_domain=simulator_domain(config.signing.service_domain),
+        )
+        self.contexts = TlsContexts(str(delivery.ca_file or ""))
+        bounces = BounceMaker(config.relay.hostname, prepare, clock)
+        self.settler = Settler(_schedule(config), bounces, clock, message_log)
+        self.scheduler = Scheduler(
+            dict(shards),
+            self.router,
+            self.settler,
+            self._wake,
+            clock,
+            Budget(config.spool.fresh_memory),
+            TrafficSettings(
+                window=delivery.window,
+                site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
+            ),
+        )
+        self.simulator = Simulator(self.scheduler)
+        self.pools = Pools(
+            self.scheduler,
+            self.resolver,
+            self.contexts,
+            PoolSettings(
+                connections_per_site=delivery.connections_per_site,
+                connections=delivery.connections,
+                idle_s=delivery.idle,
+                messages_per_connection=delivery.messages_per_connection,
+            ),
+            session_settings(config),
+            clock,
+        )
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Begin to deliver; end with the stack, which lets attempts in flight end within the bound."""
+        await self.resolver.start(stack)
+        await self.scheduler.start(stack)
+        await self.pools.start(stack)
+        stack.push_async_callback(self._drain)
+
+    async def _drain(self) -> None:
+        self.scheduler.drain()
+        await self.pools.drain(self._config.workers.drain)
+
+    def _wake(self, route: Route, queued: int) -> None:
+        if route is SIMULATOR:
+            self.simulator.wake(route, queued)
+        else:
+            self.pools.wake(route, queued)
+
+    @staticmethod
+    def plan(config: Config) -> OutboundPlan:
+        """All that can fail of taking over a configuration. Raises ConfigError, and nothing has changed."""
+        routes = routing_rules(config)
+        Rules(routes)
+        return OutboundPlan(config, routes, _schedule(config))
+
+    def take_over(self, plan: OutboundPlan) -> None:
+        """A new configuration comes into force, for the next connection and the next retry."""
+        config = plan.config
+        self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
+        self.contexts.forget()  # the CAs may be newer too
+        self.settler.schedule = plan.schedule
+        self.scheduler.window.size = config.delivery.window
+        self.scheduler.budget.limit_bytes = config.spool.fresh_memory
+        self._config = config
+
+
+def _schedule(config: Config) -> RetrySchedule:
+    return RetrySchedule(config.delivery.retry_schedule, config.delivery.retry_jitter)
