@@ -43,6 +43,7 @@ class Deferral:
     attempts: int
     due_at: float
     reply: str
+    is_told: bool = False  # the sender has heard of the delay, now or before
 
 
 @dataclass(frozen=True, slots=True)

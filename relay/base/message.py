@@ -17,11 +17,21 @@ class RecipientState(StrEnum):
     FRESH = "fresh"  # no attempt has settled yet
     DEFERRED = "deferred"  # waits for due_at
     HELD = "held"  # waits for the operator
+    PARKED = "parked"  # due, and waits on disk until its lane has room, is reached again, or is resumed
+
+
+class TlsWish(StrEnum):
+    """What the message itself says about TLS on its way (RFC 8689)."""
+
+    NONE = ""
+    REQUIRED = "required"  # REQUIRETLS: verified TLS to a host that offers REQUIRETLS, or no delivery
+    OPTIONAL = "optional"  # "TLS-Required: No": delivery matters more than the policies of the receiver
 
 
 @dataclass(slots=True)
 class Recipient:
-    """One RCPT TO. ``domain`` is lower case, A-labels (RFC 5890), or an address literal in brackets."""
+    """One RCPT TO. ``domain`` is what its route is looked up by: lower case, A-labels (RFC 5890), or an
+    address literal in brackets; after the operator rerouted it, the next hop as ``host:port``."""
 
     number: int
     address: str
@@ -32,6 +42,7 @@ class Recipient:
     attempts: int = 0
     due_at: float = 0.0
     reply: str = ""  # the last reply or reason, for people
+    is_told: bool = False  # the sender has heard of the delay
 
 
 @dataclass(slots=True)
@@ -45,6 +56,9 @@ class Envelope:
     ret: str = ""  # "", "FULL", "HDRS"
     envid: str = ""  # decoded xtext
     size_bytes: int = 0  # SIZE= as announced; 0 if not
+    deliver_within_s: float = 0.0  # DELIVERBY (RFC 2852), seconds from MAIL; 0: not asked for
+    is_by_notify: bool = False  # DELIVERBY mode N: past the time tell, and go on; mode R: give up
+    tls: TlsWish = TlsWish.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,9 @@ class Message:
     is_large: bool = False  # the content is in a file of its own
     return_path: str = ""  # MAIL FROM on the wire where it is not the sender's
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object; "" for nothing
+    deadline: float = 0.0  # when the sender wants to hear that it has not arrived; 0: no deadline
+    is_by_notify: bool = False  # past the deadline the sender is told, and delivery goes on
+    tls: TlsWish = TlsWish.NONE
     left: int = 0  # recipients without an outcome; 0 for a message that was loaded in part
     in_hand: int = 0  # attempts in memory that refer to it
 
@@ -102,6 +119,19 @@ class Message:
         """MAIL FROM as receivers see it. Bounces of ours go to ``sender``."""
         return self.return_path or self.sender
 
+    @property
+    def gives_up_at(self) -> float:
+        """When the sender is told that it was not delivered: at its deadline if that ends it, else when it
+        expires."""
+        if self.deadline and not self.is_by_notify and self.deadline < self.expires_at:
+            return self.deadline
+        return self.expires_at
+
+    @property
+    def rank(self) -> float:
+        """What comes first within an account: the earliest moment after which it is late."""
+        return min(self.deadline, self.expires_at) if self.deadline else self.expires_at
+
 
 @dataclass(slots=True, eq=False)
 class Attempt:
@@ -109,5 +139,6 @@ class Attempt:
 
     message: Message
     recipients: list[Recipient]
-    site: str
+    lane: str
     slots: tuple[int, ...] = ()  # places in the journal of dots sent, while the reply is unknown
+    took_s: float = 0.0  # from MAIL to the last reply, as the transport measured; 0 if nothing was answered

@@ -3,11 +3,15 @@
 A *site* is named by what all its domains share: ``mx:`` and the sorted MX host names, or ``hop:`` and the
 next hop of a configured route. Domains behind one site share its connections and limits. The mailbox
 simulator is the site ``simulator``, which has no hosts.
+
+A *lane* is one source to one site: it has a ready queue, a pool of connections and feedback of its own, since
+receivers judge the address that mail comes from. Its name is that of the site, with ``@`` and the name of the
+source where that is not the kernel's choice.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 _BY_MX = "mx:"
@@ -32,14 +36,42 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where connections come from: a name, our addresses to bind to (at most one of each family; none lets
+    the kernel choose), and our name in EHLO ("" for that of the relay)."""
+
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+    helo_name: str = ""
+
+
+ANY_SOURCE = Source()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """What one worker may do on a lane now."""
+
+    connections: int = 20
+    messages_per_connection: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A site and how to talk to it. ``hosts`` are sorted; equal preferences are shuffled later."""
+    """A site, how to talk to it, and from where. ``hosts`` are sorted; equal preferences are shuffled
+    later."""
 
     site: str
     hosts: tuple[Host, ...]
     tls: TlsMode = TlsMode.OPPORTUNISTIC
     username: str = ""
     password_file: str = ""
+    source: Source = ANY_SOURCE
+    lane: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        lane = f"{self.site}@{self.source.name}" if self.source.name else self.site
+        object.__setattr__(self, "lane", lane)
 
     @property
     def is_by_mx(self) -> bool:

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.log import MessageLog
-from relay.base.route import Route
+from relay.base.route import LaneLimits, Route
 from relay.base.simulator import simulator_domain
 from relay.daemon.config import Config
 from relay.daemon.translate import endpoint_text, routing_rules, session_settings
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.scheduler import Scheduler, Store, TrafficSettings
+from relay.traffic.site_rule import OneRule, SiteRule
 from relay.transport.pool import Pools
 from relay.transport.resolve import Resolver
 from relay.transport.route import Router
@@ -73,13 +74,14 @@ class Outbound:
             dict(shards),
             self.router,
             self.settler,
-            self._wake,
+            self,
             clock,
             Budget(config.spool.fresh_memory),
             TrafficSettings(
                 window=delivery.window,
                 site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
             ),
+            OneRule(SiteRule(delivery.connections_per_site, delivery.messages_per_connection)),
         )
         self.simulator = Simulator(self.scheduler)
         self.pools = Pools(
@@ -107,11 +109,16 @@ class Outbound:
         self.scheduler.drain()
         await self.pools.drain(self._config.workers.drain)
 
-    def _wake(self, route: Route, queued: int) -> None:
+    def wake(self, route: Route, queued: int) -> None:
+        """Attempts wait: call those who make them."""
         if route is SIMULATOR:
             self.simulator.wake(route, queued)
         else:
             self.pools.wake(route, queued)
+
+    def limit(self, lane: str, limits: LaneLimits) -> None:
+        """What a lane may do from now on."""
+        self.pools.limit(lane, limits)
 
     @staticmethod
     def plan(config: Config) -> OutboundPlan:

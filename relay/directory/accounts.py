@@ -72,6 +72,7 @@ class Accounts:
                 max_send_rate=start_rate if max_send_rate is None else max_send_rate,
                 max_24_hours=start_quota if max_24_hours is None else max_24_hours,
                 over_quota=over_quota,
+                source="",
                 created_at=self._clock.now(),
             )
             session.add(row)
@@ -195,4 +196,5 @@ def account_of(row: AccountTable) -> Account:
         max_send_rate=row.max_send_rate,
         max_24_hours=row.max_24_hours,
         over_quota=OverQuota(row.over_quota),
+        source=row.source,
     )

@@ -31,7 +31,19 @@ class AccountTable(Table):
     max_send_rate: Mapped[float] = mapped_column(Float(53))
     max_24_hours: Mapped[int] = mapped_column(Integer)
     over_quota: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class SuspensionTable(Table):
+    """Deliveries that the operator has stopped: to a site or a domain, or of an account."""
+
+    __tablename__ = "suspension"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[float] = mapped_column(Float(53))
 
 
 class CredentialTable(Table):

@@ -120,6 +120,7 @@ class Account:
     max_send_rate: float = -1.0  # recipients a second; -1: no limit
     max_24_hours: int = -1  # recipients in any 24 hours; -1: no limit
     over_quota: OverQuota = OverQuota.REJECT
+    source: str = ""  # the pool of addresses from which its mail leaves; "" for the default
 
     @property
     def is_paused(self) -> bool:

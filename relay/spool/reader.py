@@ -107,12 +107,12 @@ class Reader:
             (before, limit + len(known)),
         )
         for row in cursor:
-            if (row[9], row[0]) in known:
+            if (row[10], row[0]) in known:
                 continue
-            message = messages.get(row[9])
+            message = messages.get(row[10])
             if message is None:
-                message = messages[row[9]] = rows.message_of(row[10:], self._number)
-            message.recipients.append(rows.recipient_of(row[:10]))
+                message = messages[row[10]] = rows.message_of(row[11:], self._number)
+            message.recipients.append(rows.recipient_of(row[:11]))
             taken += 1
             if taken >= limit:
                 break

@@ -26,7 +26,14 @@ log = logging.getLogger(__name__)
 _NEW = schema.DATABASE + ".rebuilt"  # complete; only the renames are missing
 _BUILDING = "rebuilding"
 _PAGE_BYTES = 16384
-_KEYS = {"message": "key", "body": "key", "recipient": "message", "event": "offset", "uncertain": ""}
+_KEYS = {
+    "message": "key",
+    "body": "key",
+    "recipient": "message",
+    "event": "offset",
+    "uncertain": "",
+    "transcript": "message",
+}
 _MOST_GAPS = 4096  # looked into per table: bounds the time, since each looks at a page or two
 _LAST_KEY = 2**63 - 1
 
@@ -141,9 +148,9 @@ class _Rescue:
         self._connection = connection
         self._table = table
         self._key = key
-        columns = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
-        self._columns = columns
-        self._insert = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608
+        columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        self._defaults = tuple(0 if column[4] == "0" else "" for column in columns)
+        self._insert = f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * len(columns))})"  # noqa: S608
         self._saved = 0
         self._is_damage_told = False
 
@@ -169,7 +176,7 @@ class _Rescue:
 
     def _padded(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """A row as the table is now: those of an older version lack the columns that came at the end."""
-        return row + ("",) * (self._columns - len(row))
+        return row + self._defaults[len(row) :]
 
     def _copy(self, where: str, bounds: tuple[int, ...], order: str = "") -> tuple[int | None, bool]:
         """Copy rows until the end or the damage; returns the last key seen, and whether it was the end."""
@@ -200,4 +207,6 @@ def _drop_halves(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM recipient WHERE message NOT IN (SELECT key FROM message)")
     connection.execute("DELETE FROM message WHERE key NOT IN (SELECT message FROM recipient)")
     connection.execute("DELETE FROM body WHERE key NOT IN (SELECT key FROM message)")
+    connection.execute("DELETE FROM transcript WHERE message NOT IN (SELECT key FROM message)")
+    connection.execute(schema.COPY_TO_RECIPIENTS)  # rows of an older version lack them
     connection.execute("COMMIT")

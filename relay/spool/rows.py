@@ -11,23 +11,28 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from relay.base.events import Change
-from relay.base.message import Message, Recipient, RecipientState
+from relay.base.message import Message, Recipient, RecipientState, TlsWish
 from relay.spool.content import checksum
-from relay.spool.schema import DEFERRED, FRESH, HELD
+from relay.spool.schema import DEFERRED, FRESH, HELD, PARKED
 
 Write: TypeAlias = Callable[[sqlite3.Connection, Iterable[Change]], list[str]]
 
 _CHUNKS = (64, 16, 4, 1)
-_STATE = {RecipientState.FRESH: FRESH, RecipientState.DEFERRED: DEFERRED, RecipientState.HELD: HELD}
+_STATE = {
+    RecipientState.FRESH: FRESH,
+    RecipientState.DEFERRED: DEFERRED,
+    RecipientState.HELD: HELD,
+    RecipientState.PARKED: PARKED,
+}
 _STATE_OF = {number: state for state, number in _STATE.items()}
-_LARGE, _EIGHT_BIT, _UTF8 = 1, 2, 4
+_LARGE, _EIGHT_BIT, _UTF8, _TLS, _TLS_OPTIONAL, _BY_NOTIFY = 1, 2, 4, 8, 16, 32
 
 MESSAGE_COLUMNS = (
     "m.key, m.id, m.account, m.sender, m.size, m.arrived, m.expires, m.flags, m.ret, m.envid,"
-    " m.return_path, m.control"
+    " m.return_path, m.control, m.deadline"
 )
 RECIPIENT_COLUMNS = (
-    "r.number, r.address, r.domain, r.notify, r.orcpt, r.state, r.attempts, r.due, r.reply, r.message"
+    "r.number, r.address, r.domain, r.notify, r.orcpt, r.state, r.attempts, r.due, r.reply, r.told, r.message"
 )
 
 
@@ -43,9 +48,9 @@ def _deletes(table: str, column: str) -> dict[int, str]:
     return {n: f"DELETE FROM {table} WHERE {column} IN ({','.join('?' * n)})" for n in _CHUNKS}  # noqa: S608
 
 
-_INSERT_MESSAGE = _values("message", 13)
+_INSERT_MESSAGE = _values("message", 14)
 _INSERT_BODY = _values("body", 2)
-_INSERT_RECIPIENT = _values("recipient", 10)
+_INSERT_RECIPIENT = _values("recipient", 13)
 _INSERT_EVENT = _values("event (at, kind, message_id, account, detail)", 5)
 _INSERT_UNCERTAIN = _values("uncertain", 4, "INSERT OR IGNORE")
 _DELETE_MESSAGE = _deletes("message", "key")
@@ -58,9 +63,9 @@ _DELETE_RECIPIENT = {
     for n in _CHUNKS
 }
 _DEFER = {
-    n: f"WITH d (message, number, attempts, due, reply) AS (VALUES {','.join(['(?,?,?,?,?)'] * n)}) "  # noqa: S608
+    n: f"WITH d (message, number, attempts, due, reply, told) AS (VALUES {','.join(['(?,?,?,?,?,?)'] * n)}) "  # noqa: S608
     f"UPDATE recipient SET state = CASE state WHEN {HELD} THEN {HELD} ELSE {DEFERRED} END, "
-    "attempts = d.attempts, due = d.due, reply = d.reply FROM d "
+    "attempts = d.attempts, due = d.due, reply = d.reply, told = d.told FROM d "
     "WHERE recipient.message = d.message AND recipient.number = d.number"
     for n in _CHUNKS
 }
@@ -98,7 +103,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
             if not message.is_large:
                 bodies.append((message.key, content))
             for r in message.recipients:
-                recipients.append(_recipient_row(message.key, r))
+                recipients.append(_recipient_row(message, r))
         for e in change.events:
             events.append((e.at, e.kind.value, e.message_id, e.account_id, e.detail))
         finished += change.finished
@@ -106,7 +111,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
             gone = set(change.finished)
             settled += [pair for pair in change.settled if pair[0] not in gone]
         for d in change.deferred:
-            deferred.append((d.key, d.number, d.attempts, d.due_at, d.reply))
+            deferred.append((d.key, d.number, d.attempts, d.due_at, d.reply, d.is_told))
         for u in change.uncertain:
             uncertain.append((u.message_id, u.address, u.at, u.why))
     _run(connection, _INSERT_MESSAGE, messages)
@@ -139,33 +144,42 @@ def _finish(connection: sqlite3.Connection, keys: list[int]) -> list[str]:
 
 
 def _message_row(m: Message, proof: int) -> tuple[Any, ...]:
-    flags = m.is_large * _LARGE | m.is_8bit * _EIGHT_BIT | m.is_utf8 * _UTF8
+    flags = m.is_large * _LARGE | m.is_8bit * _EIGHT_BIT | m.is_utf8 * _UTF8 | m.is_by_notify * _BY_NOTIFY
+    if m.tls:
+        flags |= _TLS if m.tls is TlsWish.REQUIRED else _TLS_OPTIONAL
     return (
         m.key, m.id, m.account_id, m.sender, m.size_bytes, proof, m.arrived_at, m.expires_at, flags, m.ret,
-        m.envid, m.return_path, m.control,
+        m.envid, m.return_path, m.control, m.deadline,
     )  # fmt: skip
 
 
-def _recipient_row(key: int, r: Recipient) -> tuple[Any, ...]:
-    state = _STATE[r.state]
-    return (key, r.number, r.address, r.domain, state, r.attempts, r.due_at, r.notify, r.orcpt, r.reply)
+def _recipient_row(m: Message, r: Recipient) -> tuple[Any, ...]:
+    return (
+        m.key, r.number, r.address, r.domain, _STATE[r.state], r.attempts, r.due_at, r.notify, r.orcpt,
+        r.reply, r.is_told, m.account_id, m.rank,
+    )  # fmt: skip
 
 
 def message_of(row: Sequence[Any], shard: int) -> Message:
     """A message without recipients from a row of MESSAGE_COLUMNS."""
-    key, message_id, account, sender, size, arrived, expires, flags, ret, envid, return_path, control = row
+    key, message_id, account, sender, size, arrived, expires, flags, ret, envid, return_path, *rest = row
+    control, deadline = rest
+    tls = TlsWish.NONE
+    if flags & (_TLS | _TLS_OPTIONAL):
+        tls = TlsWish.REQUIRED if flags & _TLS else TlsWish.OPTIONAL
     return Message(
         id=message_id, shard=shard, account_id=account, sender=sender, recipients=[], size_bytes=size,
         arrived_at=arrived, expires_at=expires, content=None, key=key, is_8bit=bool(flags & _EIGHT_BIT),
         is_utf8=bool(flags & _UTF8), ret=ret, envid=envid, is_large=bool(flags & _LARGE),
-        return_path=return_path, control=control,
+        return_path=return_path, control=control, deadline=deadline,
+        is_by_notify=bool(flags & _BY_NOTIFY), tls=tls,
     )  # fmt: skip
 
 
 def recipient_of(row: Sequence[Any]) -> Recipient:
     """A recipient from a row of RECIPIENT_COLUMNS."""
-    number, address, domain, notify, orcpt, state, attempts, due, reply, _ = row
+    number, address, domain, notify, orcpt, state, attempts, due, reply, told, _ = row
     return Recipient(
         number=number, address=address, domain=domain, notify=notify, orcpt=orcpt, state=_STATE_OF[state],
-        attempts=attempts, due_at=due, reply=reply,
+        attempts=attempts, due_at=due, reply=reply, is_told=bool(told),
     )  # fmt: skip

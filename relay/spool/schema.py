@@ -10,7 +10,8 @@ slower, because content then needs many overflow pages; at half speed, where a c
 Why these tables: a message's content is in a table of its own so that a scan of the queue does not read it.
 ``recipient`` is clustered by message and has no other index than the one on those that wait (``due``), so
 that a message which leaves at once never touches an index of the backlog. Keys are never used twice: they
-start from the clock at each opening.
+start from the clock at each opening. ``account`` and ``rank`` (the moment after which it is late) of a
+message stand with its recipients too, so that the next of those that are parked is found by an index.
 """
 
 from __future__ import annotations
@@ -20,28 +21,39 @@ import sqlite3
 import struct
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 DATABASE = "spool.db"
 
 _LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 
-FRESH, DEFERRED, HELD = 0, 1, 2  # recipient.state
+FRESH, DEFERRED, HELD, PARKED = 0, 1, 2, 3  # recipient.state
+
+COPY_TO_RECIPIENTS = (
+    "UPDATE recipient SET account = m.account, rank = CASE WHEN m.deadline > 0 AND m.deadline < m.expires"
+    " THEN m.deadline ELSE m.expires END FROM message m WHERE m.key = recipient.message"
+)
 
 _TABLES = """
 CREATE TABLE message (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL, account INTEGER NOT NULL, sender TEXT NOT NULL,
   size INTEGER NOT NULL, checksum INTEGER NOT NULL, arrived REAL NOT NULL, expires REAL NOT NULL,
   flags INTEGER NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL,
-  return_path TEXT NOT NULL DEFAULT '', control TEXT NOT NULL DEFAULT ''
+  return_path TEXT NOT NULL DEFAULT '', control TEXT NOT NULL DEFAULT '', deadline REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX message_id ON message (id);
 CREATE TABLE body (key INTEGER PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE recipient (
   message INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, domain TEXT NOT NULL,
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL, notify TEXT NOT NULL,
-  orcpt TEXT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (message, number)
+  orcpt TEXT NOT NULL, reply TEXT NOT NULL, told INTEGER NOT NULL DEFAULT 0,
+  account INTEGER NOT NULL DEFAULT 0, rank REAL NOT NULL DEFAULT 0, PRIMARY KEY (message, number)
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due) WHERE state = 1;
+CREATE INDEX recipient_parked ON recipient (domain, account, rank) WHERE state = 3;
+CREATE TABLE transcript (
+  message INTEGER NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL, dialogue TEXT NOT NULL,
+  PRIMARY KEY (message, number)
+) WITHOUT ROWID;
 CREATE TABLE event (
   offset INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, message_id TEXT NOT NULL,
   account INTEGER NOT NULL, detail TEXT NOT NULL
@@ -55,6 +67,14 @@ CREATE TABLE uncertain (
 _UPGRADES = {  # from the version, to the next
     1: "ALTER TABLE message ADD COLUMN return_path TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE message ADD COLUMN control TEXT NOT NULL DEFAULT '';",
+    2: "ALTER TABLE message ADD COLUMN deadline REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN account INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN rank REAL NOT NULL DEFAULT 0;"
+    f"{COPY_TO_RECIPIENTS};"
+    "CREATE INDEX recipient_parked ON recipient (domain, account, rank) WHERE state = 3;"
+    "CREATE TABLE transcript (message INTEGER NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,"
+    " dialogue TEXT NOT NULL, PRIMARY KEY (message, number)) WITHOUT ROWID;",
 }
 
 

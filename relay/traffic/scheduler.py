@@ -1,8 +1,9 @@
 """Which message leaves when: fresh ones at once, waiting ones when they are due.
 
 Path: ``submit`` (fresh, stored a moment ago) or the loader (due, from disk) -> route -> ready queue of the
-site -> ``take`` by a connection of the pool -> ``finished`` with an outcome per recipient -> the verdict's
-change -> the shard. The scheduler owns the ready queues and the window, and nothing else is mutable.
+lane (source and site) -> ``take`` by a connection of the pool -> ``finished`` with an outcome per recipient
+-> the verdict's change -> the shard. The scheduler owns the ready queues and the window, and nothing else is
+mutable.
 
 Promise: a recipient that is taken ends in exactly one change, and one that is loaded is not loaded again
 before that change is on disk. What is in memory when the process ends is still on disk.
@@ -19,7 +20,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -30,15 +31,17 @@ from relay.base.errors import SpoolCorrupt
 from relay.base.events import Change, Deferral
 from relay.base.message import Attempt, Message, Recipient, RecipientState
 from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
-from relay.base.route import Route
+from relay.base.route import ANY_SOURCE, LaneLimits, Route, Source
 from relay.base.tasks import Tasks
 from relay.traffic.backoff import SiteBackoff
 from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.site_control import SiteControl
+from relay.traffic.site_rule import OneRule, SiteRules
 from relay.traffic.window import Window
 
 log = logging.getLogger(__name__)
 
-_KEEP_SITES = 1000  # ready queues without attempts that stay in memory
+_KEEP_LANES = 1000  # ready queues without attempts that stay in memory
 _PREFETCH = 16  # contents read in one go; one thread hop costs about as much as ten small reads
 
 
@@ -67,6 +70,23 @@ class Routes(Protocol):
     async def find(self, domain: str) -> Route | Deferred | Failed: ...
 
 
+class Connections(Protocol):
+    """Who takes what is queued."""
+
+    def wake(self, route: Route, queued: int) -> None:
+        """So many attempts of the route's lane could be taken now."""
+        ...
+
+    def limit(self, lane: str, limits: LaneLimits) -> None:
+        """What the lane may do from now on."""
+        ...
+
+
+def any_source(message: Message) -> Source:
+    """The kernel chooses."""
+    return ANY_SOURCE
+
+
 class Verdict(Protocol):
     """What outcomes mean. ``content`` is what is at hand of the message (None: nothing)."""
 
@@ -81,7 +101,6 @@ class TrafficSettings:
     """Bounds and times of the scheduler."""
 
     window: int = 10_000
-    recipients_per_attempt: int = 100
     site_backoff: SiteBackoff = field(default_factory=SiteBackoff)
     poll_s: float = 1.0
     internal_retry_s: float = 300.0
@@ -95,11 +114,14 @@ class Scheduler:
         shards: dict[int, Store],
         routes: Routes,
         verdict: Verdict,
-        wake: Callable[[Route, int], None],
+        connections: Connections,
         clock: Clock,
         budget: Budget,
         settings: TrafficSettings,
+        rules: SiteRules = OneRule(),  # noqa: B008 (frozen)
+        source: Callable[[Message], Source] = any_source,
     ) -> None:
+        """``source`` says from where a message leaves."""
         self.window = Window(settings.window)
         self.settings = settings
         self.budget = budget
@@ -108,10 +130,12 @@ class Scheduler:
         self._shards = shards
         self._routes = routes
         self._verdict = verdict
-        self._wake = wake
+        self._connections = connections
+        self._rules = rules
+        self._source = source
         self._clock = clock
-        self._sites: dict[str, ReadyQueue] = {}
-        self._most_sites = _KEEP_SITES
+        self._lanes: dict[str, ReadyQueue] = {}
+        self._most_lanes = _KEEP_LANES
         self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
         self._damaged: dict[Attempt, SpoolCorrupt] = {}
         self._room = asyncio.Event()
@@ -211,29 +235,60 @@ class Scheduler:
             self._let_go(message)
 
     def _enqueue(self, message: Message, route: Route, recipients: list[Recipient]) -> None:
-        queue = self._sites.get(route.site)
+        source = self._source(message)
+        if source is not ANY_SOURCE:
+            route = replace(route, source=source)
+        queue = self._lanes.get(route.lane)
         if queue is None:
-            queue = self._sites[route.site] = ReadyQueue(route)
-        queue.route = route
-        most = self.settings.recipients_per_attempt if route.hosts else len(recipients)
+            queue = self._open_lane(route)
+        elif route is not queue.route:
+            queue.route = route
+        control = queue.control
+        most = control.rule.recipients_per_message if route.hosts else len(recipients)
         for at in range(0, len(recipients), most):
-            attempt = Attempt(message, recipients[at : at + most], route.site)
+            attempt = Attempt(message, recipients[at : at + most], route.lane)
             message.in_hand += 1
-            if queue.retry_at and queue.is_down(self._clock.monotonic()):
+            if control.retry_at and control.is_down(self._clock.monotonic()):
                 down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="the site failed a moment ago")
                 self.finished(attempt, {r.number: down for r in attempt.recipients})
             else:
                 queue.attempts.append(attempt)
-                self._wake(route, len(queue.attempts))
+                self._connections.wake(queue.route, len(queue.attempts))
+
+    def _open_lane(self, route: Route) -> ReadyQueue:
+        rule = self._rules.rule(route)
+        queue = ReadyQueue(route, SiteControl(rule, self.settings.site_backoff))
+        self._lanes[route.lane] = queue
+        if route.hosts:
+            self._connections.limit(route.lane, queue.control.limits)
+        return queue
 
     # -- out: what the pool of connections asks for -----------------------------------------------------
 
-    def take(self, site: str) -> Attempt | None:
-        """The next attempt for a free connection to the site."""
-        queue = self._sites.get(site)
+    def take(self, lane: str) -> Attempt | None:
+        """The next attempt for a free connection of the lane."""
+        queue = self._lanes.get(lane)
         if queue is None or not queue.attempts or self._is_draining:
             return None
-        return queue.attempts.popleft()
+        now = self._clock.monotonic()
+        wait_s = queue.control.wait_s(now)
+        if wait_s > 0.0:
+            self._call_later(queue, wait_s)
+            return None
+        attempt = queue.attempts.popleft()
+        queue.control.took(now, len(attempt.recipients))
+        return attempt
+
+    def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
+        """Connections that found the lane waiting are called when it may go on."""
+        if not queue.is_called:
+            queue.is_called = True
+            asyncio.get_running_loop().call_later(wait_s, self._call, queue)
+
+    def _call(self, queue: ReadyQueue) -> None:
+        queue.is_called = False
+        if queue.attempts and not self._is_draining:
+            self._connections.wake(queue.route, len(queue.attempts))
 
     async def content(self, attempt: Attempt) -> bytes | Path:
         """The content of an attempt's message that is not in memory. Raises SpoolCorrupt."""
@@ -241,7 +296,7 @@ class Scheduler:
         if message.content is not None:
             return message.content
         batch = [message]
-        queue = self._sites.get(attempt.site)
+        queue = self._lanes.get(attempt.lane)
         if queue is not None and not message.is_large:
             for waiting in islice(queue.attempts, _PREFETCH):
                 other = waiting.message
@@ -268,6 +323,7 @@ class Scheduler:
     def finished(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
         """What became of each recipient of the attempt, by number."""
         message = attempt.message
+        self._heed(attempt, outcomes)
         if self._damaged and (damage := self._damaged.pop(attempt, None)) is not None:
             self._tasks.spawn(self._set_aside(attempt, damage), "set aside")
         elif (
@@ -278,6 +334,16 @@ class Scheduler:
             self._tasks.spawn(self._finish_with_content(attempt, outcomes), "verdict")
         else:
             self._settle(attempt, outcomes, message.content)
+
+    def _heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
+        """Let the lane learn from it."""
+        queue = self._lanes.get(attempt.lane)
+        if queue is None or not attempt.took_s:
+            return
+        before = queue.control.limits
+        queue.control.heard(self._clock.monotonic(), outcomes.values(), attempt.took_s)
+        if queue.control.limits is not before:
+            self._connections.limit(attempt.lane, queue.control.limits)
 
     async def _finish_with_content(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
         """The bounce quotes the message; if it cannot be read, or we are stopping, the sender learns of the
@@ -311,7 +377,9 @@ class Scheduler:
 
     def _later(self, message: Message, recipient: Recipient) -> Deferral:
         due_at = self._clock.now() + self.settings.internal_retry_s
-        return Deferral(message.key, recipient.number, recipient.attempts + 1, due_at, "internal")
+        return Deferral(
+            message.key, recipient.number, recipient.attempts + 1, due_at, "internal", recipient.is_told
+        )
 
     def _commit(self, message: Message, recipients: list[Recipient], change: Change) -> None:
         """Write a change that ends these recipients' stay in memory."""
@@ -362,23 +430,24 @@ class Scheduler:
         self._commit(message, attempt.recipients, change)
         self._let_go(message)
 
-    def site_failed(self, site: str, outcome: Deferred) -> None:
+    def site_failed(self, lane: str, outcome: Deferred) -> None:
         """No host of the site could be reached: all that waits for it goes back to disk."""
-        queue = self._sites.get(site)
+        queue = self._lanes.get(lane)
         if queue is None:
             return
-        waiting = queue.failed(self._clock.monotonic(), self.settings.site_backoff, random.random())  # noqa: S311
+        queue.control.unreachable(self._clock.monotonic(), outcome, random.random())  # noqa: S311
+        waiting = queue.empty()
         log.warning(
             "site cannot be reached",
-            extra={"site": site, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
+            extra={"site": lane, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
         )
         for attempt in waiting:
             self.finished(attempt, {r.number: outcome for r in attempt.recipients})
 
-    def site_up(self, site: str) -> None:
+    def site_up(self, lane: str) -> None:
         """A host of the site answered."""
-        if (queue := self._sites.get(site)) is not None:
-            queue.reached()
+        if (queue := self._lanes.get(lane)) is not None:
+            queue.control.reached(self._clock.monotonic())
 
     # -- the loader and the operator ------------------------------------------------------------------------
 
@@ -392,8 +461,8 @@ class Scheduler:
                     await self._load(number)
                 except Exception:
                     log.exception("reading the queue failed; tried again", extra={"shard": number})
-            if len(self._sites) > self._most_sites:
-                self._forget_sites()
+            if len(self._lanes) > self._most_lanes:
+                self._forget_lanes()
             if self._more_due and self.window.wants:
                 continue
             try:
@@ -418,16 +487,16 @@ class Scheduler:
         for message in messages:
             self._admit(message)
 
-    def _forget_sites(self) -> None:
+    def _forget_lanes(self) -> None:
         """Sites without attempts whose failures are long ago: there are as many sites as domains."""
         long_ago = self._clock.monotonic() - self.settings.site_backoff.longest_s
-        self._sites = {n: q for n, q in self._sites.items() if q.attempts or q.retry_at > long_ago}
-        self._most_sites = max(_KEEP_SITES, 2 * len(self._sites))
+        self._lanes = {n: q for n, q in self._lanes.items() if q.attempts or q.control.retry_at > long_ago}
+        self._most_lanes = max(_KEEP_LANES, 2 * len(self._lanes))
 
     def flush(self) -> None:
         """Try everything again now: forget that sites were down, look at the disk at once."""
-        for queue in self._sites.values():
-            queue.reached()
+        for queue in self._lanes.values():
+            queue.control.reached(self._clock.monotonic())
         self._more_due = True
         self._room.set()
 
@@ -436,7 +505,7 @@ class Scheduler:
         returns how many. What was neither deleted nor held goes back to disk, due now. An attempt that a
         connection has taken goes on."""
         dropped: list[tuple[Message, list[Recipient]]] = []
-        for queue in self._sites.values():
+        for queue in self._lanes.values():
             kept: deque[Attempt] = deque()
             for attempt in queue.attempts:
                 if attempt.message.shard == shard and attempt.message.key in keys:
@@ -449,7 +518,7 @@ class Scheduler:
             self._looking[domain] = [(m, rs) for m, rs in waiting if m.shard != shard or m.key not in keys]
         now = self._clock.now()
         for message, recipients in dropped:
-            back = [Deferral(message.key, r.number, r.attempts, now, r.reply) for r in recipients]
+            back = [Deferral(message.key, r.number, r.attempts, now, r.reply, r.is_told) for r in recipients]
             self._commit(message, recipients, Change(deferred=back))
             self._let_go(message)
         return len(dropped)
@@ -457,4 +526,4 @@ class Scheduler:
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(site, attempts that wait, is down) of every site in memory."""
         now = self._clock.monotonic()
-        return [(name, len(q.attempts), q.is_down(now)) for name, q in self._sites.items()]
+        return [(name, len(q.attempts), q.control.is_down(now)) for name, q in self._lanes.items()]

@@ -2,8 +2,9 @@
 
 Contract: an attempt that was taken is finished once, whatever ends the task; ``run`` counts the connection in
 and out, so that the counts of its site and of the pools hold even when it is cancelled at any await. It ends
-after ``messages_per_connection``, after ``idle_s`` without work, when others wait for its place, when the
-route's policy has changed, when the session is of no more use, or when the relay drains.
+after ``messages_per_connection``, when its lane has more than it may, after ``idle_s`` without work, when
+others wait for its place, when the route's policy has changed, when the session is of no more use, or when
+the relay drains.
 
 Not here: whether another connection is wanted (``places``), and what goes over the wire (``session``).
 """
@@ -123,13 +124,13 @@ class Connection:
         pools = self._pools
         take = pools.work.take
         name = site.name
-        most = pools.settings.messages_per_connection
         while True:
             attempt = self._attempt
             if attempt is None:
                 if (
                     not session.is_usable
-                    or session.delivered >= most
+                    or session.delivered >= site.limits.messages_per_connection
+                    or site.open > site.limit
                     or self._generation != site.generation
                     or pools.is_draining
                     or pools.must_yield(site.held)

@@ -1,7 +1,8 @@
 """All connections of one worker to all sites, and the attempts that go through them.
 
 Contract: ``wake(route, queued)`` says that attempts wait for a site; the pools open connections as ``places``
-decides, and each takes attempts from ``Work`` until there are none. An attempt that was taken is always
+decides, and each takes attempts from ``Work`` until there are none. ``limit`` says what a lane (one source to
+one site) may do; all that is called a site below is such a lane. An attempt that was taken is always
 finished, once: with what the peer said, with Deferred(INTERNAL) after a bug of ours, with Deferred(SESSION)
 when the relay stops, REPLY_LOST among these if its dot was sent. A site none of whose hosts takes a session
 is reported with ``site_failed``, unless other connections to it live: then it has only set a ceiling of its
@@ -27,7 +28,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from relay.base.clock import Clock
-from relay.base.route import Host, Route
+from relay.base.route import Host, LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.transport.connect import Addresses, Connector
 from relay.transport.places import Places
@@ -66,7 +67,9 @@ class Pools:
         self.opened_total = 0
         self.closed_total = 0
         self.failed_total = 0  # connects that came to nothing
-        self._sites: dict[str, SitePool] = {}
+        self._sites: dict[str, SitePool] = {}  # by lane
+        self._usual = LaneLimits(settings.connections_per_site, settings.messages_per_connection)
+        self._limits: dict[str, LaneLimits] = {}  # of lanes with others
         self._gone = asyncio.Event()
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -79,16 +82,27 @@ class Pools:
 
     def wake(self, route: Route, queued: int) -> None:
         """``queued`` attempts for the route's site could be taken now. Never waits."""
-        site = self._sites.get(route.site)
+        site = self._sites.get(route.lane)
         if site is None:
-            if self.is_draining or queued <= 0:
+            limits = self._limits.get(route.lane, self._usual)
+            if self.is_draining or queued <= 0 or limits.connections <= 0:
                 return
-            site = self._sites[route.site] = SitePool(self, route)
+            site = self._sites[route.lane] = SitePool(self, route, limits)
         elif route is not site.route:
             site.change_route(route)
         site.queued = queued
         if queued > site.roused + site.opening and (site.idle or site.held < site.limit):
             site.arrange()
+
+    def limit(self, lane: str, limits: LaneLimits) -> None:
+        """What the lane may do from now on; connections above it go after their present message. A lane that
+        might do nothing before is woken by the caller."""
+        if limits == self._usual:
+            self._limits.pop(lane, None)
+        else:
+            self._limits[lane] = limits
+        if (site := self._sites.get(lane)) is not None:
+            site.change_limits(limits)
 
     async def drain(self, deadline_s: float) -> None:
         """Take no more attempts; wait up to ``deadline_s`` for those in flight, then cancel the rest."""

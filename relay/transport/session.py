@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from time import monotonic
 
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import NOBODY, Deferred, Outcome, Peer, Reason, Scope
@@ -107,6 +108,7 @@ class Session:
             return {recipient.number: never for recipient in recipients}
         self.delivered += 1
         self._is_clean = False
+        began = monotonic()
         try:
             judged = await self._introduce(message, recipients)
             if not judged.may_send:
@@ -117,6 +119,8 @@ class Session:
         except BaseException:
             self.abort()
             raise
+        finally:
+            attempt.took_s = monotonic() - began
         outcomes = judged.outcomes
         for recipient in judged.accepted:
             outcomes[recipient.number] = outcome

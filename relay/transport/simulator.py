@@ -41,8 +41,8 @@ _UNKNOWN = Reply(550, "User unknown", "5.1.1")
 class Attempts(Protocol):
     """Where attempts come from and go to."""
 
-    def take(self, site: str) -> Attempt | None:
-        """The next attempt for a site, or None if none may go now."""
+    def take(self, lane: str) -> Attempt | None:
+        """The next attempt for a lane, or None if none may go now."""
         ...
 
     def finished(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
@@ -76,7 +76,7 @@ class Simulator:
     def _answer(self) -> None:
         self._is_called = False
         for _ in range(_TURN):
-            attempt = self._attempts.take(ROUTE.site)
+            attempt = self._attempts.take(ROUTE.lane)
             if attempt is None:
                 return
             try:

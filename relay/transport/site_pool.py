@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from relay.base.route import Route
+from relay.base.route import LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.transport.connection import Connection
 from relay.transport.places import plan
@@ -44,6 +44,7 @@ class SitePool:
         "idle",
         "is_up",
         "limit",
+        "limits",
         "name",
         "open",
         "opening",
@@ -53,11 +54,12 @@ class SitePool:
         "route",
     )
 
-    def __init__(self, pools: Owner, route: Route) -> None:
+    def __init__(self, pools: Owner, route: Route, limits: LaneLimits) -> None:
         self.pools = pools
         self.route = route
-        self.name = route.site
-        self.limit = pools.settings.connections_per_site
+        self.name = route.lane
+        self.limits = limits
+        self.limit = limits.connections
         self.queued = 0  # attempts that could be taken, as last told, less those taken since
         self.open = 0
         self.opening = 0
@@ -102,6 +104,16 @@ class SitePool:
             self.generation += 1
             self.close_idle()
 
+    def change_limits(self, limits: LaneLimits) -> None:
+        """Other limits; a ceiling that the site has set stays below them."""
+        self.limits = limits
+        is_below = self._ceiling_timer is not None
+        self.limit = min(self.limit, limits.connections) if is_below else limits.connections
+        for _ in range(min(len(self.idle), self.held - self.limit)):
+            self.idle[0].leave()
+        if self.queued and not self.pools.is_draining:
+            self.arrange()
+
     def close_idle(self) -> None:
         """Let all idle connections go."""
         for connection in list(self.idle):
@@ -109,7 +121,7 @@ class SitePool:
 
     def set_ceiling(self) -> None:
         """The site refuses more than it has: believe it for a while."""
-        self.limit = max(1, self.open)
+        self.limit = min(max(1, self.open), self.limits.connections)
         if self._ceiling_timer is not None:
             self._ceiling_timer.cancel()
         loop = asyncio.get_running_loop()
@@ -117,7 +129,7 @@ class SitePool:
 
     def _lift_ceiling(self) -> None:
         self._ceiling_timer = None
-        self.limit = self.pools.settings.connections_per_site
+        self.limit = self.limits.connections
         if self.queued and not self.pools.is_draining:
             self.arrange()
 

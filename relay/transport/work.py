@@ -17,7 +17,7 @@ from typing import Protocol
 
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
-from relay.base.route import Route
+from relay.base.route import LaneLimits, Route
 from relay.transport.connect import Connector
 from relay.transport.places import Places
 from relay.transport.settings import PoolSettings
@@ -26,8 +26,8 @@ from relay.transport.settings import PoolSettings
 class Work(Protocol):
     """Where attempts come from and go to (stages traffic and verdict)."""
 
-    def take(self, site: str) -> Attempt | None:
-        """The next attempt for a site, or None if none may go now."""
+    def take(self, lane: str) -> Attempt | None:
+        """The next attempt for a lane, or None if none may go now."""
         ...
 
     async def content(self, attempt: Attempt) -> bytes | Path:
@@ -42,11 +42,11 @@ class Work(Protocol):
         """What became of each recipient, by number."""
         ...
 
-    def site_failed(self, site: str, outcome: Deferred) -> None:
+    def site_failed(self, lane: str, outcome: Deferred) -> None:
         """No host of the site takes a session."""
         ...
 
-    def site_up(self, site: str) -> None:
+    def site_up(self, lane: str) -> None:
         """A session is open where there was none."""
         ...
 
@@ -66,8 +66,10 @@ class Idler(Protocol):
 class Site(Protocol):
     """The site of a connection (``site_pool.SitePool``)."""
 
-    name: str
+    name: str  # of the lane
     route: Route
+    limits: LaneLimits
+    limit: int
     generation: int
     queued: int
     open: int

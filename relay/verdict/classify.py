@@ -8,8 +8,8 @@ The table::
     Deferred, shutdown             wait, due at once after the restart; counts as no attempt
     Deferred, else                 wait, by the retry schedule
 
-Expiry, not a count of refusals, ends deferral. Scope was judged before: only RECIPIENT and MESSAGE scope ever
-come as Failed.
+Expiry, or the message's own deadline, ends deferral; no count of refusals does. Scope was judged before: only
+RECIPIENT and MESSAGE scope ever come as Failed.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def classify(
         return GiveUp(is_expired=False)
     if is_shutdown(outcome):
         return Wait(now, recipient.attempts)
-    if now >= message.expires_at:
+    if now >= message.gives_up_at:
         return GiveUp(is_expired=True)
     attempts = recipient.attempts + 1
-    return Wait(schedule.due_at(now, attempts, message.expires_at, dice), attempts)
+    return Wait(schedule.due_at(now, attempts, message.gives_up_at, dice), attempts)
 
 
 def is_shutdown(outcome: Deferred) -> bool:

@@ -76,7 +76,7 @@ class Settler:
             return False
         if any(_is_to_report(one, outcomes[one.number]) for one in attempt.recipients if one.notify):
             return True
-        is_late = self._clock.now() >= attempt.message.expires_at
+        is_late = self._clock.now() >= attempt.message.gives_up_at
         return any(isinstance(o, Failed) or (is_late and isinstance(o, Deferred)) for o in outcomes.values())
 
     def judge(self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None) -> Change:
@@ -154,7 +154,7 @@ class Settler:
         self.reasons[outcome.reason] += 1
         said = describe(outcome)
         change.deferred.append(
-            Deferral(message.key, recipient.number, verdict.attempts, verdict.due_at, said)
+            Deferral(message.key, recipient.number, verdict.attempts, verdict.due_at, said, recipient.is_told)
         )
         if self._log.is_on:
             self._log(
@@ -182,7 +182,12 @@ class Settler:
                     due_at = now + _BOUNCE_RETRY_S
                     change.deferred.append(
                         Deferral(
-                            message.key, recipient.number, recipient.attempts + 1, due_at, describe(outcome)
+                            message.key,
+                            recipient.number,
+                            recipient.attempts + 1,
+                            due_at,
+                            describe(outcome),
+                            recipient.is_told,
                         )
                     )
                 return

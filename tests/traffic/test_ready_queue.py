@@ -1,23 +1,17 @@
-"""A site that fails, is left alone, and answers again."""
+"""What waits on a lane."""
 
 from relay.base.message import Attempt
 from relay.traffic.backoff import SiteBackoff
 from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.site_control import SiteControl
+from relay.traffic.site_rule import SiteRule
 from tests.fakes.routes import route
 from tests.fakes.spool import message
 
 
-def test_down_and_up_again() -> None:
-    queue = ReadyQueue(route("a.example"))
+def test_all_that_waits_is_taken_out_at_once() -> None:
+    queue = ReadyQueue(route("a.example"), SiteControl(SiteRule(), SiteBackoff()))
     waiting = [Attempt(message(), [], "mx:a.example") for _ in range(3)]
     queue.attempts.extend(waiting)
-    assert not queue.is_down(100.0)
-    assert queue.failed(100.0, SiteBackoff(30, 300), 0.5) == waiting
-    assert not queue.attempts
-    assert (queue.is_down(129.9), queue.is_down(130.0)) == (True, False)
-    assert queue.failed(130.0, SiteBackoff(30, 300), 0.5) == []
-    assert (queue.is_down(189.9), queue.is_down(190.0)) == (True, False)
-    queue.reached()
-    assert not queue.is_down(131.0)
-    queue.failed(200.0, SiteBackoff(30, 300), 0.5)
-    assert queue.retry_at == 230.0  # the doubling starts anew
+    assert queue.empty() == waiting
+    assert queue.empty() == []

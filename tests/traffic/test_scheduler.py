@@ -17,10 +17,11 @@ from relay.base.log import SilentLog
 from relay.base.message import Attempt, Message
 from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Reason, Scope
 from relay.base.reply import Reply
-from relay.base.route import Route
+from relay.base.route import LaneLimits, Route
 from relay.spool.shard import Shard, SpoolLimits
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.scheduler import Scheduler, TrafficSettings
+from relay.traffic.site_rule import OneRule, SiteRule
 from relay.verdict.settle import Settler
 from tests.fakes.bounces import FakeBounces
 from tests.fakes.clock import ManualClock
@@ -41,6 +42,7 @@ class World:
         self.store, self.clock = store, clock
         self.routes, self.bounces = FakeRoutes(), FakeBounces()
         self.woken: list[str] = []
+        self.limits: dict[str, LaneLimits] = {}
         self.settler = Settler(
             RetrySchedule((300.0, 900.0), 0.0), self.bounces, clock, SilentLog(), lambda: 0.5
         )
@@ -48,16 +50,18 @@ class World:
             {1: store},
             self.routes,
             self.settler,
-            self._wake,
+            self,
             clock,
             Budget(budget),
-            TrafficSettings(
-                window=window, recipients_per_attempt=3, site_backoff=SiteBackoff(30, 300), poll_s=0.01
-            ),
+            TrafficSettings(window=window, site_backoff=SiteBackoff(30, 300), poll_s=0.01),
+            OneRule(SiteRule(recipients_per_message=3)),
         )
 
-    def _wake(self, route: Route, waiting: int) -> None:
+    def wake(self, route: Route, waiting: int) -> None:
         self.woken.append(route.site)
+
+    def limit(self, lane: str, limits: LaneLimits) -> None:
+        self.limits[lane] = limits
 
     async def send(self, *addresses: str, **fields) -> Message:
         """What intake does: announce, store, submit."""
@@ -142,7 +146,7 @@ async def test_fresh_delivered_and_gone(make) -> None:
     world = await make()
     one = await world.send("b@example.org")
     attempt = await world.take("example.org")
-    assert (attempt.message, attempt.site) == (one, "mx:example.org")
+    assert (attempt.message, attempt.lane) == (one, "mx:example.org")
     assert await world.scheduler.content(attempt) == one.content is not None
     assert world.scheduler.take("mx:example.org") is None
     world.scheduler.before_dot(attempt)
@@ -500,15 +504,15 @@ async def test_reading_the_queue_may_fail(make, monkeypatch) -> None:
 
 
 async def test_idle_sites_are_forgotten(make, monkeypatch) -> None:
-    monkeypatch.setattr("relay.traffic.scheduler._KEEP_SITES", 10)
+    monkeypatch.setattr("relay.traffic.scheduler._KEEP_LANES", 10)
     world = await make()
-    world.scheduler._most_sites = 10
+    world.scheduler._most_lanes = 10
     for n in range(50):
         await world.send(f"a@{n}.example")
         world.finish(await world.take(f"{n}.example"), OK)
     await world.send("a@waits.example")
     await world.until(lambda: ("mx:waits.example", 1, False) in world.scheduler.sites())
-    await world.until(lambda: len(world.scheduler.sites()) <= world.scheduler._most_sites)
+    await world.until(lambda: len(world.scheduler.sites()) <= world.scheduler._most_lanes)
     assert len(world.scheduler.sites()) < 40
     world.finish(await world.take("waits.example"), OK)
     assert await world.is_quiet()
@@ -558,7 +562,7 @@ async def test_five_thousand_messages_each_recipient_ends_once(make, store) -> N
             return False
         await world.scheduler.content(attempt)
         if dice.random() < 0.01:
-            world.scheduler.site_failed(attempt.site, DOWN)
+            world.scheduler.site_failed(attempt.lane, DOWN)
             world.finish(attempt, DOWN)
             return True
         outcomes = {r.number: outcome(r.address) for r in attempt.recipients}

@@ -249,7 +249,7 @@ async def test_places_are_shared_in_the_order_of_waiting():
             queue.put(site(peer, number), 20)
         outcomes = await queue.settled(120)
         assert {type(o) for o in outcomes} == {Delivered}
-        first = list(dict.fromkeys(attempt.site for attempt, _ in queue.outcomes))
+        first = list(dict.fromkeys(attempt.lane for attempt, _ in queue.outcomes))
         assert first == [f"hop:{number}" for number in range(6)]
         assert pools.places.taken <= 2
 
@@ -260,7 +260,7 @@ async def test_an_idle_connection_elsewhere_makes_room():
         await queue.until(lambda: pools.idle == 1)
         queue.put(site(peer, 2))
         await queue.settled(2)
-        assert [a.site for a, _ in queue.outcomes] == ["hop:1", "hop:2"]
+        assert [a.lane for a, _ in queue.outcomes] == ["hop:1", "hop:2"]
 
 
 async def test_a_bug_in_delivery_defers_and_the_loop_goes_on(caplog):
