@@ -37,8 +37,14 @@ submission   an envelope and content that someone hands in
 shard        the part of the spool that one worker owns
 change       what one transaction writes to a shard
 site         a set of MX hosts (or a next hop); all domains behind it share its limits
+source       the addresses of ours that connections leave from, and our name in EHLO there
+lane         one source to one site: has a ready queue, a pool of connections and feedback of its own
+parked       due, and waiting on disk until its lane has room, is reached again, or is resumed
+deadline     when a sender wants to hear that a message has not arrived, if before it expires
+rank         the moment after which a message is late; within an account the earliest leaves first
+share        the part of a lane's connections and rate that one worker may use now
 route        where a domain's mail goes: a site, its hosts, its TLS and AUTH
-attempt      one try to hand a message to one site, for one or more of its recipients
+attempt      one try to hand a message to one lane, for one or more of its recipients
 session      one SMTP dialogue, ours as server (ingress) or as client (transport)
 outcome      what an attempt meant for one recipient: delivered, deferred or failed
 scope        how far a refusal reaches: recipient, message, session or site
@@ -51,4 +57,4 @@ finding      what the doctor says of one thing that receivers look at, and the r
 bounce       the RFC 3464 message that tells the sender a recipient failed
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
