@@ -28,6 +28,7 @@ token        random letters that an owner publishes: to prove a domain, or as a 
 link         in a mail to an address: whoever opens it and presses the button proves the address, once
 notice       what the relay writes to an account's contact; an event tells of it
 duty         a kind of thing that worker 0 looks at again and again (records, proofs)
+policy domain  the domain of the recipients, whose wishes for TLS hold, and which is told how TLS fared
 claim        a row that is due is one node's to look at, for some minutes
 turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters

@@ -28,6 +28,7 @@ WORDS_ONLY = {
     "relay/base/message.py",
     "relay/base/outcome.py",
     "relay/base/route.py",
+    "relay/base/tls_session.py",
     "relay/daemon/exits.py",
     "relay/traffic/site_rule.py",
     "relay/transport/settings.py",
