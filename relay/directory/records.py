@@ -45,6 +45,14 @@ class OverQuota(StrEnum):
     HOLD = "hold"  # accepted, kept until an operator releases it
 
 
+class Suspended(StrEnum):
+    """What the operator may stop deliveries by."""
+
+    SITE = "site"  # to a site, by its name or that of one of its hosts
+    DOMAIN = "domain"  # to a domain
+    ACCOUNT = "account"  # of an account
+
+
 class CredentialState(StrEnum):
     """May one log in with it?"""
 
@@ -200,6 +208,16 @@ class IdentityRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """Deliveries that the operator has stopped, why and since when."""
+
+    kind: Suspended
+    name: str  # in lower case; ".example.org" is that domain and all below it
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """All that a snapshot needs, read in one transaction."""
 
@@ -208,6 +226,7 @@ class Contents:
     credentials: tuple[SealedCredential, ...] = ()
     identities: tuple[IdentityRow, ...] = ()
     keys: tuple[SealedKey, ...] = ()
+    suspensions: tuple[Suspension, ...] = ()
 
 
 def normal_domain(domain: str) -> str:

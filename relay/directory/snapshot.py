@@ -103,11 +103,12 @@ class _Entry:
 class Snapshot:
     """The directory at one revision."""
 
-    __slots__ = ("_accounts", "_logins", "_names", "_ring", "revision")
+    __slots__ = ("_accounts", "_logins", "_names", "_ring", "revision", "suspensions")
 
     def __init__(self, contents: Contents, ring: KeyRing) -> None:
         """Raises DirectoryError if there are credentials and none opens: the key file is another's."""
         self.revision = contents.revision
+        self.suspensions = contents.suspensions
         self._ring = ring
         self._accounts = {account.id: account for account in contents.accounts}
         self._logins = _logins(contents.credentials, ring)
@@ -136,6 +137,10 @@ class Snapshot:
     def account_named(self, name: str) -> Account | None:
         """The account of this name. O(accounts): for start-up and operators."""
         return next((account for account in self._accounts.values() if account.name == name), None)
+
+    def account_numbers(self) -> dict[str, int]:
+        """The numbers of all accounts, by name. O(accounts)."""
+        return {account.name: account.id for account in self._accounts.values()}
 
     def identity_for(self, account_id: int, address: str) -> Identity | None:
         """The account's most granular verified identity that covers ``address``, with the keys that sign.

@@ -22,7 +22,14 @@ from relay.directory.dkim_keys import DkimKeys
 from relay.directory.identities import Identities, identity_of, key_of
 from relay.directory.life import Life
 from relay.directory.mail_from import MailFroms
-from relay.directory.models import AccountTable, CredentialTable, DkimKeyTable, IdentityTable, RevisionTable
+from relay.directory.models import (
+    AccountTable,
+    CredentialTable,
+    DkimKeyTable,
+    IdentityTable,
+    RevisionTable,
+    SuspensionTable,
+)
 from relay.directory.records import (
     Contents,
     CredentialState,
@@ -31,6 +38,7 @@ from relay.directory.records import (
     SealedCredential,
 )
 from relay.directory.secrets import KeyFile, Vault
+from relay.directory.suspensions import SuspensionRows, suspension_of
 
 
 class Directory:
@@ -51,6 +59,7 @@ class Directory:
         self.life = Life(self._database, self._key_file, clock)
         self.mail_froms = MailFroms(self._database, clock)
         self.dkim = DkimKeys(self._database, self._key_file, clock)
+        self.suspensions = SuspensionRows(self._database, clock)
 
     def __str__(self) -> str:
         return str(self._database)
@@ -77,6 +86,7 @@ class Directory:
         with self._database.reading() as session:
             revision = session.execute(select(RevisionTable.value)).scalar_one()
             accounts = tuple(map(account_of, session.scalars(select(AccountTable))))
+            suspensions = tuple(map(suspension_of, session.scalars(select(SuspensionTable))))
             # Plain columns for what there is much of: a mapped object costs ten times a row.
             credential, identity, key = (
                 t.__table__.c for t in (CredentialTable, IdentityTable, DkimKeyTable)
@@ -102,4 +112,4 @@ class Directory:
                     .order_by(key.id)
                 )
             )
-        return Contents(revision, accounts, credentials, identities, keys)
+        return Contents(revision, accounts, credentials, identities, keys, suspensions)
