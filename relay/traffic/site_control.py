@@ -28,6 +28,12 @@ class SiteControl:
         self.retry_at = 0.0  # monotonic seconds
         self._backoff = backoff
 
+    def share(self, connections: int | None, rate_per_s: float | None) -> None:
+        """The part of the rule's numbers that this worker may use now; None for all of them."""
+        most = self.rule.connections if connections is None else min(connections, self.rule.connections)
+        if most != self.limits.connections:
+            self.limits = LaneLimits(most, self.rule.messages_per_connection)
+
     def is_down(self, now: float) -> bool:
         """The site failed a moment ago and is left alone."""
         return now < self.retry_at
