@@ -21,7 +21,9 @@ from relay.base.simulator import simulator_domain
 from relay.daemon.config import Config
 from relay.daemon.translate import endpoint_text, routing_rules, session_settings
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
-from relay.traffic.scheduler import Scheduler, Store, TrafficSettings
+from relay.traffic.neighbours import Store
+from relay.traffic.scheduler import Scheduler
+from relay.traffic.settings import TrafficSettings
 from relay.traffic.site_rule import OneRule, SiteRule
 from relay.transport.pool import Pools
 from relay.transport.resolve import Resolver

@@ -44,7 +44,7 @@ def readings(works: Works) -> dict[str, Any]:
         "window_size": works.outbound.scheduler.window.size,
         "fresh_bytes": works.outbound.scheduler.budget.used_bytes,
         "receive_bytes": works.around.budget.used_bytes,
-        "loaded": works.outbound.scheduler.loads,
+        "loaded": works.outbound.scheduler.loader.loads,
         "sites": len(works.outbound.scheduler.sites()),
         "sites_down": sum(down for _, _, down in works.outbound.scheduler.sites()),
         "commits": sum(x.commits for x in committers),

@@ -52,7 +52,8 @@ from relay.policy.limits import Asking, LeasedLimits
 from relay.policy.sending import Policy
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
-from relay.traffic.scheduler import Scheduler, Store
+from relay.traffic.neighbours import Store
+from relay.traffic.scheduler import Scheduler
 from relay.verdict.bounce import Prepare
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from relay.base.reply import Reply
 from relay.base.route import LaneLimits, Route
 from relay.spool.shard import Shard, SpoolLimits
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
-from relay.traffic.scheduler import Scheduler, TrafficSettings
+from relay.traffic.scheduler import Scheduler
+from relay.traffic.settings import TrafficSettings
 from relay.traffic.site_rule import OneRule, SiteRule
 from relay.verdict.settle import Settler
 from tests.fakes.bounces import FakeBounces
@@ -83,7 +84,7 @@ class World:
 
     async def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.scheduler._room.set()
+        self.scheduler.loader._room.set()
         await turn()
 
     async def is_quiet(self) -> bool:
@@ -504,15 +505,15 @@ async def test_reading_the_queue_may_fail(make, monkeypatch) -> None:
 
 
 async def test_idle_sites_are_forgotten(make, monkeypatch) -> None:
-    monkeypatch.setattr("relay.traffic.scheduler._KEEP_LANES", 10)
+    monkeypatch.setattr("relay.traffic.lanes._KEEP", 10)
     world = await make()
-    world.scheduler._most_lanes = 10
+    world.scheduler.lanes._most = 10
     for n in range(50):
         await world.send(f"a@{n}.example")
         world.finish(await world.take(f"{n}.example"), OK)
     await world.send("a@waits.example")
     await world.until(lambda: ("mx:waits.example", 1, False) in world.scheduler.sites())
-    await world.until(lambda: len(world.scheduler.sites()) <= world.scheduler._most_lanes)
+    await world.until(lambda: len(world.scheduler.sites()) <= world.scheduler.lanes._most)
     assert len(world.scheduler.sites()) < 40
     world.finish(await world.take("waits.example"), OK)
     assert await world.is_quiet()
