@@ -39,12 +39,14 @@ shard        the part of the spool that one worker owns
 change       what one transaction writes to a shard
 site         a set of MX hosts (or a next hop); all domains behind it share its limits
 source       the addresses of ours that connections leave from, and our name in EHLO there
-lane         one source to one site: has a ready queue, a pool of connections and feedback of its own
+lane         one source to one site with one demand for TLS: has its own queue, connections and feedback
 parked       due, and waiting on disk until its lane has room, is reached again, or is resumed
 deadline     when a sender wants to hear that a message has not arrived, if before it expires
 rank         the moment after which a message is late; within an account the earliest leaves first
 share        the part of a lane's connections and rate that one worker may use now
 route        where a domain's mail goes: a site, its hosts, its TLS and AUTH
+demand       what of TLS a route asks beyond its mode: DANE, MTA-STS, REQUIRETLS
+wish         what a message itself says about TLS: REQUIRETLS, or "TLS-Required: No"
 attempt      one try to hand a message to one lane, for one or more of its recipients
 session      one SMTP dialogue, ours as server (ingress) or as client (transport)
 outcome      what an attempt meant for one recipient: delivered, deferred or failed

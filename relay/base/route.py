@@ -5,25 +5,20 @@ next hop of a configured route. Domains behind one site share its connections an
 simulator is the site ``simulator``, which has no hosts.
 
 A *lane* is one source to one site: it has a ready queue, a pool of connections and feedback of its own, since
-receivers judge the address that mail comes from. Its name is that of the site, with ``@`` and the name of the
-source where that is not the kernel's choice.
+receivers judge the address that mail comes from. Its name is that of the site, with ``!`` and what is
+asked of TLS where that is not the usual, and with ``@`` and the name of the source where that is not the
+kernel's choice. So a connection that was opened for less than a domain or message asks is never used for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
+
+from relay.base.message import TlsWish
+from relay.base.tls import USUAL_DEMAND, TlsDemand, with_wish
+from relay.base.tls import TlsMode as TlsMode
 
 _BY_MX = "mx:"
-
-
-class TlsMode(StrEnum):
-    """How a session to the next hop is encrypted."""
-
-    OPPORTUNISTIC = "opportunistic"  # STARTTLS if offered, certificate not checked (RFC 3207)
-    REQUIRED = "required"  # STARTTLS with a certificate that verifies, or no delivery
-    WRAPPER = "wrapper"  # TLS from the first byte, certificate must verify
-    NONE = "none"  # never
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +62,27 @@ class Route:
     username: str = ""
     password_file: str = ""
     source: Source = ANY_SOURCE
+    demand: TlsDemand = USUAL_DEMAND
+    client_certificate: str = ""  # PEM files; "" for none
+    client_key: str = ""
+    domain: str = field(default="", compare=False)  # whose mail it was found for; others may share it
     lane: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        lane = f"{self.site}@{self.source.name}" if self.source.name else self.site
+        lane = self.site
+        asked = [] if self.tls is TlsMode.OPPORTUNISTIC or not self.is_by_mx else [self.tls.value]
+        if self.demand is not USUAL_DEMAND and self.demand.name:
+            asked.append(self.demand.name)
+        if asked:
+            lane = f"{lane}!{'+'.join(asked)}"
+        if self.source.name:
+            lane = f"{lane}@{self.source.name}"
         object.__setattr__(self, "lane", lane)
+
+    def wished(self, wish: TlsWish) -> Route:
+        """The route for a message that says something about TLS itself."""
+        tls, demand = with_wish(self.tls, self.demand, wish)
+        return self if (tls, demand) == (self.tls, self.demand) else replace(self, tls=tls, demand=demand)
 
     @property
     def is_by_mx(self) -> bool:

@@ -119,16 +119,16 @@ class Scheduler:
             by_domain: dict[str, list[Recipient]] = {}
             for recipient in message.recipients:
                 by_domain.setdefault(recipient.domain, []).append(recipient)
-            by_site: dict[str, tuple[Route, list[Recipient]]] = {}
+            by_lane: dict[str, tuple[Route, list[Recipient]]] = {}
             for domain, recipients in by_domain.items():
                 route = self._routes.cached(domain)
                 if route is None:
                     self._look_up(message, domain, recipients)
-                elif route.site in by_site:
-                    by_site[route.site][1].extend(recipients)
+                elif route.lane in by_lane:
+                    by_lane[route.lane][1].extend(recipients)
                 else:
-                    by_site[route.site] = (route, list(recipients))
-            for route, recipients in by_site.values():
+                    by_lane[route.lane] = (route, list(recipients))
+            for route, recipients in by_lane.values():
                 self._enqueue(message, route, recipients)
         self.settling.let_go(message)
 
@@ -166,6 +166,8 @@ class Scheduler:
             self.settling.let_go(message)
 
     def _enqueue(self, message: Message, route: Route, recipients: list[Recipient]) -> None:
+        if message.tls:
+            route = route.wished(message.tls)
         source = self._source(message)
         if source is not ANY_SOURCE:
             route = replace(route, source=source)

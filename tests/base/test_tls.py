@@ -1,0 +1,33 @@
+"""What a message may ask of TLS, and what it may waive."""
+
+from dataclasses import replace
+
+from relay.base.message import TlsWish
+from relay.base.route import Host, Route, TlsMode
+from relay.base.tls import USUAL_DEMAND, TlsDemand
+from relay.base.tls_session import TlsPolicy, TlsPolicyType
+
+USUAL = Route("mx:mx.example", (Host("mx.example"),))
+STS = TlsPolicy("example.org", TlsPolicyType.STS, (), ("mx.example",))
+
+
+def test_a_message_without_a_wish_changes_nothing():
+    assert USUAL.wished(TlsWish.NONE) is USUAL
+
+
+def test_requiretls_adds_to_what_is_asked():
+    wished = replace(USUAL, demand=TlsDemand(sts=STS, is_sts_enforced=True)).wished(TlsWish.REQUIRED)
+    assert wished.demand.is_requiretls
+    assert wished.demand.sts is STS
+
+
+def test_tls_required_no_takes_away_what_the_receiver_published():
+    demand = TlsDemand(sts=STS, is_sts_enforced=True, is_mx_secure=True)
+    wished = replace(USUAL, demand=demand).wished(TlsWish.OPTIONAL)
+    assert (wished.tls, wished.demand.sts, wished.demand.has_dane) == (TlsMode.OPPORTUNISTIC, None, False)
+
+
+def test_tls_required_no_does_not_take_away_what_the_administrator_set():
+    for mode in (TlsMode.ENCRYPT, TlsMode.REQUIRED, TlsMode.DANE_ONLY):
+        wished = replace(USUAL, tls=mode, demand=replace(USUAL_DEMAND, is_explicit=True))
+        assert wished.wished(TlsWish.OPTIONAL).tls is mode
