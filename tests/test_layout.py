@@ -27,6 +27,8 @@ WORDS_ONLY = {
     "relay/base/events.py",  # dataclasses and enumerations without behaviour
     "relay/base/message.py",
     "relay/base/outcome.py",
+    "relay/base/parked.py",
+    "relay/base/route.py",
     "relay/base/tls_session.py",
     "relay/daemon/exits.py",
     "relay/traffic/settings.py",

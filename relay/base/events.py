@@ -47,6 +47,15 @@ class Deferral:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """A recipient that goes back to disk until its lane takes it; no attempt was made."""
+
+    key: int
+    number: int
+    reply: str = ""  # why, for people; "" leaves what is there
+
+
+@dataclass(frozen=True, slots=True)
 class Uncertain:
     """A dot was sent and its reply never seen; the recipient may get the message twice."""
 
@@ -64,6 +73,7 @@ class Change:
     stored: list[Message] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
     deferred: list[Deferral] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     uncertain: list[Uncertain] = field(default_factory=list)

@@ -27,7 +27,7 @@ class Chosen:
     """Which recipients: those that match everything that is given."""
 
     ids: Sequence[str] = ()  # message ids
-    state: str = ""  # "fresh", "deferred", "held"
+    state: str = ""  # "fresh", "deferred", "held", "parked"
     domain: str = ""  # of the recipient, lower case, A-labels; ".example.org" takes its subdomains too
     account: int | None = None
     sender: str | None = None  # "" is the null reverse-path: our own bounces
@@ -35,7 +35,12 @@ class Chosen:
     newer_than: float | None = None  # arrived at or after
 
 
-STATES = {"fresh": schema.FRESH, "deferred": schema.DEFERRED, "held": schema.HELD}
+STATES = {
+    "fresh": schema.FRESH,
+    "deferred": schema.DEFERRED,
+    "held": schema.HELD,
+    "parked": schema.PARKED,
+}
 
 
 def condition(chosen: Chosen) -> tuple[str, list[object]]:
@@ -84,8 +89,10 @@ def keys(connection: sqlite3.Connection, chosen: Chosen) -> set[int]:
 
 
 def flush(connection: sqlite3.Connection, now: float, chosen: Chosen) -> int:
-    """Make the chosen that wait due now; returns how many recipients. Held ones stay held."""
-    return _update(connection, f"due = {float(now)!r}", f"r.state = {schema.DEFERRED}", chosen)
+    """Make the chosen that wait due now; returns how many recipients. Held ones stay held, parked ones come
+    back to the queue of those that are due."""
+    change = f"state = {schema.DEFERRED}, due = {float(now)!r}"
+    return _update(connection, change, f"r.state IN ({schema.DEFERRED}, {schema.PARKED})", chosen)
 
 
 def hold(connection: sqlite3.Connection, now: float, chosen: Chosen) -> int:

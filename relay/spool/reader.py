@@ -14,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.base.message import Message
-from relay.spool import content, rows, schema
+from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
+from relay.spool import content, parked, rows, schema
 from relay.spool.faults import Fault, fault_of
 
 log = logging.getLogger(__name__)
@@ -49,9 +50,25 @@ class Reader:
         """Content by message key; see ``content.read``. Raises SpoolError."""
         return await self._ask(lambda connection: self._contents(connection, keys))
 
-    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
+    async def due(
+        self, before: float, limit: int, known: set[tuple[int, int]], since: float
+    ) -> list[Message]:
         """See ``Shard.due``. Raises SpoolError."""
-        return await self._ask(lambda connection: self._due(connection, before, limit, known))
+        return await self._ask(lambda connection: self._due(connection, before, limit, known, since))
+
+    async def parked_groups(self) -> list[ParkedGroup]:
+        """See ``Shard.parked_groups``. Raises SpoolError."""
+        return await self._ask(parked.groups)
+
+    async def parked_pages(self, asks: Sequence[ParkedAsk], known: set[tuple[int, int]]) -> list[ParkedPage]:
+        """See ``Shard.parked_pages``. Raises SpoolError."""
+        return await self._ask(lambda connection: parked.pages(connection, self._number, asks, known))
+
+    async def parked_late(
+        self, asks: Sequence[ParkedAsk], now: float, known: set[tuple[int, int]]
+    ) -> list[Message]:
+        """See ``Shard.parked_late``. Raises SpoolError."""
+        return await self._ask(lambda connection: parked.late(connection, self._number, asks, now, known))
 
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient is due; None if none waits. Raises SpoolError."""
@@ -97,14 +114,20 @@ class Reader:
         return {key: found for one in keys for key, found in self._contents(connection, [one]).items()}
 
     def _due(
-        self, connection: sqlite3.Connection, before: float, limit: int, known: set[tuple[int, int]]
+        self,
+        connection: sqlite3.Connection,
+        before: float,
+        limit: int,
+        known: set[tuple[int, int]],
+        since: float,
     ) -> list[Message]:
         messages: dict[int, Message] = {}
         taken = 0
         cursor = connection.execute(
             f"SELECT {rows.RECIPIENT_COLUMNS}, {rows.MESSAGE_COLUMNS} FROM recipient r"  # noqa: S608
-            " JOIN message m ON m.key = r.message WHERE r.state = 1 AND r.due <= ? ORDER BY r.due LIMIT ?",
-            (before, limit + len(known)),
+            " JOIN message m ON m.key = r.message WHERE r.state = 1 AND r.due BETWEEN ? AND ?"
+            " ORDER BY r.due LIMIT ?",
+            (since, before, limit + len(known)),
         )
         for row in cursor:
             if (row[10], row[0]) in known:

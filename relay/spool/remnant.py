@@ -26,7 +26,8 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
             _hold(connection, change)
         else:
             deferred = [replace(d, reply="") for d in change.deferred]
-            least = Change(settled=change.settled, finished=change.finished, deferred=deferred)
+            parked = [replace(p, reply="") for p in change.parked]
+            least = Change(settled=change.settled, finished=change.finished, deferred=deferred, parked=parked)
             gone += rows.write(connection, [least])
     return gone
 

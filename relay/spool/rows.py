@@ -70,6 +70,14 @@ _DEFER = {
     for n in _CHUNKS
 }
 
+_PARK = {  # the operator may have held it meanwhile
+    n: f"WITH d (message, number, reply) AS (VALUES {','.join(['(?,?,?)'] * n)}) "  # noqa: S608
+    f"UPDATE recipient SET state = {PARKED}, reply = CASE d.reply WHEN '' THEN recipient.reply ELSE d.reply "
+    "END FROM d WHERE recipient.message = d.message AND recipient.number = d.number "
+    f"AND recipient.state IN ({FRESH}, {DEFERRED})"
+    for n in _CHUNKS
+}
+
 
 def _run(
     connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[Sequence[Any]] | Sequence[Any]
@@ -94,6 +102,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
     finished: list[int] = []
     settled: list[tuple[int, int]] = []
     deferred: list[tuple[Any, ...]] = []
+    parked: list[tuple[Any, ...]] = []
     uncertain: list[tuple[Any, ...]] = []
     for change in changes:
         for message in change.stored:
@@ -112,12 +121,15 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
             settled += [pair for pair in change.settled if pair[0] not in gone]
         for d in change.deferred:
             deferred.append((d.key, d.number, d.attempts, d.due_at, d.reply, d.is_told))
+        for p in change.parked:
+            parked.append((p.key, p.number, p.reply))
         for u in change.uncertain:
             uncertain.append((u.message_id, u.address, u.at, u.why))
     _run(connection, _INSERT_MESSAGE, messages)
     _run(connection, _INSERT_BODY, bodies)
     _run(connection, _INSERT_RECIPIENT, recipients)
     _run(connection, _DEFER, deferred)
+    _run(connection, _PARK, parked)
     _run(connection, _DELETE_RECIPIENT, settled)
     _run(connection, _DELETE_RECIPIENTS, finished)
     _run(connection, _DELETE_BODY, finished)

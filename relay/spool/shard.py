@@ -18,7 +18,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from relay.base.clock import Clock
 from relay.base.errors import SpoolCorrupt, SpoolError, SpoolFull
 from relay.base.events import Change
 from relay.base.message import Message
+from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
 from relay.spool import aside, content, rebuild, recover
 from relay.spool.committer import Committer
 from relay.spool.faults import Fault, fault_of, may_be_refused
@@ -186,10 +187,27 @@ class Shard:
         found = await self._reader.contents(keys)
         return {key: found[key] if key in found else SpoolCorrupt("the row is gone") for key in keys}
 
-    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
-        """Messages with recipients that are due before ``before`` and not in ``known``, oldest first, at most
-        ``limit`` recipients. Raises SpoolError."""
-        return await self._reader.due(before, limit, known)
+    async def due(
+        self, before: float, limit: int, known: set[tuple[int, int]], since: float = 0.0
+    ) -> list[Message]:
+        """Messages with recipients that are due from ``since`` to ``before`` and not in ``known``, oldest
+        first, at most ``limit`` recipients. Raises SpoolError."""
+        return await self._reader.due(before, limit, known, since)
+
+    async def parked_groups(self) -> list[ParkedGroup]:
+        """The domains and accounts with parked recipients. Raises SpoolError."""
+        return await self._reader.parked_groups()
+
+    async def parked_pages(self, asks: Sequence[ParkedAsk], known: set[tuple[int, int]]) -> list[ParkedPage]:
+        """For each wish the parked of its group that are not in ``known``, in order of rank. Raises
+        SpoolError."""
+        return await self._reader.parked_pages(asks, known)
+
+    async def parked_late(
+        self, asks: Sequence[ParkedAsk], now: float, known: set[tuple[int, int]]
+    ) -> list[Message]:
+        """The parked of these groups that are to be given up at ``now``. Raises SpoolError."""
+        return await self._reader.parked_late(asks, now, known)
 
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient is due; None if none waits. Raises SpoolError."""

@@ -44,7 +44,7 @@ class Listed:
     arrived_at: float
     expires_at: float
     recipients: int
-    state: str  # the first of "fresh", "deferred", "held" that one of them has
+    state: str  # the first of "fresh", "deferred", "held", "parked" that one of them has
     due_at: float  # the earliest; 0 for fresh ones
     attempts: int  # the most
     address: str  # one of them

@@ -10,6 +10,7 @@ from pathlib import Path
 from relay.base.errors import SpoolCorrupt
 from relay.base.events import Change
 from relay.base.message import Message, Recipient, RecipientState
+from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
 
 
 class FakeJournal:
@@ -74,6 +75,10 @@ class FakeStore:
                 r.attempts, r.due_at, r.reply = d.attempts, d.due_at, d.reply
                 if r.state is not RecipientState.HELD:
                     r.state = RecipientState.DEFERRED
+        for p in change.parked:
+            r = self.recipients.get((p.key, p.number))
+            if r is not None and r.state in (RecipientState.FRESH, RecipientState.DEFERRED):
+                r.state, r.reply = RecipientState.PARKED, p.reply or r.reply
         for key, number in change.settled:
             self._settle(key, number)
         for key in change.finished:
@@ -101,21 +106,70 @@ class FakeStore:
             for m in messages
         }
 
-    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]:
+    async def due(
+        self, before: float, limit: int, known: set[tuple[int, int]], since: float = 0.0
+    ) -> list[Message]:
         await asyncio.sleep(0)
         waiting = sorted(
             (r.due_at, pair)
             for pair, r in self.recipients.items()
-            if r.state is RecipientState.DEFERRED and r.due_at <= before and pair not in known
+            if r.state is RecipientState.DEFERRED and since <= r.due_at <= before and pair not in known
         )
+        return self._loaded([pair for _, pair in waiting[:limit]])
+
+    def _loaded(self, pairs: list[tuple[int, int]]) -> list[Message]:
         loaded: dict[int, Message] = {}
-        for _, pair in waiting[:limit]:
+        for pair in pairs:
             message = loaded.get(pair[0])
             if message is None:
                 message = loaded[pair[0]] = copy(self.messages[pair[0]])
                 message.recipients, message.content, message.left, message.in_hand = [], None, 0, 0
             message.recipients.append(copy(self.recipients[pair]))
         return list(loaded.values())
+
+    def _parked(self) -> list[tuple[str, int, float, tuple[int, int]]]:
+        return sorted(
+            (r.domain, self.messages[pair[0]].account_id, self.messages[pair[0]].rank, pair)
+            for pair, r in self.recipients.items()
+            if r.state is RecipientState.PARKED
+        )
+
+    async def parked_groups(self) -> list[ParkedGroup]:
+        await asyncio.sleep(0)
+        groups: dict[tuple[str, int], ParkedGroup] = {}
+        for domain, account, rank, _ in self._parked():
+            groups.setdefault((domain, account), ParkedGroup(domain, account, rank))
+        return list(groups.values())
+
+    async def parked_pages(self, asks: list[ParkedAsk], known: set[tuple[int, int]]) -> list[ParkedPage]:
+        await asyncio.sleep(0)
+        parked = self._parked()
+        pages = []
+        for ask in asks:
+            found = [
+                (rank, pair)
+                for domain, account, rank, pair in parked
+                if (domain, account) == ask[:2] and rank >= ask.rank and pair not in known
+            ]
+            some = found[: ask.limit]
+            last = some[-1][0] if some else 0.0
+            pages.append(ParkedPage(self._loaded([pair for _, pair in some]), last, len(found) <= ask.limit))
+        return pages
+
+    async def parked_late(
+        self, asks: list[ParkedAsk], now: float, known: set[tuple[int, int]]
+    ) -> list[Message]:
+        await asyncio.sleep(0)
+        groups = {ask[:2] for ask in asks}
+        return self._loaded(
+            [
+                pair
+                for domain, account, _, pair in self._parked()
+                if (domain, account) in groups
+                and pair not in known
+                and self.messages[pair[0]].gives_up_at <= now
+            ]
+        )
 
     async def set_aside(self, message: Message, damage: SpoolCorrupt) -> Change:
         await asyncio.sleep(0)

@@ -85,7 +85,7 @@ async def test_counts(spool) -> None:
     shards, _ = spool
     found = views.counts(shards.path, top=2)
     assert (found.messages, found.recipients, found.bytes, found.uncertain) == (4, 5, 88, 0)
-    assert found.by_state == {"fresh": 3, "deferred": 1, "held": 1}
+    assert found.by_state == {"fresh": 3, "deferred": 1, "held": 1, "parked": 0}
     assert found.by_domain[0] == ("example.org", 3)
     assert len(found.by_domain) == 2
 
