@@ -28,7 +28,6 @@ WORDS_ONLY = {
     "relay/base/message.py",
     "relay/base/outcome.py",
     "relay/base/parked.py",
-    "relay/base/route.py",
     "relay/base/tls_session.py",
     "relay/daemon/exits.py",
     "relay/traffic/settings.py",
