@@ -59,19 +59,19 @@ class Lanes:
 
     def wake(self, queue: ReadyQueue) -> None:
         """Call those who take what waits there."""
-        self._connections.wake(queue.route, len(queue.attempts))
+        self._connections.wake(queue.route, queue.waiting)
 
     def take(self, lane: str) -> Attempt | None:
         """The next attempt for a free connection of the lane."""
         queue = self.by_name.get(lane)
-        if queue is None or not queue.attempts or self.is_draining:
+        if queue is None or not queue.waiting or self.is_draining:
             return None
         now = self._clock.monotonic()
         wait_s = queue.control.wait_s(now)
         if wait_s > 0.0:
             self._call_later(queue, wait_s)
             return None
-        attempt = queue.attempts.popleft()
+        attempt = queue.pop()
         queue.control.took(now, len(attempt.recipients))
         return attempt
 
@@ -83,7 +83,7 @@ class Lanes:
 
     def _call(self, queue: ReadyQueue) -> None:
         queue.is_called = False
-        if queue.attempts and not self.is_draining:
+        if queue.waiting and not self.is_draining:
             self.wake(queue)
 
     def heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
@@ -122,11 +122,11 @@ class Lanes:
         self.by_name = {
             name: queue
             for name, queue in self.by_name.items()
-            if queue.attempts or queue.control.retry_at > long_ago
+            if queue.waiting or queue.control.retry_at > long_ago
         }
         self._most = max(_KEEP, 2 * len(self.by_name))
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(lane, attempts that wait, is down) of every lane in memory."""
         now = self._clock.monotonic()
-        return [(name, len(q.attempts), q.control.is_down(now)) for name, q in self.by_name.items()]
+        return [(name, q.waiting, q.control.is_down(now)) for name, q in self.by_name.items()]

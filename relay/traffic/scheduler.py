@@ -15,11 +15,9 @@ domain whose route is not in the cache.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from relay.base.budget import Budget
@@ -181,7 +179,7 @@ class Scheduler:
                 down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="the site failed a moment ago")
                 self.finished(attempt, {r.number: down for r in attempt.recipients})
             else:
-                queue.attempts.append(attempt)
+                queue.push(attempt)
                 self.lanes.wake(queue)
 
     # -- out: what the pool of connections asks for -----------------------------------------------------
@@ -198,7 +196,7 @@ class Scheduler:
         ahead: list[Message] = []
         queue = self.lanes.by_name.get(attempt.lane)
         if queue is not None and not message.is_large:
-            ahead = [waiting.message for waiting in islice(queue.attempts, _PREFETCH)]
+            ahead = [waiting.message for waiting in queue.ahead(message.account_id, _PREFETCH)]
         return await self.settling.content(attempt, ahead)
 
     def before_dot(self, attempt: Attempt) -> None:
@@ -239,13 +237,8 @@ class Scheduler:
         connection has taken goes on."""
         dropped: list[tuple[Message, list[Recipient]]] = []
         for queue in self.lanes.by_name.values():
-            kept: deque[Attempt] = deque()
-            for attempt in queue.attempts:
-                if attempt.message.shard == shard and attempt.message.key in keys:
-                    dropped.append((attempt.message, attempt.recipients))
-                else:
-                    kept.append(attempt)
-            queue.attempts = kept
+            meant = queue.remove(lambda one: one.message.shard == shard and one.message.key in keys)
+            dropped += [(attempt.message, attempt.recipients) for attempt in meant]
         for domain, waiting in self._looking.items():
             dropped += [(m, rs) for m, rs in waiting if m.shard == shard and m.key in keys]
             self._looking[domain] = [(m, rs) for m, rs in waiting if m.shard != shard or m.key not in keys]
