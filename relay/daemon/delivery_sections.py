@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from relay.base.address import check_address
 from relay.base.route import TlsMode
 from relay.daemon.section import Endpoint, OptionalEndpoint, Seconds, Section
 
@@ -36,6 +37,8 @@ class DeliverySection(Section):
     private_addresses: Literal["refuse", "allow"] = "refuse"
     ca_file: Path | None = None
     port: int = Field(default=25, ge=1, le=65535)
+    mta_sts: bool = True
+    mta_sts_port: int = Field(default=443, ge=1, le=65535)
 
     @model_validator(mode="after")
     def _schedule(self) -> DeliverySection:
@@ -67,3 +70,19 @@ class RouteSection(Section):
         if self.username and self.tls in (TlsMode.NONE, TlsMode.OPPORTUNISTIC):
             raise ValueError('username needs tls = "required" or "wrapper": no password goes in clear')
         return self
+
+
+class TlsReportsSection(Section):
+    """Reports to receivers on how sessions' TLS fared (RFC 8460)."""
+
+    enabled: bool = True
+    organization: str = ""
+    contact: str = ""
+    spread: Seconds = 4 * 3600.0
+
+    @field_validator("contact")
+    @classmethod
+    def _is_mail_address(cls, value: str) -> str:
+        if value:
+            check_address(value)
+        return value

@@ -25,6 +25,7 @@ from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.settings import TrafficSettings
 from relay.traffic.site_rule import OneRule, SiteRule
+from relay.transport.mta_sts import StsPolicies
 from relay.transport.pool import Pools
 from relay.transport.resolve import Resolver
 from relay.transport.route import Router
@@ -32,7 +33,11 @@ from relay.transport.rules import RoutingRule, Rules
 from relay.transport.settings import PoolSettings
 from relay.transport.simulator import ROUTE as SIMULATOR
 from relay.transport.simulator import Simulator
+from relay.transport.sts_fetch import PolicyFetcher
+from relay.transport.sts_files import PolicyFiles
 from relay.transport.tls_policy import TlsContexts
+from relay.transport.tls_records import TlsRecords
+from relay.transport.tls_tally import TlsTally
 from relay.verdict.bounce import BounceMaker, Prepare
 from relay.verdict.settle import Settler
 
@@ -61,6 +66,17 @@ class Outbound:
         self._config = config
         delivery = config.delivery
         self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
+        self.tls_records = TlsRecords(config.spool.path)
+        self.tls_tally = TlsTally(self.tls_records, clock, config.tls_reports.enabled)
+        self.sts_fetcher = PolicyFetcher(
+            self.resolver,
+            str(delivery.ca_file or ""),
+            delivery.private_addresses == "allow",
+            delivery.mta_sts_port,
+        )
+        self.sts = StsPolicies(
+            self.resolver, self.sts_fetcher, PolicyFiles(config.spool.path / "mta-sts"), self.tls_tally, clock
+        )
         self.router = Router(
             self.resolver,
             clock,
@@ -103,6 +119,8 @@ class Outbound:
     async def start(self, stack: AsyncExitStack) -> None:
         """Begin to deliver; end with the stack, which lets attempts in flight end within the bound."""
         await self.resolver.start(stack)
+        await self.tls_tally.start(stack)
+        await self.sts.start(stack)
         await self.scheduler.start(stack)
         await self.pools.start(stack)
         stack.push_async_callback(self._drain)
@@ -134,6 +152,7 @@ class Outbound:
         config = plan.config
         self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
         self.contexts.forget()  # the CAs may be newer too
+        self.sts_fetcher.forget()
         self.settler.schedule = plan.schedule
         self.scheduler.window.size = config.delivery.window
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory

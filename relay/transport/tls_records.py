@@ -2,9 +2,9 @@
 
 One SQLite file beside the shards, for all workers: each adds its counts in a short transaction of its own
 once a minute, and worker 0 takes from it what is due. Contract: ``add`` adds counts; ``plan`` makes a report
-due for each domain of a day that has ended; ``claim`` gives reports that are due, and puts each off, so that a
-crash in between leads to another try; ``settle`` says where a report has gone, and ends it with all its counts
-when nothing is left to do. Blocking. SpoolError is raised for what SQLite or the disk refuses.
+due for each domain of a day that has ended; ``claim`` gives reports that are due, and puts each off, so that
+a crash in between leads to another try; ``settle`` says where a report has gone, and ends it with all its
+counts when nothing is left to do. Blocking. SpoolError is raised for what SQLite or the disk refuses.
 
 After a crash at most what was not added is lost: these are statistics for others, so nothing waits for the
 disk (synchronous=OFF). A file that is damaged is put aside and begun anew.

@@ -1,8 +1,8 @@
 """Counting how sessions' TLS fares, for the reports to receivers: in memory, and to disk once a minute.
 
 Contract: ``note`` counts one session for the day it is (UTC); it neither waits nor raises. Successes are
-counted by policy, failures by all there is to say of them. ``flush`` hands what was counted to the records, in
-a thread; what they refuse stays in memory and goes with the next. A crash loses a minute at most.
+counted by policy, failures by all there is to say of them. ``flush`` hands what was counted to the records,
+in a thread; what they refuse stays in memory and goes with the next. A crash loses a minute at most.
 
 Bound: ``limit`` different counts between two flushes; past it successes and failures are counted under the
 domain "". Cost: 2 to 4 microseconds for each session that is opened, none for a message.
@@ -43,8 +43,10 @@ class Records(Protocol):
 class TlsTally:
     """The counts of one worker since the last flush. Their owner is the event loop's thread."""
 
-    def __init__(self, records: Records, clock: Clock, limit: int = 50_000) -> None:
+    def __init__(self, records: Records, clock: Clock, is_on: bool = True, limit: int = 50_000) -> None:
+        """``is_on`` False: nobody wants to know, and nothing is counted."""
         self._records = records
+        self._is_on = is_on
         self._clock = clock
         self._limit = limit
         self._counts: dict[tuple[int, TlsSession], int] = {}
@@ -58,6 +60,8 @@ class TlsTally:
 
     def note(self, session: TlsSession) -> None:
         """One more session."""
+        if not self._is_on:
+            return
         if session.failure is None:
             session = TlsSession(session.policy)
         elif len(session.detail) > _MAX_DETAIL:

@@ -83,3 +83,11 @@ async def test_the_end_flushes() -> None:
         await tally.start(stack)
         tally.note(EXPIRED)
     assert records.added == [{(20_000, EXPIRED): 1}]
+
+
+async def test_nothing_is_counted_where_nobody_reports() -> None:
+    records = FakeRecords()
+    tally = TlsTally(records, ManualClock(MIDNIGHT), is_on=False)
+    tally.note(EXPIRED)
+    await tally.flush()
+    assert records.added == []
