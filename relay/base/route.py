@@ -45,10 +45,11 @@ ANY_SOURCE = Source()
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """What one worker may do on a lane now."""
+    """What one worker may do on a lane now. ``group``: lanes that have it in common share the connections."""
 
     connections: int = 20
     messages_per_connection: int = 1000
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

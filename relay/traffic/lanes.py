@@ -53,13 +53,21 @@ class Lanes:
         rule = self._rules.rule(route)
         queue = ReadyQueue(route, SiteControl(rule, self._settings.site_backoff))
         self.by_name[route.lane] = queue
-        if route.hosts:
-            self._connections.limit(route.lane, queue.control.limits)
+        self.obey(queue)
         return queue
 
+    def obey(self, queue: ReadyQueue) -> None:
+        """Pass on what the lane may do, if it has changed."""
+        limits = queue.control.limits
+        if limits is not queue.limits:
+            queue.limits = limits
+            if queue.route.hosts:
+                self._connections.limit(queue.route.lane, limits)
+
     def wake(self, queue: ReadyQueue) -> None:
-        """Call those who take what waits there."""
-        self._connections.wake(queue.route, queue.waiting)
+        """Call those who take what waits there, unless they are called anyway when something may go."""
+        if queue.call is None:
+            self._connections.wake(queue.route, queue.waiting)
 
     def take(self, lane: str) -> Attempt | None:
         """The next attempt for a free connection of the lane."""
@@ -77,24 +85,38 @@ class Lanes:
 
     def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
         """Connections that found the lane waiting are called when it may go on."""
-        if not queue.is_called:
-            queue.is_called = True
-            asyncio.get_running_loop().call_later(wait_s, self._call, queue)
+        loop = asyncio.get_running_loop()
+        if queue.call is not None:
+            if queue.call.when() <= loop.time() + wait_s:
+                return
+            queue.call.cancel()
+        queue.call = loop.call_later(wait_s, self._call, queue)
 
     def _call(self, queue: ReadyQueue) -> None:
-        queue.is_called = False
+        """The wait is over: wake no more connections than messages may go."""
+        queue.call = None
         if queue.waiting and not self.is_draining:
-            self.wake(queue)
+            may_go = queue.control.allowed(self._clock.monotonic(), queue.waiting)
+            self._connections.wake(queue.route, max(1, may_go))
 
-    def heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
-        """Let the attempt's lane learn from what became of it."""
+    def heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> list[Attempt]:
+        """Let the attempt's lane learn from what became of it; returns all that waits there if the lane is
+        down now, because dialogue after dialogue broke off."""
         queue = self.by_name.get(attempt.lane)
         if queue is None or not attempt.took_s:
-            return
-        before = queue.control.limits
-        queue.control.heard(self._clock.monotonic(), outcomes.values(), attempt.took_s)
-        if queue.control.limits is not before:
-            self._connections.limit(attempt.lane, queue.control.limits)
+            return []
+        control = queue.control
+        now = self._clock.monotonic()
+        control.heard(now, outcomes.values(), attempt.took_s)
+        if control.limits is not queue.limits:
+            self.obey(queue)
+        return queue.empty() if control.retry_at and control.is_down(now) else []
+
+    def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
+        """The site refused a connection while ``open_`` of ours were open."""
+        if (queue := self.by_name.get(lane)) is not None:
+            queue.control.crowded(self._clock.monotonic(), outcome, open_)
+            self.obey(queue)
 
     def failed(self, lane: str, outcome: Deferred) -> list[Attempt]:
         """No host of the site could be reached; returns all that waits for it."""
@@ -102,6 +124,7 @@ class Lanes:
         if queue is None:
             return []
         queue.control.unreachable(self._clock.monotonic(), outcome, random.random())  # noqa: S311
+        self.obey(queue)
         return queue.empty()
 
     def reached(self, lane: str) -> None:
@@ -112,17 +135,17 @@ class Lanes:
     def forgive(self) -> None:
         """Forget that sites were down."""
         for queue in self.by_name.values():
-            queue.control.reached(self._clock.monotonic())
+            queue.control.forgive(self._clock.monotonic())
 
     def forget_idle(self) -> None:
         """Let those go that are of no more use, once there are many."""
         if len(self.by_name) <= self._most:
             return
-        long_ago = self._clock.monotonic() - self._settings.site_backoff.longest_s
+        now = self._clock.monotonic()
         self.by_name = {
             name: queue
             for name, queue in self.by_name.items()
-            if queue.waiting or queue.control.retry_at > long_ago
+            if queue.waiting or queue.control.is_worth_keeping(now)
         }
         self._most = max(_KEEP, 2 * len(self.by_name))
 

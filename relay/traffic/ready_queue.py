@@ -12,26 +12,28 @@ Cost on the hot path, measured: 0.5 microseconds for in and out together with on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 
 from relay.base.message import Attempt
-from relay.base.route import Route
+from relay.base.route import LaneLimits, Route
 from relay.traffic.account_queue import AccountQueue
 from relay.traffic.site_control import SiteControl
 
 
 class ReadyQueue:
-    """The attempts that wait for a connection of one lane. ``is_called``: its return is in the calendar."""
+    """The attempts that wait for a connection of one lane. ``call``: its return is in the calendar."""
 
-    __slots__ = ("_turns", "_virtual", "accounts", "control", "is_called", "route", "waiting")
+    __slots__ = ("_turns", "_virtual", "accounts", "call", "control", "limits", "route", "waiting")
 
     def __init__(self, route: Route, control: SiteControl) -> None:
         self.route = route
         self.control = control
         self.accounts: dict[int, AccountQueue] = {}
         self.waiting = 0  # attempts
-        self.is_called = False
+        self.call: asyncio.TimerHandle | None = None
+        self.limits: LaneLimits | None = None  # as the connections were last told
         self._turns: list[tuple[float, int, AccountQueue]] = []  # of accounts with attempts; a heap
         self._virtual = 0.0  # how much the one whose turn was last had been served
 

@@ -207,18 +207,27 @@ class Scheduler:
 
     def finished(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> None:
         """What became of each recipient of the attempt, by number."""
-        self.lanes.heed(attempt, outcomes)
+        waiting = self.lanes.heed(attempt, outcomes)
         self.settling.finish(attempt, outcomes)
+        if waiting:
+            down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="dialogue after dialogue broke off")
+            self._give_back(attempt.lane, down, waiting)
 
     def site_failed(self, lane: str, outcome: Deferred) -> None:
         """No host of the site could be reached: all that waits for it goes back to disk."""
-        waiting = self.lanes.failed(lane, outcome)
+        self._give_back(lane, outcome, self.lanes.failed(lane, outcome))
+
+    def _give_back(self, lane: str, outcome: Deferred, waiting: list[Attempt]) -> None:
         log.warning(
             "site cannot be reached",
             extra={"site": lane, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
         )
         for attempt in waiting:
             self.finished(attempt, {r.number: outcome for r in attempt.recipients})
+
+    def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
+        """The site refused a connection while ``open_`` of ours were open."""
+        self.lanes.crowded(lane, outcome, open_)
 
     def site_up(self, lane: str) -> None:
         """A host of the site answered."""

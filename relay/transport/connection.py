@@ -86,6 +86,10 @@ class Connection:
             self._finish(self._same(failure))
         if site.open:
             site.set_ceiling()
+            try:
+                self._pools.work.crowded(site.name, failure, site.open)
+            except Exception:
+                log.exception("a refused connection was not heard of", extra={"site": site.name})
         elif site.queued or site.opening == 1:
             site.queued = 0
             site.is_up = False

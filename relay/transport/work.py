@@ -46,6 +46,10 @@ class Work(Protocol):
         """No host of the site takes a session."""
         ...
 
+    def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
+        """The site refused a connection while ``open_`` of ours were open."""
+        ...
+
     def site_up(self, lane: str) -> None:
         """A session is open where there was none."""
         ...

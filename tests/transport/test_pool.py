@@ -27,6 +27,7 @@ class Queue:
         self.dots = []
         self.failed = []
         self.up = []
+        self.refused = []
         self.changed = asyncio.Event()
         self.content_gate = asyncio.Event()
         self.content_gate.set()
@@ -59,6 +60,9 @@ class Queue:
         assert outcome.scope is Scope.SITE
         self.failed.append((site, outcome))
         self.changed.set()
+
+    def crowded(self, site, outcome, open_):
+        self.refused.append((site, outcome.reason, open_))
 
     def site_up(self, site):
         self.up.append(site)
@@ -210,6 +214,7 @@ async def test_a_site_that_refuses_one_more_connection_has_not_failed():
         queue.put(site(peer), 5)
         await queue.until(lambda: pools.failed_total == 1)
         assert queue.failed == []
+        assert [(reason, open_) for _, reason, open_ in queue.refused] == [(Reason.BUSY, 1)]
         assert pools.places.taken == 1  # and no other is tried for the time being
 
 
