@@ -10,7 +10,7 @@ from tests.fakes import disk
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 MB in memory, of which a file ``ballast`` takes 64."""
-    with disk.small_disk(tmp_path / "disk", "256M") as folder:
-        (folder / "ballast").write_bytes(bytes(64 << 20))
+    """A file system of 80 MB in memory, of which a file ``ballast`` takes 24."""
+    with disk.small_disk(tmp_path / "disk", "80M") as folder:
+        (folder / "ballast").write_bytes(bytes(24 << 20))
         yield folder

@@ -69,7 +69,7 @@ class Scene:
 
 async def test_at_the_reserve_mail_is_refused_and_taken_again_once_there_is_room(tmp_path, small_disk):
     async with AsyncExitStack() as stack:
-        scene = Scene(tmp_path, small_disk, "64MB", stack)
+        scene = Scene(tmp_path, small_disk, "24MB", stack)
         await scene.fill()
         (worker,) = (await scene.rig.readings()).values()
         assert worker["spool_full"]
@@ -83,7 +83,7 @@ async def test_at_the_reserve_mail_is_refused_and_taken_again_once_there_is_room
 async def test_room_that_the_spool_itself_has_given_up_counts_as_room(tmp_path, small_disk):
     """No one frees anything: what was delivered must make room for what comes."""
     async with AsyncExitStack() as stack:
-        scene = Scene(tmp_path, small_disk, "64MB", stack)
+        scene = Scene(tmp_path, small_disk, "24MB", stack)
         await scene.fill()
         await scene.receiver_comes_up()
         await scene.all_is_well_in_the_end()

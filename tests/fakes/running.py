@@ -29,6 +29,7 @@ from typing import Any
 from relay.base.errors import RelayError
 from relay.daemon import config, control, first
 from relay.directory.store import Directory
+from tests.fakes.command_line import typed
 from tests.fakes.prepared import (
     HOSTNAME,
     SENDER,
@@ -198,9 +199,7 @@ class RunningRelay:
 
     def command(self, *words: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         """``relay`` with these words."""
-        line = [sys.executable, "-m", "relay"]
-        environment = {**os.environ, "RELAY_CONFIG": str(self.file)}
-        return subprocess.run([*line, *words], input=stdin, capture_output=True, env=environment, timeout=60)
+        return typed(words, {**os.environ, "RELAY_CONFIG": str(self.file)}, stdin)
 
     def wait_for_directory(self, directory: Directory, timeout_s: float = 4.0) -> None:
         """Until every worker has the latest change: it polls every second; the rest is for slow machines."""
