@@ -142,3 +142,12 @@ def domain_of(address: str) -> str:
     Raises ValueError for a non-ASCII domain that is no IDNA domain.
     """
     return _a_labels(address[address.rfind("@") + 1 :]) if "@" in address else ""
+
+
+def as_ascii(address: str) -> str:
+    """The address with its domain in A-labels where that makes all of it ASCII, else as it is: a local part
+    beyond ASCII has no other form (RFC 6531 3.2)."""
+    if address.isascii():
+        return address
+    local, at, domain = address.rpartition("@")
+    return f"{local}{at}{_a_labels(domain)}" if local.isascii() else address

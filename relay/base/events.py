@@ -68,7 +68,8 @@ class Uncertain:
 @dataclass(slots=True)
 class Change:
     """What one transaction writes to a shard. ``settled`` are (message key, recipient number) pairs that are
-    done; ``finished`` are keys of messages whose last recipient is done."""
+    done; ``finished`` are keys of messages whose last recipient is done. ``told`` are (message key, recipient
+    number) of those that go on waiting as they do, and of whose delay the sender has heard."""
 
     stored: list[Message] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
@@ -77,5 +78,6 @@ class Change:
     finished: list[int] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     uncertain: list[Uncertain] = field(default_factory=list)
+    told: list[tuple[int, int]] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)  # journal places to clear once this is on disk
     files: list[str] = field(default_factory=list)  # ids of finished messages whose content is a file

@@ -102,7 +102,7 @@ class Message:
     content: bytes | None = None
     key: int = 0
     is_8bit: bool = False  # the content has bytes above 127
-    is_utf8: bool = False  # addresses or header need SMTPUTF8
+    is_utf8: bool = False  # the header needs SMTPUTF8; whether an address does, it says itself
     ret: str = ""
     envid: str = ""
     is_large: bool = False  # the content is in a file of its own

@@ -41,7 +41,9 @@ class Reason(StrEnum):
     NULL_MX = "null-mx"  # RFC 7505
     LOOP = "loop"  # the best MX is ourselves
     SIZE = "size"  # larger than the peer's SIZE
-    UNSUPPORTED = "unsupported"  # needs 8BITMIME or SMTPUTF8, which the peer lacks
+    UNSUPPORTED = "unsupported"  # needs 8BITMIME, which the peer lacks
+    UTF8_ADDRESS = "utf8-address"  # the sender's or recipient's address needs SMTPUTF8, which the peer lacks
+    UTF8_HEADER = "utf8-header"  # the header needs SMTPUTF8, which the peer lacks
     SITE_DOWN = "site-down"  # not tried: the site has failed a moment ago
     EXPIRED = "expired"  # given up: the message is older than it may get
     INTERNAL = "internal"  # a bug of ours; delays mail, never bounces it

@@ -1,37 +1,72 @@
-"""The bounce: a message that tells the sender what became of which recipient (RFC 3464, 6522, 3461, 6533).
+"""The report: a message that tells the sender what became of which recipient (RFC 3464, 6522, 3461, 6533).
 
 Contract: ``bounce`` returns complete content, CRLF-clean: a text for people, the delivery status for
 programs, and the header of the original (all of it for RET=FULL, if it is small and may travel as it is).
-``success`` is the same for recipients who were delivered, or handed to a server that will not report itself;
-it never returns more than the header (RFC 3461 6.2).
-It is 7-bit unless the original needed SMTPUTF8 and an address or header really is not ASCII; then the UTF-8
-forms of RFC 6533 are used. Nothing that a peer or client wrote (replies, ENVID, ORCPT, host names) can add a
+``success`` is the same for recipients who were delivered, or handed to a server that will not report itself,
+``delay`` for those who still wait; they never return more than the header (RFC 3461 6.2). A message with a
+deadline has it in the report (Deliver-By-Date, RFC 2852), and 4.4.7 or 5.4.7 where that is what ended it.
+It is 7-bit unless an address or header really is not ASCII; then the UTF-8 forms of RFC 6533 are used.
+Domains are written in A-labels where that makes an address ASCII, so that the report reaches a sender whose
+server knows no SMTPUTF8. Nothing that a peer or client wrote (replies, ENVID, ORCPT, host names) can add a
 line or a field of its own.
 
-After a crash the same bounce may be made again; it has the same boundary and Message-ID then.
+After a crash the same report may be made again; it has the same boundary and Message-ID then.
 
 Not on the hot path. Deliberately not here: to whom and when a report goes (NOTIFY, the null sender), reading
-other people's bounces, delay reports.
+other people's bounces; the text for people is in ``dsn_text``.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from relay.base.address import as_ascii
 from relay.base.message import Message, Recipient
-from relay.base.outcome import Deferred, Delivered, Failed, Onward
+from relay.base.outcome import Deferred, Delivered, Failed
+from relay.codec.dsn_text import Told, bad_news, good_news, late_news
 from relay.codec.headers import Header, HeaderFault, unfold
-from relay.codec.status import sentence_of, status_of
+from relay.codec.report_words import FOLD_CHARS, date, one_line
+from relay.codec.status import status_of
+from relay.codec.xtext import in_seven_bits
 
 FULL_LIMIT_BYTES = 64 * 1024  # RET=FULL returns no more (RFC 3461 4.3 leaves the limit to us)
 _HEADER_LIMIT_BYTES = 32 * 1024
-_TEXT_LIMIT_OCTETS = 900  # so that no unbroken reply makes a line above 998 octets (RFC 5322 2.1.1)
-_FOLD_CHARS = 76
 
-_Told = Sequence[tuple[Recipient, Delivered | Deferred | Failed]]
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the three reports differ in."""
+
+    name: str
+    subject: str
+    preface: str
+    returned: str  # what the last part is called
+    for_people: Callable[[Message, Told, str, float], list[str]]
+
+
+_BOUNCE = _Kind(
+    "bounce",
+    "Your message could not be delivered",
+    "This is a report of failed delivery in MIME form.",
+    "Header of the undelivered message",
+    bad_news,
+)
+_SUCCESS = _Kind(
+    "success",
+    "Your message was passed on",
+    "This is a report of delivery in MIME form.",
+    "Header of the delivered message",
+    good_news,
+)
+_DELAY = _Kind(
+    "delay",
+    "Your message is delayed",
+    "This is a report of delayed delivery in MIME form.",
+    "Header of the delayed message",
+    late_news,
+)
 
 
 def bounce(
@@ -47,7 +82,7 @@ def bounce(
     ``failures`` pairs each recipient with why it failed; Deferred means that its time was up. ``original`` is
     the message's content, or at least its header. ``now`` is in seconds since the epoch.
     """
-    return _report(message, failures, original, hostname, now, is_failure=True)
+    return _report(_BOUNCE, message, failures, original, hostname, now)
 
 
 def success(
@@ -59,41 +94,48 @@ def success(
     now: float,
 ) -> bytes:
     """The report that ``served`` got ``message``, or a server that speaks no DSN did, to its sender."""
-    return _report(message, served, original, hostname, now, is_failure=False)
+    return _report(_SUCCESS, message, served, original, hostname, now)
 
 
-def _report(
-    message: Message, told: _Told, original: bytes, hostname: str, now: float, *, is_failure: bool
+def delay(
+    *,
+    message: Message,
+    waiting: Sequence[tuple[Recipient, Deferred]],
+    original: bytes,
+    hostname: str,
+    now: float,
 ) -> bytes:
+    """The report that ``waiting`` have not got ``message`` yet and why, to its sender."""
+    return _report(_DELAY, message, waiting, original, hostname, now)
+
+
+def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname: str, now: float) -> bytes:
     header, body_offset = _header_of(original)
     is_full = (
-        is_failure
+        kind is _BOUNCE
         and message.ret == "FULL"
         and message.size_bytes == len(original) <= FULL_LIMIT_BYTES
         and body_offset > 0
         and (original.isascii() or message.is_utf8)
     )
     returned = original if is_full else _short(header)
-    addresses = "".join([message.sender, *(recipient.address for recipient, _ in told)])
-    # a sender that needs SMTPUTF8 may have sent a message that does not: its MAIL FROM was then a return path
-    may_be_utf8 = message.is_utf8 or not message.sender.isascii()
-    is_utf8 = may_be_utf8 and not (returned.isascii() and addresses.isascii())
+    addresses = "".join([as_ascii(message.sender), *(as_ascii(recipient.address) for recipient, _ in told)])
+    # an address beyond ASCII came in by SMTPUTF8, also where the message itself turned out not to need it
+    is_utf8 = not addresses.isascii() or (message.is_utf8 and not returned.isascii())
     if not is_utf8:
         returned = returned.decode("ascii", "replace").replace("\ufffd", "?").encode()
     if is_full:
-        kind = "message/global" if is_utf8 else "message/rfc822"
+        last = "message/global" if is_utf8 else "message/rfc822"
     else:
-        kind = "message/global-headers" if is_utf8 else "text/rfc822-headers"
+        last = "message/global-headers" if is_utf8 else "text/rfc822-headers"
 
     boundary = f"=_{message.id}"
     parts = [
         _part("text/plain; charset=utf-8" if is_utf8 else "text/plain; charset=us-ascii", "Notification"),
-        _encoded((_for_people if is_failure else _good_news)(message, told, hostname), is_utf8),
+        _encoded(kind.for_people(message, told, hostname, now), is_utf8),
         _part(f"message/{'global-' if is_utf8 else ''}delivery-status", "Delivery report"),
-        _encoded(_for_programs(message, told, hostname, now, is_utf8), is_utf8),
-        _part(
-            kind, "Undelivered message" if is_full else f"Header of the {'un' * is_failure}delivered message"
-        ),
+        _encoded(_for_programs(kind, message, told, hostname, now, is_utf8), is_utf8),
+        _part(last, "Undelivered message" if is_full else kind.returned),
         returned if returned.endswith(b"\r\n") or not returned else returned + b"\r\n",
     ]
     if is_utf8:
@@ -101,13 +143,14 @@ def _report(
             part.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n") for part in parts[::2]
         ]
     delimiter = f"--{boundary}\r\n".encode()
-    subject = "Your message could not be delivered" if is_failure else "Your message was passed on"
-    head_lines = _head(message, subject, _message_id(header), boundary, hostname, now, is_utf8)
+    # told again of the same message, of other recipients or in another way: another message
+    own_id = f"{message.id}.{kind.name}.{told[0][0].number if told else 0}"
+    head_lines = _head(message, kind.subject, own_id, _message_id(header), boundary, hostname, now, is_utf8)
     head = _encoded(head_lines, is_utf8)
     pairs = zip(parts[::2], parts[1::2], strict=True)
     return (
         head
-        + f"\r\nThis is a report of {'failed ' * is_failure}delivery in MIME form.\r\n\r\n".encode()
+        + f"\r\n{kind.preface}\r\n\r\n".encode()
         + b"".join([delimiter + part + text + b"\r\n" for part, text in pairs])
         + f"--{boundary}--\r\n".encode()
     )
@@ -116,6 +159,7 @@ def _report(
 def _head(
     message: Message,
     subject: str,
+    own_id: str,
     original_id: str,
     boundary: str,
     hostname: str,
@@ -124,10 +168,10 @@ def _head(
 ) -> list[str]:
     lines = [
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
-        f"To: <{_one_line(message.sender)}>",
+        f"To: <{one_line(as_ascii(message.sender))}>",
         f"Subject: {subject}",
-        f"Date: {_date(now)}",
-        f"Message-ID: <{message.id}.bounce@{hostname}>",
+        f"Date: {date(now)}",
+        f"Message-ID: <{own_id}@{hostname}>",
         "Auto-Submitted: auto-replied",  # RFC 3834 5: in reply to a message, by a program
         "MIME-Version: 1.0",
         "Content-Type: multipart/report; report-type="
@@ -141,63 +185,27 @@ def _head(
     return lines
 
 
-def _for_people(message: Message, failures: _Told, hostname: str) -> list[str]:
-    lines = [
-        f"This is the mail server {hostname}.",
-        "",
-        f"Your message of {_date(message.arrived_at)} could not be delivered to",
-        "one of its recipients:" if len(failures) == 1 else f"{len(failures)} of its recipients:",
-    ]
-    for recipient, outcome in failures:
-        assert not isinstance(outcome, Delivered)
-        lines += ["", f"<{_one_line(recipient.address)}>"]
-        lines += _wrapped(sentence_of(outcome))
-        if outcome.reply is not None:
-            peer = outcome.peer
-            name = _one_line(f"{peer.host} ({peer.address})" if peer.address else peer.host)
-            lines += _wrapped(f"{name or 'The other side'} said: {_one_line(str(outcome.reply))}")
-    lines += ["", "Recipients that are not named here are not affected.", ""]
-    lines += ["The next part of this report is for programs; the last one is what you sent."]
-    return lines
-
-
-def _good_news(message: Message, served: _Told, hostname: str) -> list[str]:
-    lines = [
-        f"This is the mail server {hostname}. You asked to hear when your message",
-        f"of {_date(message.arrived_at)} has arrived.",
-    ]
-    for recipient, outcome in served:
-        assert isinstance(outcome, Delivered)
-        lines += ["", f"<{_one_line(recipient.address)}>"]
-        if outcome.onward is Onward.DELIVERED:
-            lines += _wrapped("It has been delivered.")
-        else:
-            peer = _one_line(outcome.peer.host or "the next mail server")
-            lines += _wrapped(f"It has been handed to {peer}, which does not report what becomes of it then.")
-    return [*lines, "", "The next part of this report is for programs; the last one is what you sent."]
-
-
 def _for_programs(
-    message: Message,
-    told: _Told,
-    hostname: str,
-    now: float,
-    is_utf8: bool,
+    kind: _Kind, message: Message, told: Told, hostname: str, now: float, is_utf8: bool
 ) -> list[str]:
     """Delivery status: fields of the message, then a group of fields for each recipient (RFC 3464 2.1)."""
     lines = [f"Reporting-MTA: dns; {hostname}"]
     if message.envid:
         lines.append(_field("Original-Envelope-Id", message.envid))
-    lines += [f"Arrival-Date: {_date(message.arrived_at)}"]
+    lines.append(f"Arrival-Date: {date(message.arrived_at)}")
+    if message.deadline:
+        lines.append(f"Deliver-By-Date: {date(message.deadline)}")
     for recipient, outcome in told:
         lines.append("")
         if recipient.orcpt:
-            lines.append(_field("Original-Recipient", recipient.orcpt))
-        kind = "rfc822" if recipient.address.isascii() else "utf-8"  # RFC 6533 3
+            original = recipient.orcpt if is_utf8 else in_seven_bits(recipient.orcpt)
+            lines.append(_field("Original-Recipient", original))
+        address = as_ascii(recipient.address)
+        address_type = "rfc822" if address.isascii() else "utf-8"  # RFC 6533 3
         lines += [
-            f"Final-Recipient: {kind}; {_one_line(recipient.address)}",
-            f"Action: {outcome.onward.value if isinstance(outcome, Delivered) else 'failed'}",
-            f"Status: {status_of(outcome)}",
+            f"Final-Recipient: {address_type}; {one_line(address)}",
+            f"Action: {_action(kind, outcome)}",
+            f"Status: {_status(kind, message, outcome, now)}",
         ]
         if outcome.peer.host:
             lines.append(_field("Remote-MTA", f"dns; {outcome.peer.host}"))
@@ -205,8 +213,26 @@ def _for_programs(
             lines.append(_field("Diagnostic-Code", f"smtp; {outcome.reply}"))
         else:
             lines.append(_field("Diagnostic-Code", f"x-relay; {outcome.reason}"))
-        lines.append(f"Last-Attempt-Date: {_date(now)}")
+        lines.append(f"Last-Attempt-Date: {date(now)}")
+        if kind is _DELAY:
+            lines.append(f"Will-Retry-Until: {date(message.gives_up_at)}")
     return lines
+
+
+def _action(kind: _Kind, outcome: Delivered | Deferred | Failed) -> str:
+    if isinstance(outcome, Delivered):
+        return outcome.onward.value
+    return "delayed" if kind is _DELAY else "failed"
+
+
+def _status(kind: _Kind, message: Message, outcome: Delivered | Deferred | Failed, now: float) -> str:
+    """The status code; once the time that the sender set is up, that is the reason (RFC 2852)."""
+    if isinstance(outcome, Deferred) and 0.0 < message.deadline <= now:
+        if kind is _DELAY:
+            return "4.4.7"
+        if not message.is_by_notify and message.deadline <= message.expires_at:
+            return "5.4.7"
+    return status_of(outcome)
 
 
 def _header_of(original: bytes) -> tuple[Header | None, int]:
@@ -233,7 +259,7 @@ def _short(header: Header | None) -> bytes:
 
 def _message_id(header: Header | None) -> str:
     value = header.first(b"message-id") if header is not None else None
-    text = _one_line(unfold(value or b"").decode("ascii", "replace"))
+    text = one_line(unfold(value or b"").decode("ascii", "replace"))
     return text if text.startswith("<") and text.endswith(">") and len(text) < 500 and text.isascii() else ""
 
 
@@ -245,23 +271,7 @@ def _encoded(lines: Sequence[str], is_utf8: bool) -> bytes:
     return "".join([f"{line}\r\n" for line in lines]).encode("utf-8" if is_utf8 else "ascii", "replace")
 
 
-def _one_line(text: str) -> str:
-    """``text`` without control characters and line ends, as single-spaced words, cut to a sensible length."""
-    words = " ".join("".join([c if c.isprintable() else " " for c in text]).split())
-    return words.encode("utf-8", "replace")[:_TEXT_LIMIT_OCTETS].decode("utf-8", "ignore")
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, _FOLD_CHARS, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
-    )
-
-
 def _field(name: str, value: str) -> str:
     """A field, folded at spaces only, so that unfolding gives the value back."""
-    text = f"{name}: {_one_line(value)}"
-    return "\r\n ".join(textwrap.wrap(text, _FOLD_CHARS, break_long_words=False, break_on_hyphens=False))
-
-
-def _date(at: float) -> str:
-    return format_datetime(datetime.fromtimestamp(int(at), UTC))
+    text = f"{name}: {one_line(value)}"
+    return "\r\n ".join(textwrap.wrap(text, FOLD_CHARS, break_long_words=False, break_on_hyphens=False))

@@ -31,6 +31,8 @@ _BY_REASON = {
     Reason.LOOP: "4.6",
     Reason.SIZE: "3.4",
     Reason.UNSUPPORTED: "6.3",
+    Reason.UTF8_ADDRESS: "6.7",  # RFC 5248, RFC 6531 3.5
+    Reason.UTF8_HEADER: "6.9",
     Reason.SITE_DOWN: "4.1",
     Reason.EXPIRED: "4.7",
     Reason.INTERNAL: "3.0",
@@ -78,7 +80,9 @@ _SENTENCES = {
     Reason.NULL_MX: "The domain of this address takes no mail.",
     Reason.LOOP: "The domain of this address leads back to this mail server: its mail setup is wrong.",
     Reason.SIZE: "The message is larger than the receiving mail server allows.",
-    Reason.UNSUPPORTED: "The receiving mail server cannot take the 8-bit text or UTF-8 addresses in it.",
+    Reason.UNSUPPORTED: "The receiving mail server cannot take the 8-bit text in it.",
+    Reason.UTF8_ADDRESS: "The receiving mail server cannot take addresses with letters beyond ASCII.",
+    Reason.UTF8_HEADER: "The receiving mail server cannot take the header, which has letters beyond ASCII.",
     Reason.SITE_DOWN: "The receiving mail server was out of order.",
     Reason.EXPIRED: "The message is older than it may get.",
     Reason.INTERNAL: "The message could not be handed on.",
@@ -106,5 +110,10 @@ def _class_of(outcome: Failed | Deferred) -> str:
 
 def sentence_of(outcome: Failed | Deferred) -> str:
     """What happened, for the person who sent the message."""
-    said = _SENTENCES.get(outcome.reason, _SENTENCES[Reason.INTERNAL])
+    said = cause_of(outcome)
     return f"{said} {_GIVEN_UP}" if _class_of(outcome) == "4" else said
+
+
+def cause_of(outcome: Failed | Deferred) -> str:
+    """The same, where it is not over."""
+    return _SENTENCES.get(outcome.reason, _SENTENCES[Reason.INTERNAL])

@@ -37,7 +37,14 @@ LIVE: dict[str, tuple[str, ...]] = {
     ),
     "spool": ("fresh_memory",),
     "signing": ("service_domain", "service_key", "return_path", "return_path_domain"),
-    "delivery": ("retry_schedule", "retry_jitter", "max_age", "window"),
+    "delivery": (
+        "retry_schedule",
+        "retry_jitter",
+        "max_age",
+        "delay_notice",
+        "delay_notice_after",
+        "window",
+    ),
     "log": ("format", "level"),
 }
 LIVE_OF_LISTENER = ("trusted_networks", "account", "proxy_networks")

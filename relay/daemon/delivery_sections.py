@@ -22,6 +22,8 @@ class DeliverySection(Section):
     retry_schedule: list[Seconds] = [60.0, 300.0, 900.0, 1800.0, 3600.0]
     retry_jitter: float = Field(default=0.1, ge=0, le=0.5)
     max_age: Seconds = 14 * 3600.0
+    delay_notice: Literal["all", "asked", "never"] = "all"
+    delay_notice_after: Seconds = 4 * 3600.0
     resolver: OptionalEndpoint = None
     resolver_timeout: Seconds = 10.0
     connections: int = Field(default=200, ge=1)

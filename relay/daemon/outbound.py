@@ -19,7 +19,7 @@ from relay.base.log import MessageLog
 from relay.base.route import LaneLimits, Route
 from relay.base.simulator import simulator_domain
 from relay.daemon.config import Config
-from relay.daemon.translate import endpoint_text, routing_rules, session_settings
+from relay.daemon.translate import delay_notices, endpoint_text, routing_rules, session_settings
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
@@ -87,7 +87,9 @@ class Outbound:
         )
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
         bounces = BounceMaker(config.relay.hostname, prepare, clock)
-        self.settler = Settler(_schedule(config), bounces, clock, message_log)
+        self.settler = Settler(
+            _schedule(config), bounces, clock, message_log, notices=delay_notices(config.delivery)
+        )
         self.scheduler = Scheduler(
             dict(shards),
             self.router,
@@ -154,6 +156,7 @@ class Outbound:
         self.contexts.forget()  # the CAs may be newer too
         self.sts_fetcher.forget()
         self.settler.schedule = plan.schedule
+        self.settler.notices = delay_notices(config.delivery)
         self.scheduler.window.size = config.delivery.window
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self._config = config

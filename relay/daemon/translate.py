@@ -10,6 +10,7 @@ from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
 from relay.codec.mime import Limits
 from relay.daemon.config import Config, ListenerSection
+from relay.daemon.delivery_sections import DeliverySection
 from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
 from relay.directory import keys
@@ -20,6 +21,7 @@ from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_
 from relay.policy.scanner import ScannerSettings
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
+from relay.verdict.delay import DelayNotices
 
 
 def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
@@ -69,6 +71,12 @@ def routing_rules(config: Config) -> list[RoutingRule]:
         )
         for one in config.route
     ]
+
+
+def delay_notices(section: DeliverySection) -> DelayNotices:
+    """When senders hear of delays."""
+    after_s = 0.0 if section.delay_notice == "never" else section.delay_notice_after
+    return DelayNotices(after_s, section.delay_notice == "all")
 
 
 def return_path_domain(config: Config) -> str:

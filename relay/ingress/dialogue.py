@@ -124,6 +124,7 @@ class Dialogue:
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
             "DSN",
+            "DELIVERBY",  # no least time: the shorter it is, the sooner we say that we failed
             "CHUNKING",
         ]
         if self.settings.tls == "starttls" and not self.tls:

@@ -204,7 +204,6 @@ class Intake(Generic[K]):
             _make_wait(envelope.recipients, admission)
         is_8bit = not content.isascii()
         is_ours = bool(admission.return_path_domain and envelope.sender)
-        wire_sender = "" if is_ours else envelope.sender
         message = Message(
             id=message_id,
             shard=self._shard,
@@ -216,7 +215,7 @@ class Intake(Generic[K]):
             expires_at=now + self.max_age_s,
             content=content,
             is_8bit=is_8bit,
-            is_utf8=envelope.is_utf8 and _needs_utf8(wire_sender, envelope.recipients, content, is_8bit),
+            is_utf8=envelope.is_utf8 and is_8bit and not _header_bytes(content).isascii(),
             ret=envelope.ret,
             envid=envelope.envid,
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
@@ -330,15 +329,11 @@ def _make_wait(recipients: list[Recipient], admission: Admission[K]) -> None:
         recipient.reply = admission.note
 
 
-def _needs_utf8(wire_sender: str, recipients: Sequence[Recipient], content: bytes, is_8bit: bool) -> bool:
-    """Whether SMTPUTF8 was not only offered but is used: by an address, or by the header (RFC 6531 3.2).
-    Of senders the one that receivers see counts; a return path of ours is ASCII."""
-    if not wire_sender.isascii() or any(not one.address.isascii() for one in recipients):
-        return True
-    if not is_8bit:
-        return False
+def _header_bytes(content: bytes) -> bytes:
+    """A header beyond ASCII needs SMTPUTF8 at every server (RFC 6531 3.2); that a client offered it does not
+    mean that it does."""
     end = content.find(b"\r\n\r\n")
-    return not content[: end if end >= 0 else len(content)].isascii()
+    return content[: end if end >= 0 else len(content)]
 
 
 def _detail(submission: Submission) -> str:

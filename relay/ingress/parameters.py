@@ -1,7 +1,8 @@
 """The parameters of MAIL and RCPT: pure parsing, one function each.
 
-MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), AUTH (RFC 4954,
-accepted and ignored). RCPT: NOTIFY and ORCPT (RFC 3461). BODY=BINARYMIME is not offered and not taken.
+MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), BY (RFC 2852), AUTH
+(RFC 4954, accepted and ignored). RCPT: NOTIFY and ORCPT (RFC 3461). BODY=BINARYMIME is not offered and not
+taken. Of BY, the trace flag is read and has no effect.
 
 Contract: a fault is raised as ``Refusal`` with the reply's two wire forms; nothing else is raised. A keyword
 that appears twice is a fault, since taking either one would be a guess. xtext is decoded here once; control
@@ -15,14 +16,11 @@ from __future__ import annotations
 import re
 
 from relay.base.message import Envelope
+from relay.codec.xtext import decode_address, decode_xtext
 from relay.ingress import replies
 from relay.ingress.replies import Pair
 
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
-_UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-~\x80-\U0010ffff]|\+[0-9A-F]{2}|\\x\{[0-9A-F]{2,6}\})*")
-_HEX = re.compile(r"\+([0-9A-F]{2})")
-_UNICODE = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
-_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,64}")
+_BY = re.compile(r"([+-]?[0-9]{1,9});([NR])T?", re.IGNORECASE)
 _MAX_ENVID = 100  # RFC 3461 4.4
 _MAX_ORCPT = 500  # RFC 3461 4.2
 _NOTIFY = ("SUCCESS", "FAILURE", "DELAY")
@@ -34,32 +32,6 @@ class Refusal(Exception):
     def __init__(self, pair: Pair) -> None:
         super().__init__(pair[1])
         self.pair = pair
-
-
-def decode_xtext(text: str) -> str:
-    """xtext (RFC 3461 4) as text. Raises ValueError if it is none, or hides control characters."""
-    if not _XTEXT.fullmatch(text):
-        raise ValueError("not xtext")
-    decoded = _HEX.sub(lambda match: chr(int(match[1], 16)), text) if "+" in text else text
-    if not (decoded.isascii() and decoded.isprintable()):
-        raise ValueError("xtext hides a control or 8-bit character")
-    return decoded
-
-
-def decode_orcpt(value: str) -> str:
-    """``rfc822;xtext`` or ``utf-8;...`` (RFC 3461 4.2, RFC 6533 3) decoded. Raises ValueError."""
-    kind, separator, text = value.partition(";")
-    if not separator or not text or not _ADDRESS_TYPE.fullmatch(kind):
-        raise ValueError("ORCPT without an address type")
-    if kind.lower() != "utf-8":
-        return f"{kind};{decode_xtext(text)}"
-    if not _UTF8_XTEXT.fullmatch(text):
-        raise ValueError("not utf-8-addr-xtext")
-    decoded = _UNICODE.sub(lambda match: chr(int(match[1], 16)), text)  # beyond U+10FFFF: ValueError
-    decoded = _HEX.sub(lambda match: chr(int(match[1], 16)), decoded)
-    if not decoded.isprintable():
-        raise ValueError("ORCPT hides a control character")
-    return f"{kind};{decoded}"
 
 
 def _split(rest: str) -> dict[str, str | None]:
@@ -97,10 +69,24 @@ def read_mail(rest: str, envelope: Envelope, max_message_bytes: int) -> None:
                 raise Refusal(replies.BAD_PARAMETER)
         elif keyword == "ENVID":
             envelope.envid = _decoded(value, _MAX_ENVID)
+        elif keyword == "BY":
+            _read_by(value or "", envelope)
         elif keyword == "AUTH":
             _decoded(value, _MAX_ORCPT)
         else:
             raise Refusal(replies.UNKNOWN_PARAMETER)
+
+
+def _read_by(value: str, envelope: Envelope) -> None:
+    """Mode R needs time to be left; mode N may come when the time has passed (RFC 2852)."""
+    match = _BY.fullmatch(value)
+    if match is None:
+        raise Refusal(replies.BAD_PARAMETER)
+    seconds = int(match[1])
+    envelope.is_by_notify = match[2] in "Nn"
+    if seconds <= 0 and not envelope.is_by_notify:
+        raise Refusal(replies.NO_TIME_LEFT)
+    envelope.deliver_within_s = float(seconds or -1)  # 0 means that nothing was asked for
 
 
 def read_rcpt(rest: str) -> tuple[str, str]:
@@ -118,7 +104,7 @@ def read_rcpt(rest: str) -> tuple[str, str]:
             try:
                 if value is None or len(value) > _MAX_ORCPT:
                     raise ValueError("absent or too long")
-                orcpt = decode_orcpt(value)
+                orcpt = decode_address(value)
             except ValueError:
                 raise Refusal(replies.BAD_PARAMETER) from None
         else:

@@ -79,6 +79,14 @@ _PARK = {  # the operator may have held it meanwhile
 }
 
 
+_TELL = {
+    n: f"WITH d (message, number) AS (VALUES {','.join(['(?,?)'] * n)}) "  # noqa: S608
+    "UPDATE recipient SET told = 1 FROM d "
+    "WHERE recipient.message = d.message AND recipient.number = d.number"
+    for n in _CHUNKS
+}
+
+
 def _run(
     connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[Sequence[Any]] | Sequence[Any]
 ) -> None:
@@ -104,6 +112,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
     deferred: list[tuple[Any, ...]] = []
     parked: list[tuple[Any, ...]] = []
     uncertain: list[tuple[Any, ...]] = []
+    told: list[tuple[int, int]] = []
     for change in changes:
         for message in change.stored:
             content = message.content
@@ -123,6 +132,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
             deferred.append((d.key, d.number, d.attempts, d.due_at, d.reply, d.is_told))
         for p in change.parked:
             parked.append((p.key, p.number, p.reply))
+        told += change.told
         for u in change.uncertain:
             uncertain.append((u.message_id, u.address, u.at, u.why))
     _run(connection, _INSERT_MESSAGE, messages)
@@ -130,6 +140,7 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
     _run(connection, _INSERT_RECIPIENT, recipients)
     _run(connection, _DEFER, deferred)
     _run(connection, _PARK, parked)
+    _run(connection, _TELL, told)
     _run(connection, _DELETE_RECIPIENT, settled)
     _run(connection, _DELETE_RECIPIENTS, finished)
     _run(connection, _DELETE_BODY, finished)

@@ -1,10 +1,15 @@
 """What we say in a transaction: EHLO keywords read into ``Offers``, and MAIL, RCPT, DATA written by them.
 
 Contract, pure. A parameter is sent only if the peer offered its extension: SIZE (RFC 1870), BODY=8BITMIME
-(RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461). ``obstacle`` names what keeps a
-message from going to this peer at all; it is asked before anything is sent. ``write_envelope`` refuses to
-write a command that would be two (LocalProtocolError): addresses were checked when they came in, so this is
-our bug.
+(RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461), BY (RFC 2852). ``obstacle`` names
+what keeps a message from going to this peer at all, ``unreachable`` what keeps a recipient; both are asked
+before anything is sent. Without SMTPUTF8 domains are written in A-labels. ``write_envelope`` refuses to write
+a command that would be two (LocalProtocolError): addresses were checked when they came in, so this is our
+bug.
+
+BY says how much of the sender's time is left. A peer that does not offer DELIVERBY, or wants more time than
+there is, gets the message without it, in both modes. RFC 2852 would have mode R fail there; as next to no
+receiver offers DELIVERBY, nothing with a deadline could be sent then. The deadline holds for our own queue.
 
 Cost on the hot path: 1-2 microseconds for a message with one recipient.
 
@@ -16,9 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from relay.base.address import as_ascii
 from relay.base.errors import LocalProtocolError
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Failed, Peer, Reason, Scope
+from relay.codec.xtext import address_text, xtext
+
+_MOST_TIME_S = 999_999_999  # RFC 2852: nine digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,14 @@ class Offers:
     dsn: bool = False
     starttls: bool = False
     auth: bool = False
+    deliver_by: bool = False
+    least_time_s: int = 0  # by which BY must look ahead, 0 if it need not
 
 
 def read_offers(extensions: Mapping[str, str]) -> Offers:
     """Offers from EHLO keywords (lower case) and their parameters; nonsense in SIZE is no limit."""
     limit = extensions.get("size", "").strip()
+    least = extensions.get("deliverby", "").strip()
     return Offers(
         pipelining="pipelining" in extensions,
         size="size" in extensions,
@@ -48,6 +60,8 @@ def read_offers(extensions: Mapping[str, str]) -> Offers:
         dsn="dsn" in extensions,
         starttls="starttls" in extensions,
         auth="auth" in extensions,
+        deliver_by="deliverby" in extensions,
+        least_time_s=int(least) if least.isascii() and least.isdigit() and len(least) < 10 else 0,
     )
 
 
@@ -56,84 +70,117 @@ def obstacle(message: Message, offers: Offers, peer: Peer) -> Failed | None:
     if 0 < offers.size_limit_bytes < message.size_bytes:
         detail = f"5.3.4 {message.size_bytes} bytes, the receiver takes {offers.size_limit_bytes}"
         return Failed(Scope.MESSAGE, Reason.SIZE, None, detail, peer)
-    if message.is_utf8 and not offers.utf8:
-        detail = "5.6.7 the receiver does not take internationalised mail (SMTPUTF8)"
-        return Failed(Scope.MESSAGE, Reason.UNSUPPORTED, None, detail, peer)
+    if not offers.utf8:
+        if not message.wire_sender.isascii() and not as_ascii(message.wire_sender).isascii():
+            detail = "5.6.7 the receiver does not take the sender's address (SMTPUTF8)"
+            return Failed(Scope.MESSAGE, Reason.UTF8_ADDRESS, None, detail, peer)
+        if message.is_utf8:
+            detail = "5.6.9 the receiver does not take a header in UTF-8 (SMTPUTF8)"
+            return Failed(Scope.MESSAGE, Reason.UTF8_HEADER, None, detail, peer)
     if message.is_8bit and not offers.eight_bit:
         detail = "5.6.3 the receiver does not take 8-bit content, and converting it would break its signature"
         return Failed(Scope.MESSAGE, Reason.UNSUPPORTED, None, detail, peer)
     return None
 
 
-def mail_command(message: Message, offers: Offers) -> str:
-    """MAIL FROM with its parameters, CRLF included."""
-    line = f"MAIL FROM:<{message.wire_sender}>"
+def unreachable(recipient: Recipient, offers: Offers, peer: Peer) -> Failed | None:
+    """Why this recipient can never be named to this peer, or None."""
+    address = recipient.address
+    if offers.utf8 or address.isascii() or as_ascii(address).isascii():
+        return None
+    detail = "5.6.7 the receiver does not take addresses beyond ASCII (SMTPUTF8)"
+    return Failed(Scope.RECIPIENT, Reason.UTF8_ADDRESS, None, detail, peer)
+
+
+def needs_utf8(message: Message, recipients: Sequence[Recipient], offers: Offers) -> bool:
+    """Whether MAIL says SMTPUTF8: for the header, or for an address that has no other form (RFC 6531 3.4)."""
+    if message.is_utf8:
+        return True
+    if not offers.utf8:
+        return False
+    addresses = [message.wire_sender, *[recipient.address for recipient in recipients]]
+    return not all([one.isascii() or as_ascii(one).isascii() for one in addresses])
+
+
+def mail_command(message: Message, offers: Offers, now: float = 0.0, is_utf8: bool = False) -> str:
+    """MAIL FROM with its parameters, CRLF included. ``now``: seconds since the epoch, for BY."""
+    sender = message.wire_sender
+    line = f"MAIL FROM:<{sender if sender.isascii() or is_utf8 else as_ascii(sender)}>"
     if offers.size and message.size_bytes:
         line = f"{line} SIZE={message.size_bytes}"
     if message.is_8bit:
         line += " BODY=8BITMIME"
-    if message.is_utf8:
+    if is_utf8:
         line += " SMTPUTF8"
     if offers.dsn:
         if message.ret:
             line = f"{line} RET={message.ret}"
         if message.envid:
             line = f"{line} ENVID={xtext(message.envid)}"
+    if message.deadline and offers.deliver_by:
+        line += _time_left(message, offers, now)
     return line + "\r\n"
 
 
-def rcpt_command(recipient: Recipient, offers: Offers) -> str:
+def _time_left(message: Message, offers: Offers, now: float) -> str:
+    """BY, counted from now; nothing where the peer would refuse so little time."""
+    seconds = max(-_MOST_TIME_S, min(int(message.deadline - now), _MOST_TIME_S))
+    if message.is_by_notify:
+        return f" BY={seconds};N"
+    seconds = max(seconds, 1)  # an attempt that began in time
+    return f" BY={seconds};R" if seconds >= offers.least_time_s else ""
+
+
+def rcpt_command(recipient: Recipient, offers: Offers, is_utf8: bool = False) -> str:
     """RCPT TO with its parameters, CRLF included."""
+    address = recipient.address
+    if not (address.isascii() or is_utf8):
+        address = as_ascii(address)
     if offers.dsn and (recipient.notify or recipient.orcpt):
-        line = f"RCPT TO:<{recipient.address}>"
+        line = f"RCPT TO:<{address}>"
         if recipient.notify:
             line = f"{line} NOTIFY={recipient.notify}"
         if recipient.orcpt:
-            kind, _, address = recipient.orcpt.partition(";")
-            # an internationalised ORCPT has its own encoding (RFC 6533 3), legal only between SMTPUTF8 peers
-            if kind.lower() != "utf-8":
-                line = f"{line} ORCPT={kind};{xtext(address)}"
-            elif offers.utf8:
-                line = f"{line} ORCPT=utf-8;{utf8_address_text(address)}"
+            line = f"{line} ORCPT={address_text(recipient.orcpt, is_utf8)}"
         return line + "\r\n"
-    return f"RCPT TO:<{recipient.address}>\r\n"
+    return f"RCPT TO:<{address}>\r\n"
 
 
-def write_envelope(message: Message, recipients: Sequence[Recipient], offers: Offers) -> bytes:
+def write_envelope(
+    message: Message, recipients: Sequence[Recipient], offers: Offers, now: float = 0.0
+) -> bytes:
     """MAIL, one RCPT per recipient, and DATA, in one piece. Raises LocalProtocolError."""
     if len(recipients) == 1:
-        text = mail_command(message, offers) + rcpt_command(recipients[0], offers) + "DATA\r\n"
+        one = recipients[0]
+        is_utf8 = needs_utf8(message, recipients, offers)
+        mail = mail_command(message, offers, now, is_utf8)
+        text = mail + rcpt_command(one, offers, is_utf8) + "DATA\r\n"
     else:
-        lines = [mail_command(message, offers)]
-        lines += [rcpt_command(recipient, offers) for recipient in recipients]
+        lines = envelope_lines(message, recipients, offers, now)
         lines.append("DATA\r\n")
         text = "".join(lines)
-    return _encoded(text, len(recipients) + 2, message)
+    return _encoded(text, len(recipients) + 2)
 
 
-def write_line(line: str, message: Message) -> bytes:
+def envelope_lines(
+    message: Message, recipients: Sequence[Recipient], offers: Offers, now: float = 0.0
+) -> list[str]:
+    """MAIL and one RCPT per recipient."""
+    is_utf8 = needs_utf8(message, recipients, offers)
+    lines = [mail_command(message, offers, now, is_utf8)]
+    lines += [rcpt_command(recipient, offers, is_utf8) for recipient in recipients]
+    return lines
+
+
+def write_line(line: str) -> bytes:
     """One command as bytes. Raises LocalProtocolError."""
-    return _encoded(line, 1, message)
+    return _encoded(line, 1)
 
 
-def _encoded(text: str, lines: int, message: Message) -> bytes:
+def _encoded(text: str, lines: int) -> bytes:
     if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
         raise LocalProtocolError("an address holds a line end or NUL")
     try:
-        return text.encode("utf-8" if message.is_utf8 else "ascii")
+        return text.encode()
     except UnicodeEncodeError as fault:
-        raise LocalProtocolError("a non-ASCII address in a message without SMTPUTF8") from fault
-
-
-def xtext(text: str) -> str:
-    """RFC 3461 4: printable ASCII but "+" and "=" as it is, the rest as "+" and two hexadecimal digits."""
-    return "".join(
-        chr(byte) if 0x21 <= byte <= 0x7E and byte not in b"+=" else f"+{byte:02X}" for byte in text.encode()
-    )
-
-
-def utf8_address_text(text: str) -> str:
-    """utf-8-addr-unitext (RFC 6533 3): what is not plain text becomes ``\\x{HEX}``."""
-    return "".join(
-        c if c > "\x7f" or ("!" <= c <= "~" and c not in "+=\\") else f"\\x{{{ord(c):02X}}}" for c in text
-    )
+        raise LocalProtocolError("an address is not UTF-8") from fault

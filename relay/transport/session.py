@@ -24,15 +24,16 @@ from contextlib import aclosing
 from pathlib import Path
 from time import monotonic
 
+from relay.base.clock import Clock, SystemClock
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import NOBODY, Deferred, Outcome, Peer, Reason, Scope
 from relay.codec import data
 from relay.transport.blocks import BLOCK_BYTES, blocks
 from relay.transport.commands import (
     Offers,
-    mail_command,
+    envelope_lines,
     obstacle,
-    rcpt_command,
+    unreachable,
     write_envelope,
     write_line,
 )
@@ -43,12 +44,14 @@ from relay.transport.wire import Wire
 
 _BUSY = 421
 _GO_AHEAD = 354
+_CLOCK = SystemClock()
 
 
 class Session:
     """A dialogue with one mail server that has come as far as being ready for MAIL."""
 
     __slots__ = (
+        "_clock",
         "_is_clean",
         "_settings",
         "_wire",
@@ -59,7 +62,8 @@ class Session:
         "peer",
     )
 
-    def __init__(self, wire: Wire, settings: SessionSettings) -> None:
+    def __init__(self, wire: Wire, settings: SessionSettings, clock: Clock = _CLOCK) -> None:
+        self._clock = clock
         self._wire = wire
         self._settings = settings
         self._is_clean = True
@@ -106,6 +110,11 @@ class Session:
         never = obstacle(message, self.offers, self.peer)
         if never is not None:
             return {recipient.number: never for recipient in recipients}
+        barred = self._barred(recipients)
+        if barred:
+            recipients = [one for one in recipients if one.number not in barred]
+            if not recipients:
+                return barred
         self.delivered += 1
         self._is_clean = False
         began = monotonic()
@@ -114,24 +123,35 @@ class Session:
             if not judged.may_send:
                 if judged.is_usable and self._wire.is_in_step:
                     self._is_clean = True
-                return judged.outcomes
-            outcome = await self._hand_over(content, message.size_bytes, before_dot)
+                return judged.outcomes | barred
+            outcome = await self._hand_over(content, message, before_dot)
         except BaseException:
             self.abort()
             raise
         finally:
             attempt.took_s = monotonic() - began
         outcomes = judged.outcomes
+        outcomes.update(barred)
         for recipient in judged.accepted:
             outcomes[recipient.number] = outcome
         return outcomes
+
+    def _barred(self, recipients: Sequence[Recipient]) -> dict[int, Outcome]:
+        """Those whom this peer can never take, whatever becomes of the others."""
+        found: dict[int, Outcome] = {}
+        if not self.offers.utf8:
+            for one in recipients:
+                never = unreachable(one, self.offers, self.peer)
+                if never is not None:
+                    found[one.number] = never
+        return found
 
     async def _introduce(self, message: Message, recipients: Sequence[Recipient]) -> Judged:
         """MAIL, RCPT..., DATA and what their replies mean."""
         wire = self._wire
         settings = self._settings
         if self.offers.pipelining:
-            commands = write_envelope(message, recipients, self.offers)
+            commands = write_envelope(message, recipients, self.offers, self._clock.now())
             wire.expect(len(recipients) + 2)
             wire.send(commands)
             replies = await wire.answered(settings.mail_s)
@@ -144,12 +164,11 @@ class Session:
         """The same, a command at a time; DATA is not sent if no one was accepted."""
         wire = self._wire
         settings = self._settings
-        lines = [(write_line(mail_command(message, self.offers), message), settings.mail_s)]
-        for recipient in recipients:
-            lines.append((write_line(rcpt_command(recipient, self.offers), message), settings.rcpt_s))
+        lines = envelope_lines(message, recipients, self.offers, self._clock.now())
         replies: list[RawReply] = []
-        for line, timeout_s in lines:
-            replies += await self._ask(line, timeout_s)
+        for line in lines:
+            timeout_s = settings.rcpt_s if replies else settings.mail_s
+            replies += await self._ask(write_line(line), timeout_s)
             if wire.fault is not None or replies[-1][0] == _BUSY or not 200 <= replies[0][0] < 300:
                 return replies
         if any(200 <= code < 300 for code, _ in replies[1:]):
@@ -162,7 +181,7 @@ class Session:
         return await self._wire.answered(timeout_s)
 
     async def _hand_over(
-        self, content: bytes | Path, size_bytes: int, before_dot: Callable[[], None]
+        self, content: bytes | Path, message: Message, before_dot: Callable[[], None]
     ) -> Outcome:
         """Content, dot, and what the reply to it means for those who were accepted."""
         wire = self._wire
@@ -174,7 +193,7 @@ class Session:
             self.dot_sent = True
             wire.send(data.wire(content))
         else:
-            await self._send_blocks(content, size_bytes, before_dot)
+            await self._send_blocks(content, message.size_bytes, before_dot)
         replies = await wire.answered(self._settings.dot_s) if self.dot_sent else wire.replies
         if not replies:
             return self._lost()
@@ -182,7 +201,8 @@ class Session:
         if not self.dot_sent:
             return early_answer(reply, self.peer)
         self._is_clean = wire.is_in_step and reply.code != _BUSY and not 300 <= reply.code < 400
-        return judge_dot(reply, self.peer, self.offers.dsn)
+        # the peer's reports go to MAIL FROM: where that is ours, the sender hears from us
+        return judge_dot(reply, self.peer, self.offers.dsn and not message.return_path)
 
     async def _send_blocks(
         self, content: bytes | Path, size_bytes: int, before_dot: Callable[[], None]

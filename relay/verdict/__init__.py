@@ -1,5 +1,5 @@
 """What outcomes mean, and who hears of them.
 
-``classify`` decides for one recipient, ``settle`` turns an attempt's outcomes into one change, ``bounce``
-makes the message that tells the sender.
+``classify`` decides for one recipient, ``settle`` turns an attempt's outcomes into one change, ``delay``
+says who hears that mail waits, ``bounce`` makes the message that tells the sender.
 """

@@ -1,8 +1,10 @@
 """The message that tells the sender: RFC 3464, from the null sender, accepted like any other message.
 
 Contract: ``make`` returns a change that stores the bounce; the caller puts it into the transaction that
-settles the failed recipients, so that neither is there without the other. It quotes the header of the
-original where that can be read. It raises if the bounce cannot be made; the caller then defers.
+settles the failed recipients, so that neither is there without the other. ``make_success`` and
+``make_delay`` do the same for reports of success and of delay. Each is from the null sender, so that none is
+ever answered by another. They quote the header of the original where that can be read, and raise if the
+report cannot be made; the caller then defers.
 """
 
 from __future__ import annotations
@@ -60,11 +62,22 @@ class BounceMaker:
         )
         return self._stored(message, report)
 
+    def make_delay(
+        self, message: Message, waiting: list[tuple[Recipient, Deferred]], content: bytes | Path | None
+    ) -> Change:
+        """A change that stores the notice that these recipients still wait."""
+        report = dsn.delay(
+            message=message,
+            waiting=waiting,
+            original=_head_of(content),
+            hostname=self._hostname,
+            now=self._clock.now(),
+        )
+        return self._stored(message, report)
+
     def _stored(self, message: Message, report: bytes) -> Change:
         recipient = Recipient(0, message.sender, domain_of(message.sender))
-        envelope = Envelope(
-            sender="", recipients=[recipient], is_utf8=message.is_utf8 or not message.sender.isascii()
-        )
+        envelope = Envelope(sender="", recipients=[recipient], is_utf8=True)  # as far as it needs it
         submission = Submission(0, envelope, report, Client())
         bounce, events = self._prepare(message.shard)(submission)
         return Change(stored=[bounce], events=events)

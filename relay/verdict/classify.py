@@ -65,7 +65,10 @@ def classify(
     if now >= message.gives_up_at:
         return GiveUp(is_expired=True)
     attempts = recipient.attempts + 1
-    return Wait(schedule.due_at(now, attempts, message.gives_up_at, dice), attempts)
+    due_at = schedule.due_at(now, attempts, message.gives_up_at, dice)
+    if message.is_by_notify and now < message.deadline < due_at:
+        due_at = message.deadline  # tried once more, and the sender told in time
+    return Wait(due_at, attempts)
 
 
 def is_shutdown(outcome: Deferred) -> bool:

@@ -1,11 +1,14 @@
 """From the outcomes of an attempt to the one change that the spool writes.
 
 Contract: ``judge`` returns a Change that settles or defers every recipient of the attempt, with its events,
-its uncertain notes and what the sender is told, all of which become one transaction: the bounce, and the
-report of success where NOTIFY=SUCCESS asked for it and the peer does not report itself. It never waits.
+its uncertain notes and what the sender is told, all of which become one transaction: the bounce, the report
+of success where NOTIFY=SUCCESS asked for it and the peer does not report itself, and the notice of delay
+(``delay``), each for all recipients of the attempt together. ``late`` makes the notice of delay for
+recipients that wait without an attempt (parked on disk). It never waits.
 
 Failure: if the bounce cannot be made (a bug of ours), the failed recipients are deferred instead; a failure
-that no one is told about would be a lost message.
+that no one is told about would be a lost message. Without its notice of delay a recipient waits as it would;
+the next attempt, or the next look, makes it.
 
 Cost on the hot path: one event and one log line per delivered recipient.
 """
@@ -25,7 +28,9 @@ from relay.base.events import Change, Deferral, Event, EventKind, Uncertain
 from relay.base.log import MessageLog
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Reason
-from relay.verdict.classify import Done, Schedule, Wait, classify
+from relay.codec.status import status_of
+from relay.verdict.classify import Done, Schedule, Wait, classify, is_shutdown
+from relay.verdict.delay import DelayNotices, hears_of_delay, is_late
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,9 @@ class Bounces(Protocol):
     def make_success(
         self, message: Message, served: list[tuple[Recipient, Delivered]], content: bytes | Path | None
     ) -> Change: ...
+    def make_delay(
+        self, message: Message, waiting: list[tuple[Recipient, Deferred]], content: bytes | Path | None
+    ) -> Change: ...
 
 
 class Settler:
@@ -57,8 +65,10 @@ class Settler:
         clock: Clock,
         message_log: MessageLog,
         dice: Callable[[], float] = random.random,
+        notices: DelayNotices = DelayNotices(),  # noqa: B008 (frozen)
     ) -> None:
         self.schedule = schedule
+        self.notices = notices
         self.delivered = 0
         self.deferred = 0
         self.failed = 0
@@ -76,14 +86,37 @@ class Settler:
             return False
         if any(_is_to_report(one, outcomes[one.number]) for one in attempt.recipients if one.notify):
             return True
-        is_late = self._clock.now() >= attempt.message.gives_up_at
-        return any(isinstance(o, Failed) or (is_late and isinstance(o, Deferred)) for o in outcomes.values())
+        now = self._clock.now()
+        return any([self._hears_now(attempt.message, r, outcomes[r.number], now) for r in attempt.recipients])
+
+    def wants_content_of_late(self, message: Message, recipients: list[Recipient]) -> bool:
+        """As ``wants_content``, for ``late``."""
+        now = self._clock.now()
+        return any(
+            is_late(message, one, now, self.notices) and hears_of_delay(message, one, now, self.notices)
+            for one in recipients
+        )
+
+    def _hears_now(self, message: Message, recipient: Recipient, outcome: Outcome, now: float) -> bool:
+        """Whether there is a failure or a delay to tell."""
+        if isinstance(outcome, Delivered):
+            return False
+        if isinstance(outcome, Failed):
+            return _hears_of_failure(recipient)
+        if is_shutdown(outcome):
+            return False
+        if now >= message.gives_up_at:
+            return _hears_of_failure(recipient)
+        return is_late(message, recipient, now, self.notices) and hears_of_delay(
+            message, recipient, now, self.notices
+        )
 
     def judge(self, attempt: Attempt, outcomes: dict[int, Outcome], content: bytes | Path | None) -> Change:
         """The change that these outcomes mean; see the module."""
         message, now, change = attempt.message, self._clock.now(), Change()
         failures: list[tuple[Recipient, Failed | Deferred]] = []
         served: list[tuple[Recipient, Delivered]] = []  # and the sender is to hear it from us
+        waiting: list[tuple[Recipient, Deferred]] = []  # for so long that the sender is to hear of it
         for recipient in attempt.recipients:
             outcome = outcomes[recipient.number]
             if isinstance(outcome, Deferred) and outcome.reason is Reason.REPLY_LOST:
@@ -97,6 +130,8 @@ class Settler:
             elif isinstance(verdict, Wait):
                 assert isinstance(outcome, Deferred)
                 self._wait(change, message, recipient, outcome, verdict)
+                if is_late(message, recipient, now, self.notices) and not is_shutdown(outcome):
+                    waiting.append((recipient, outcome))
             else:
                 assert not isinstance(outcome, Delivered)
                 failures.append((recipient, outcome))
@@ -104,7 +139,54 @@ class Settler:
             self._give_up(change, message, failures, content, now)
         if served and message.sender:
             self._report_success(change, message, served, content)
+        if waiting:
+            self._report_delay(change, message, waiting, content, now)
         return change
+
+    def late(
+        self, message: Message, waiting: list[tuple[Recipient, Deferred]], content: bytes | Path | None
+    ) -> Change:
+        """The change that tells the sender of those of ``waiting`` that have waited for too long, each with
+        why. It moves nobody; without anyone to tell it is empty."""
+        change, now = Change(), self._clock.now()
+        late = [pair for pair in waiting if is_late(message, pair[0], now, self.notices)]
+        if late:
+            self._report_delay(change, message, late, content, now)
+        return change
+
+    def _report_delay(
+        self,
+        change: Change,
+        message: Message,
+        waiting: list[tuple[Recipient, Deferred]],
+        content: bytes | Path | None,
+        now: float,
+    ) -> None:
+        """One event for each recipient, and one notice for those whose sender wants it. If the notice cannot
+        be made, nobody counts as told."""
+        hear = [(r, o) for r, o in waiting if hears_of_delay(message, r, now, self.notices)]
+        notice = Change()
+        if hear:
+            try:
+                notice = self._bounces.make_delay(message, hear, content)
+            except Exception:
+                log.exception("notice of delay could not be made; tried again", extra={"id": message.id})
+                return
+        change.stored += notice.stored
+        change.events += notice.events
+        for recipient, outcome in waiting:
+            recipient.is_told = True
+            change.told.append((message.key, recipient.number))
+            detail = {
+                "recipient": recipient.address,
+                "reason": outcome.reason.value,
+                "status": status_of(outcome),
+                "reply": describe(outcome),
+                "expires": round(message.gives_up_at),
+                "notice": notice.stored[-1].id if notice.stored and (recipient, outcome) in hear else "",
+            }
+            text = add_to(_text(detail), message.control)
+            change.events.append(Event(now, EventKind.DELIVERY_DELAY, message.id, message.account_id, text))
 
     def _report_success(
         self,
@@ -172,7 +254,7 @@ class Settler:
         now: float,
     ) -> None:
         """Failed or expired recipients: settled, their event, and the bounce, in the same change."""
-        told = [(r, o) for r, o in failures if not r.notify or "FAILURE" in r.notify]  # RFC 3461 4.1
+        told = [(r, o) for r, o in failures if _hears_of_failure(r)]
         if message.sender and told:
             try:
                 bounce = self._bounces.make(message, told, content)
@@ -216,6 +298,11 @@ class Settler:
                     scope=outcome.scope.value, reason=outcome.reason.value, host=outcome.peer.host,
                     reply=said, bounce=detail["bounce"],
                 )  # fmt: skip
+
+
+def _hears_of_failure(recipient: Recipient) -> bool:
+    """RFC 3461 4.1: unless the sender said that it does not want to."""
+    return not recipient.notify or "FAILURE" in recipient.notify
 
 
 def _is_to_report(recipient: Recipient, outcome: Outcome) -> bool:

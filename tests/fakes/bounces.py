@@ -1,4 +1,4 @@
-"""Bounces that say which addresses failed, and reports of success that say which were served."""
+"""Bounces that say which addresses failed, and reports that say which were served, or wait."""
 
 from relay.base.events import Change
 from relay.base.message import Message, Recipient
@@ -11,6 +11,7 @@ class FakeBounces:
         self.told: list[tuple[str, list[str]]] = []
         self.contents: list[object] = []
         self.served: list[tuple[str, list[str]]] = []
+        self.delayed: list[tuple[str, list[str]]] = []
         self.fails_with: Exception | None = None
 
     def make(
@@ -30,3 +31,12 @@ class FakeBounces:
         self.served.append((message.id, [r.address for r, _ in served]))
         self.contents.append(content)
         return Change(stored=[make(message.sender, sender="", content=b"success", now=message.arrived_at)])
+
+    def make_delay(
+        self, message: Message, waiting: list[tuple[Recipient, Deferred]], content: object
+    ) -> Change:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.delayed.append((message.id, [r.address for r, _ in waiting]))
+        self.contents.append(content)
+        return Change(stored=[make(message.sender, sender="", content=b"delay", now=message.arrived_at)])

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from relay.base.message import Envelope
 from relay.ingress import replies
-from relay.ingress.parameters import Refusal, decode_orcpt, decode_xtext, read_mail, read_rcpt
+from relay.ingress.parameters import Refusal, read_mail, read_rcpt
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from relay.ingress.parameters import Refusal, decode_orcpt, decode_xtext, read_m
         ("RET=hdrs ENVID=QQ+2B314", {"ret": "HDRS", "envid": "QQ+314"}),
         ("AUTH=<> SIZE=5", {"size_bytes": 5}),
         ("AUTH=e+3Dmc2@example.com", {}),
+        ("BY=120;R", {"deliver_within_s": 120.0}),
+        ("by=+999999999;rt", {"deliver_within_s": 999_999_999.0}),
+        ("BY=3600;N SIZE=5", {"deliver_within_s": 3600.0, "is_by_notify": True, "size_bytes": 5}),
+        ("BY=-60;N", {"deliver_within_s": -60.0, "is_by_notify": True}),
+        ("BY=0;n", {"deliver_within_s": -1.0, "is_by_notify": True}),  # the time is over already
     ],
 )
 def test_mail(rest, changed):
@@ -47,6 +52,14 @@ def test_mail(rest, changed):
         ("ENVID=a+0D+0Ab", replies.BAD_PARAMETER),
         ("ENVID=a+2", replies.BAD_PARAMETER),
         ("ENVID=" + "x" * 101, replies.BAD_PARAMETER),
+        ("BY=0;R", replies.NO_TIME_LEFT),
+        ("BY=-5;R", replies.NO_TIME_LEFT),
+        ("BY=120", replies.BAD_PARAMETER),
+        ("BY=120;X", replies.BAD_PARAMETER),
+        ("BY=;R", replies.BAD_PARAMETER),
+        ("BY=1234567890;R", replies.BAD_PARAMETER),
+        ("BY=\u0661;R", replies.BAD_PARAMETER),
+        ("BY", replies.BAD_PARAMETER),
         ("XFORWARD=1", replies.UNKNOWN_PARAMETER),
         ("=", replies.UNKNOWN_PARAMETER),
     ],
@@ -97,14 +110,8 @@ def test_rcpt_refused(rest):
 
 @given(st.text())
 def test_junk_is_refused_or_read(text):
-    for read in (read_rcpt, lambda rest: read_mail(rest, Envelope(), 1000), decode_xtext, decode_orcpt):
+    for read in (read_rcpt, lambda rest: read_mail(rest, Envelope(), 1000)):
         try:
             read(text)
         except (Refusal, ValueError):
             continue
-
-
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
-def test_xtext_decodes_to_what_was_encoded(text):
-    encoded = "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)
-    assert decode_xtext(encoded) == text

@@ -108,6 +108,19 @@ def test_every_chunk_size(connection, count: int) -> None:
     connection.execute("ROLLBACK")
 
 
+@pytest.mark.parametrize("count", [1, 5, 65])
+def test_who_has_been_told_waits_as_before(connection, count: int) -> None:
+    connection.execute("BEGIN")
+    kept = put(connection, count, 2)
+    parked = "UPDATE recipient SET state = ?, due = 7, reply = 'x' WHERE number = 1"
+    connection.execute(parked, (schema.PARKED,))
+    later = [Deferral(m.key, 0, 1, NOW, "later") for m in kept]
+    rows.write(connection, [Change(deferred=later, told=[(m.key, n) for m in kept for n in (0, 1)])])
+    told = connection.execute("SELECT number, state, due, reply, told FROM recipient ORDER BY 1")
+    assert set(told.fetchall()) == {(0, schema.DEFERRED, NOW, "later", 1), (1, schema.PARKED, 7.0, "x", 1)}
+    connection.execute("ROLLBACK")
+
+
 def test_a_message_goes_with_its_last_recipient_whoever_counted(connection) -> None:
     connection.execute("BEGIN")
     one, two, three = put(connection, 3, 2)

@@ -12,6 +12,7 @@ from relay.transport.opening import open_session
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_policy import TlsContexts
+from tests.fakes.clock import ManualClock
 from tests.transport.peers import BODY, DROP, SILENT, ScriptedPeer, make_attempt, smtp_sink
 
 STEPWISE = ("8BITMIME",)
@@ -206,7 +207,7 @@ async def test_silence_ends_in_a_timeout(replies, setting, dots):
     [
         (("SIZE 10",), {}, ("failed", "message", "size", None)),
         (("PIPELINING",), {"is_8bit": True}, ("failed", "message", "unsupported", None)),
-        (("8BITMIME",), {"is_8bit": True, "is_utf8": True}, ("failed", "message", "unsupported", None)),
+        (("8BITMIME",), {"is_8bit": True, "is_utf8": True}, ("failed", "message", "utf8-header", None)),
         (("SIZE 0",), {}, ("delivered", 250)),
         (("SIZE nonsense",), {}, ("delivered", 250)),
     ],
@@ -235,7 +236,7 @@ async def test_parameters_only_where_offered():
         session.abort()
 
 
-@pytest.mark.parametrize("address", ["bob@example.net>\r\nRSET", "bob\0@example.net", "žofie@example.net"])
+@pytest.mark.parametrize("address", ["bob@example.net>\r\nRSET", "bob\0@example.net"])
 async def test_an_address_that_would_be_more_than_an_address_is_our_bug(address):
     async with ScriptedPeer() as peer:
         session = await open_to(peer.port)
@@ -243,6 +244,38 @@ async def test_an_address_that_would_be_more_than_an_address_is_our_bug(address)
             await session.deliver(make_attempt(address), BODY, Journal())
         assert not session.is_usable
         assert peer.commands == ["EHLO me.example"]
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("SIZE 0",)])
+async def test_who_needs_smtputf8_keeps_nobody_else_back(extensions):
+    async with ScriptedPeer(extensions=extensions) as peer:
+        outcomes, session, dots = await deliver(peer, "žofie@example.net", "bob@bücher.example")
+        assert outcomes == [("failed", "recipient", "utf8-address", None), ("delivered", 250)]
+        assert (dots, session.is_usable) == (1, True)
+        assert [one for one in peer.commands if "RCPT" in one] == ["RCPT TO:<bob@xn--bcher-kva.example>"]
+        outcomes = await session.deliver(make_attempt("žofie@example.net"), BODY, Journal())
+        assert (told(outcomes[0])[2], session.is_usable) == ("utf8-address", True)
+        session.abort()
+
+
+async def test_time_left_is_counted_at_the_attempt():
+    async with ScriptedPeer(extensions=("PIPELINING", "DELIVERBY")) as peer:
+        session = await open_to(peer.port)
+        session._clock = ManualClock(1000.0)
+        attempt = make_attempt(deadline=1090.5)
+        await session.deliver(attempt, BODY, Journal())
+        assert peer.commands[1] == "MAIL FROM:<a@example.org> BY=90;R"
+        session.abort()
+
+
+@pytest.mark.parametrize(("return_path", "onward"), [("", "promised"), ("id@bounces.example", "relayed")])
+async def test_a_report_that_would_come_back_to_us_is_ours_to_make(return_path, onward):
+    async with ScriptedPeer(extensions=("PIPELINING", "DSN")) as peer:
+        session = await open_to(peer.port)
+        attempt = make_attempt(return_path=return_path)
+        outcomes = await session.deliver(attempt, BODY, Journal())
+        assert outcomes[0].onward == onward
+        session.abort()
 
 
 @pytest.mark.parametrize("size", [256 * 1024, 256 * 1024 + 1, 3_000_000])

@@ -54,3 +54,29 @@ def test_nothing_temporary_bounces_before_expiry(scope: Scope, reason: Reason) -
     one.recipients[0].attempts = 1000  # a count of refusals ends nothing
     verdict = classify(Deferred(scope, reason), one, one.recipients[0], NOW + 999, Doubling(), 0.5)
     assert isinstance(verdict, Wait)
+
+
+@pytest.mark.parametrize(
+    ("age", "attempts", "due"),
+    [
+        (10, 0, 12.5),  # the deadline is far
+        (10, 6, 100),  # tried at the deadline, so that the sender hears in time
+        (100, 6, 228.5),  # past it, by the schedule
+    ],
+)
+def test_who_is_to_be_told_at_a_deadline_is_tried_then(age: float, attempts: int, due: float) -> None:
+    one = message(max_age=1000)
+    one.deadline, one.is_by_notify = NOW + 100, True
+    one.recipients[0].attempts = attempts
+    later = deferred(Scope.RECIPIENT, Reason.REFUSED)
+    assert classify(later, one, one.recipients[0], NOW + age, Doubling(), 0.5) == Wait(
+        NOW + due, attempts + 1
+    )
+
+
+def test_a_deadline_that_ends_it_comes_before_expiry() -> None:
+    one = message(max_age=1000)
+    one.deadline = NOW + 100
+    later = deferred(Scope.RECIPIENT, Reason.REFUSED)
+    verdict = classify(later, one, one.recipients[0], NOW + 100, Doubling(), 0.5)
+    assert verdict == GiveUp(is_expired=True)
