@@ -37,6 +37,8 @@ WORDS_ONLY = {
 }
 COVERED_ELSEWHERE = {
     "relay/daemon/commands/app.py": "tests/daemon/test_cli.py",
+    "relay/daemon/commands/filters.py": "tests/daemon/test_queue.py",
+    "relay/daemon/commands/steer.py": "tests/daemon/test_queue.py",
     "relay/daemon/delivery_sections.py": "tests/daemon/test_sections.py",
     "relay/daemon/outbound.py": "tests/daemon/test_wiring.py",
     "relay/daemon/section.py": "tests/daemon/test_sections.py",

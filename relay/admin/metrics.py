@@ -81,6 +81,7 @@ _GAUGES = {
 _LABELLED = {
     "refused": ("relay_messages_refused", "Messages refused, by reply code.", "code"),
     "limits_refused": ("relay_limits_refused", "Messages refused by sending limits, by limit.", "limit"),
+    "operated": ("relay_queue_operations", "Recipients that operators changed, by operation.", "operation"),
     "reasons": ("relay_outcomes", "Deferred and failed recipients, by reason.", "reason"),
 }
 

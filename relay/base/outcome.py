@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UTF8_HEADER = "utf8-header"  # the header needs SMTPUTF8, which the peer lacks
     SITE_DOWN = "site-down"  # not tried: the site has failed a moment ago
     EXPIRED = "expired"  # given up: the message is older than it may get
+    DELETED = "deleted"  # given up: the operator deleted it, and wants the sender to know
     INTERNAL = "internal"  # a bug of ours; delays mail, never bounces it
 
 

@@ -35,6 +35,7 @@ _BY_REASON = {
     Reason.UTF8_HEADER: "6.9",
     Reason.SITE_DOWN: "4.1",
     Reason.EXPIRED: "4.7",
+    Reason.DELETED: "7.1",
     Reason.INTERNAL: "3.0",
 }
 
@@ -85,6 +86,7 @@ _SENTENCES = {
     Reason.UTF8_HEADER: "The receiving mail server cannot take the header, which has letters beyond ASCII.",
     Reason.SITE_DOWN: "The receiving mail server was out of order.",
     Reason.EXPIRED: "The message is older than it may get.",
+    Reason.DELETED: "The administrator of this mail server has deleted the message.",
     Reason.INTERNAL: "The message could not be handed on.",
 }
 _GIVEN_UP = "We tried several times and have now given up."

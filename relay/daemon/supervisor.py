@@ -32,6 +32,7 @@ from relay.daemon.http import HttpServer, operator_app
 from relay.daemon.ledger_keeper import LedgerKeeper
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
+from relay.daemon.queue_requests import REQUESTS, QueueRequests
 from relay.daemon.workers import Workers
 from relay.directory.store import Directory
 from relay.policy.ledger import QuotaWarning
@@ -90,6 +91,7 @@ class Supervisor:
                 self._unusable,
                 self._ledger.answer,
             )
+            self._queue = QueueRequests(self._workers)
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
             await control.serve(self.config.spool.path, self.answer, stack)
@@ -195,8 +197,8 @@ class Supervisor:
         readings = await self._workers.readings()
         return health.judge(self._workers.readiness(), readings, is_draining=self._drain.is_set())
 
-    async def answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Answer the CLI."""
+    async def answer(self, what: str, fields: dict[str, Any], by: str = "") -> Any:  # noqa: ANN401
+        """Answer the CLI; ``by``: which user it runs as."""
         workers = self._workers
         if what == "status":
             readings = await workers.readings()
@@ -209,10 +211,8 @@ class Supervisor:
             return await workers.ready[0].link.ask(what, **fields)
         if what == "usage":
             return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
-        if what in ("flush", "hold", "release", "delete", "sites"):
-            return await asyncio.gather(
-                *[child.link.ask(what, 600.0, **fields) for child in workers.everyone()]
-            )
+        if what in REQUESTS:
+            return await self._queue.answer(what, fields, by)
         raise LinkError(f"unknown request {what!r}")
 
     async def _warn(self, warning: QuotaWarning) -> None:

@@ -29,6 +29,7 @@ from relay.daemon.duties.watch import Watch
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
 from relay.daemon.outbound import Outbound, OutboundPlan
+from relay.daemon.steering import Steering
 from relay.daemon.translate import (
     content_rules,
     listener_settings,
@@ -200,6 +201,8 @@ class Works:
         self.tasks = Tasks("intake")
         stores: dict[int, Store] = {**self.shards}
         self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log)
+        out = self.outbound
+        self.steering = Steering(self.shards, out.scheduler, out.router, out.settler, clock, self.message_log)
         self.signing = Signing(self._signer(config))
         entrances = {
             number: Entrance(shard, self.outbound.scheduler) for number, shard in self.shards.items()

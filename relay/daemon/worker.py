@@ -19,10 +19,8 @@ import os
 import resource
 import signal
 import socket
-import sqlite3
 import sys
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +40,7 @@ from relay.daemon.readings import readings
 from relay.daemon.submission import submit
 from relay.daemon.wiring import Plan, Works
 from relay.ingress.connections import neighbourhood
-from relay.spool import operate
+from relay.spool.choosing import Chosen
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +152,12 @@ class Worker:
             return await submit(fields, self.works.live.current, intake, self.works.config.limits)
         if what == "warn":
             return await warn_of_quota(self.works.notices, **fields)
-        if what in ("flush", "hold", "release", "delete"):
-            return await self._operate(what, fields)
+        if what == "steer":
+            return await self.works.steering.step(**{**fields, "chosen": Chosen(**fields["chosen"])})
+        if what == "steer count":
+            return await self.works.steering.count(fields["operation"], Chosen(**fields["chosen"]))
+        if what == "domains of site":
+            return await self.works.steering.domains(**fields)
         if what == "sites":
             return self.works.outbound.scheduler.sites()
         raise LinkError(f"unknown request {what!r}")
@@ -176,36 +178,6 @@ class Worker:
         self.lines.set_form(settings.log.level, settings.log.format)
         limits = settings.limits
         self.tally.limit, self.tally.limit_per_address = limits.connections, limits.connections_per_address
-
-    async def _operate(self, what: str, fields: dict[str, Any]) -> int:
-        """An operator's request on the queue, on every shard of this worker; how many it concerned: messages
-        for ``delete``, else recipients."""
-        chosen = operate.Chosen(**fields)
-        done = 0
-        for number, shard in self.works.shards.items():
-            keys, count, files = await shard.control(partial(_change_queue, what, self.clock.now(), chosen))
-            if keys:
-                self.works.outbound.scheduler.forget(number, keys)
-            shard.remove_files(files)
-            done += count
-        if what in ("flush", "release"):
-            self.works.outbound.scheduler.flush()
-        return done
-
-
-def _change_queue(
-    what: str, now: float, chosen: operate.Chosen, connection: sqlite3.Connection
-) -> tuple[set[int], int, list[str]]:
-    """In the commit thread: the keys to forget, how many it concerned, and the files that are left over."""
-    if what == "delete":
-        keys = operate.keys(connection, chosen)
-        gone = operate.delete(connection, chosen)
-        return keys, len(gone), [message_id for _, message_id, has_file in gone if has_file]
-    if what == "hold":
-        return operate.keys(connection, chosen), operate.hold(connection, now, chosen), []
-    if what == "flush":
-        return set(), operate.flush(connection, now, chosen), []
-    return set(), operate.release(connection, now, chosen), []
 
 
 def _resident_bytes() -> int:

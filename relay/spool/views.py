@@ -24,7 +24,7 @@ from relay.base.events import Event, EventKind, Uncertain
 from relay.base.ids import shard_of
 from relay.base.message import Message
 from relay.spool import rows, schema
-from relay.spool.operate import STATES, Chosen, condition
+from relay.spool.choosing import STATES, Chosen, condition
 from relay.spool.recover import shard_folder, shards_in
 
 _PAGE = 500

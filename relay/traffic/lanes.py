@@ -34,6 +34,7 @@ class Lanes:
     ) -> None:
         self.by_name: dict[str, ReadyQueue] = {}
         self.is_draining = False
+        self.taken: set[Attempt] = set()  # in the hands of a connection
         self._connections = connections
         self._rules = rules
         self._clock = clock
@@ -81,6 +82,7 @@ class Lanes:
             return None
         attempt = queue.pop()
         queue.control.took(now, len(attempt.recipients))
+        self.taken.add(attempt)
         return attempt
 
     def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
@@ -102,6 +104,7 @@ class Lanes:
     def heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> list[Attempt]:
         """Let the attempt's lane learn from what became of it; returns all that waits there if the lane is
         down now, because dialogue after dialogue broke off."""
+        self.taken.discard(attempt)
         queue = self.by_name.get(attempt.lane)
         if queue is None or not attempt.took_s:
             return []

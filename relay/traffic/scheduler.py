@@ -258,6 +258,11 @@ class Scheduler:
             self.settling.let_go(message)
         return len(dropped)
 
+    def taken(self, shard: int, keys: set[int]) -> set[tuple[int, int]]:
+        """The (message key, recipient number) of those of the messages that a connection has in hand."""
+        attempts = [a for a in self.lanes.taken if a.message.shard == shard and a.message.key in keys]
+        return {(a.message.key, r.number) for a in attempts for r in a.recipients}
+
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(site, attempts that wait, is down) of every site in memory."""
         return self.lanes.sites()

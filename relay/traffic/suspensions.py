@@ -3,7 +3,7 @@
 Mail for what is suspended is still accepted and still expires; until it is resumed it waits on disk, parked.
 
 A site goes by its name, or by the name of one of its hosts; ``.example.org`` stands for all hosts, or all
-domains, below that name. Mail that was rerouted is suspended by the site it goes to now, not by its old domain.
+domains, below that name. Rerouted mail is suspended by the site it goes to now, not by its old domain.
 
 Cost on the hot path: nothing while nothing is suspended, for then ``is_any`` is False and nobody asks. Else
 ``covers`` costs 1 microsecond for a domain of three labels, and 3 with a site of two hosts.

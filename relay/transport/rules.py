@@ -37,13 +37,14 @@ class RoutingRule:
 class Rules:
     """Rules in a form that is fast to look up."""
 
-    __slots__ = ("_everything", "_exact", "_suffixes")
+    __slots__ = ("_everything", "_exact", "_hops", "_suffixes")
 
     def __init__(self, rules: Iterable[RoutingRule] = ()) -> None:
         """Raises ConfigError."""
         self._exact: dict[str, Route] = {}
         self._suffixes: dict[str, Route] = {}
         self._everything: Route | None = None
+        self._hops: dict[tuple[Host, ...], Route] = {}
         modes: dict[str, Route] = {}
         for rule in rules:
             route = _route(rule)
@@ -53,6 +54,7 @@ class Rules:
                     f'[[route]] domain "{rule.domain}": next_hop "{rule.next_hop}" has another tls or '
                     "password_file in another route; one next hop and user has one of each"
                 )
+            self._hops.setdefault(route.hosts, route)
             self._add(rule.domain.strip().lower(), route)
 
     def _add(self, pattern: str, route: Route) -> None:
@@ -69,6 +71,12 @@ class Rules:
             )
         if is_twice:
             raise ConfigError(f'[[route]] domain "{pattern}" stands twice; remove one')
+
+    def hop(self, next_hop: str) -> Route:
+        """The route to a next hop ("host:port") where the operator sends mail: as the first rule that names
+        it has it, TLS and credentials included, else with TLS if it is offered. Raises ConfigError."""
+        route = _route(RoutingRule("", next_hop))
+        return self._hops.get(route.hosts, route)
 
     def find(self, domain: str) -> Route | None:
         """The route for a domain (lower case, A-labels), or None where MX decides."""

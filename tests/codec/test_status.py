@@ -36,6 +36,7 @@ def expired(reason, reply=None):
         (failed(Reason.SIZE), "5.3.4"),
         (failed(Reason.UNSUPPORTED), "5.6.3"),
         (failed(Reason.LOOP), "5.4.6"),
+        (failed(Reason.DELETED), "5.7.1"),
         (failed(Reason.EXPIRED), "4.4.7"),
         (expired(Reason.EXPIRED), "4.4.7"),
         (expired(Reason.CONNECT), "4.4.1"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import stat
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,7 +15,9 @@ from relay.daemon import control
 from relay.daemon.link import LinkError
 
 
-async def answer(what: str, fields: dict[str, Any]) -> Any:
+async def answer(what: str, fields: dict[str, Any], by: str) -> Any:
+    if what == "who":
+        return by
     if what == "fail":
         raise LinkError("that cannot be done")
     return {"what": what, **fields}
@@ -28,6 +31,31 @@ async def test_a_request_is_answered(tmp_path: Path) -> None:
             await control.ask(tmp_path, "fail")
         several = await asyncio.gather(*[control.ask(tmp_path, "echo", n=n) for n in range(9)])
         assert [one["n"] for one in several] == list(range(9))
+
+
+async def test_the_kernel_says_who_asks(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        await control.serve(tmp_path, answer, stack)
+        assert await control.ask(tmp_path, "who") == pwd.getpwuid(os.geteuid()).pw_name
+
+
+async def test_a_user_without_a_name_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(control.pwd, "getpwuid", nobody)
+    async with AsyncExitStack() as stack:
+        await control.serve(tmp_path, answer, stack)
+        assert await control.ask(tmp_path, "who") == str(os.geteuid())
+
+
+async def test_one_connection_serves_several_questions(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        await control.serve(tmp_path, answer, stack)
+        async with control.asking(tmp_path) as ask:
+            assert [(await ask("echo", 5.0, n=n))["n"] for n in range(3)] == [0, 1, 2]
+            with pytest.raises(LinkError, match="that cannot be done"):
+                await ask("fail")
 
 
 async def test_a_large_message_passes(tmp_path: Path) -> None:

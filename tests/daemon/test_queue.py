@@ -1,13 +1,20 @@
 """``relay queue``: looking and changing, at mail that waits for a next hop that is down."""
 
+import asyncio
 import json
+import os
+import pwd
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from relay.daemon.commands import steer
 from relay.daemon.commands.app import app
 from tests.fakes.prepared import ACCOUNT, SENDER, message, wait_until
 from tests.fakes.running import RunningRelay
@@ -95,6 +102,8 @@ def test_what_control_fields_asked_is_shown(queue: Queue) -> None:
         (["--sender", ""], False),
         (["--older", "1h"], False),
         (["--state", "held"], False),
+        (["--site", "127.0.0.1"], True),
+        (["--site", "mx:elsewhere.example"], False),
     ],
 )
 def test_filters_must_all_match(queue: Queue, filters: list[str], found: bool) -> None:
@@ -108,14 +117,101 @@ def test_hold_release_delete(queue: Queue) -> None:
     assert queue("hold", one)[1] == "1 recipients are held\n"
     assert {row["id"]: row["state"] for row in queue.json("list")} == {one: "held", two: "deferred"}
     assert queue.json("release", "--state", "held") == {"release": 1}
-    assert queue("delete", one)[1] == "1 messages are deleted\n"
+    assert queue("delete", one)[1] == "1 recipients are deleted\n"
     assert [row["id"] for row in queue.json("list")] == [two]
+
+
+def test_a_dry_run_only_counts(queue: Queue) -> None:
+    one = queue.put("a@receiver.example", "b@other.example")
+    assert queue.json("delete", "--dry-run", "--all") == {"delete": 2, "dry_run": True}
+    said = queue("delete", "--domain", "other.example", "--dry-run")[1]
+    assert said == "1 recipients match; nothing was done\n"
+    assert [(row["id"], row["recipients"]) for row in queue.json("list")] == [(one, 2)]
+
+
+def test_deleted_with_a_word_to_the_sender(queue: Queue) -> None:
+    one = queue.put("a@receiver.example")
+    assert queue("delete", one, "--bounce")[1] == "1 recipients are deleted, and their senders are told\n"
+    (row,) = queue.json("list")
+    assert (row["sender"], row["recipient"]) == ("", SENDER)
+
+
+def test_rerouted_and_back(queue: Queue) -> None:
+    one = queue.put("a@receiver.example")
+    said = queue("reroute", "--domain", "receiver.example", "--to", "127.0.0.1:9")[1]
+    assert said == "1 recipients go to 127.0.0.1:9 now\n"
+    assert queue.json("count")["domains"] == {"127.0.0.1:9": 1}
+    assert queue.json("list", "--domain", "127.0.0.1:9")[0]["id"] == one
+    assert queue("reroute", one, "--back")[1] == "1 recipients go where their addresses say\n"
+    assert queue.json("count")["domains"] == {"receiver.example": 1}
+    assert queue.json("reroute", "--all", "--back") == {"reroute": 0}
+
+
+def test_what_is_done_is_logged_with_who_did_it(queue: Queue) -> None:
+    queue.put("a@receiver.example")
+    before = len(queue.relay.log())
+    queue("hold", "--domain", "receiver.example")
+    lines = queue.relay.log()[before:].splitlines()
+    by = f" by={pwd.getpwuid(os.geteuid()).pw_name}"
+    begins = next(line for line in lines if 'event="queue operation begins"' in line)
+    assert " operation=hold " in begins
+    assert " domain=receiver.example " in begins
+    assert begins.endswith(by) or f"{by} " in begins
+    changed = next(line for line in lines if 'event="queue changed"' in line)
+    assert " recipients=1 " in changed
+    assert by in changed
+    assert 'relay_queue_operations_total{operation="hold",worker=' in queue.relay.http("/metrics")[1]
+
+
+def test_above_a_number_a_terminal_is_asked(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = queue.put("a@receiver.example", "b@receiver.example")
+    monkeypatch.setattr(steer, "ASK_ABOVE", 1)
+    environment = {"RELAY_CONFIG": str(queue.relay.file)}
+
+    def answered(answer: str, *words: str) -> Any:
+        return CliRunner(env=environment).invoke(app, ["queue", "delete", one, *words], input=answer)
+
+    monkeypatch.setattr(steer, "is_terminal", lambda: True)
+    no = answered("n\n")
+    assert no.exit_code == 1
+    assert "deleted" not in no.stdout
+    assert "delete 2 recipients? [y/N]" in no.stderr
+    assert queue.json("list")[0]["recipients"] == 2
+    assert answered("", "--yes").stdout == "2 recipients are deleted\n"
+
+
+def test_ctrl_c_stops_after_the_step(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.put("a@receiver.example")
+    real = steer.control.asking
+
+    @asynccontextmanager
+    async def asking(path: Path) -> AsyncIterator[Any]:
+        async with real(path) as ask:
+
+            async def interrupted(what: str, timeout_s: float, **fields: Any) -> Any:
+                answer = await ask(what, timeout_s, **fields)
+                if what == "steer":
+                    os.kill(os.getpid(), signal.SIGINT)
+                    await asyncio.sleep(0)  # the loop hears of the signal
+                return answer
+
+            yield interrupted
+
+    monkeypatch.setattr(steer.control, "asking", asking)
+    status, said, error = queue("hold", "--all")
+    assert (status, said) == (130, "1 recipients are held\n")
+    assert error == "stopped; the rest is as it was\n"
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["delete"], "name messages or filters, or say --all for the whole queue"),
+        (["reroute", "--all"], 'say --to "host:port", or --back to undo it'),
+        (["reroute", "--all", "--to", "a:25", "--back"], 'say --to "host:port", or --back to undo it'),
+        (["reroute", "--all", "--to", "no port:x"], "is not host:port"),
+        (["reroute", "--to", "a:25"], "name messages or filters, or say --all"),
+        (["delete", "--bounce"], "name messages or filters, or say --all"),
         (["delete", "nonsense"], "'nonsense' is not a message id; `relay queue list` shows them"),
         (["hold", "--state", "nonsense"], "'nonsense' is no state; there are "),
         (["flush", "--older", "soon"], "is not a duration"),

@@ -62,13 +62,29 @@ async def test_operations_on_the_queue(worker: Worker, started: Started, nobody:
     everything: dict[str, Any] = {}
     only = {"ids": [message_id]}
     other = {"ids": ["0" * 16 + message_id[16:]]}
-    assert await worker.answer("hold", other) == 0
-    assert await worker.answer("hold", everything) == 1
-    assert await worker.answer("flush", only) == 0  # what is held is not due
-    assert await worker.answer("release", only) == 1
+
+    async def steer(operation: str, chosen: dict[str, Any]) -> int:
+        asked = {"operation": operation, "chosen": chosen}
+        counted = await worker.answer("steer count", asked)
+        done, cursor = 0, None
+        while True:
+            step = await worker.answer("steer", {**asked, "cursor": cursor, "by": "root"})
+            done, cursor = done + step["done"], step["cursor"]
+            if cursor is None:
+                assert done == counted
+                return done
+
+    assert await steer("hold", other) == 0
+    assert await steer("hold", everything) == 1
+    assert await steer("flush", only) == 0  # what is held is not due
+    assert await worker.answer("domains of site", {"site": f"hop:127.0.0.1:{nobody}"}) == ["receiver.example"]
+    assert await worker.answer("domains of site", {"site": "127.0.0.1"}) == ["receiver.example"]
+    assert await worker.answer("domains of site", {"site": "hop:127.0.0.1:1"}) == []
+    assert await steer("release", only) == 1
     assert [len(one) for one in await worker.answer("sites", {})] == [3]
-    assert await worker.answer("delete", only) == 1
-    assert await worker.answer("delete", everything) == 0
+    assert await steer("delete", only) == 1
+    assert await steer("delete", everything) == 0
+    assert (await worker.answer("readings", {}))["operated"] == {"hold": 1, "release": 1, "delete": 1}
     # what was released may be on its way through memory when it is deleted
     await until(lambda: started.works.outbound.scheduler.window.held == 0)
     with pytest.raises(LinkError, match="unknown request 'nonsense'"):

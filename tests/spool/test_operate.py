@@ -1,16 +1,30 @@
-"""Flush, hold, release, delete: what they do to the rows, through the shard."""
+"""Flush, hold, release, reroute, delete: what they do to the rows, through the shard."""
+
+from functools import partial
 
 import pytest
 
 from relay.spool import operate
-from relay.spool.operate import Chosen
+from relay.spool.choosing import BEFORE_ALL, Chooser, Chosen
 from relay.spool.shard import SpoolLimits
-from tests.fakes.spool import NOW, deferring, message, storing, tables
+from tests.fakes.spool import NOW, deferring, done, message, storing, tables
 
 
 async def waiting(shard, before: float) -> list[str]:
     due = await shard.due(before, 100, set())
     return sorted(r.address for m in due for r in m.recipients)
+
+
+async def domains(shard) -> dict[str, str]:
+    due = await shard.due(NOW + 1e6, 100, set())
+    return {r.address: r.domain for m in due for r in m.recipients}
+
+
+async def apply(shard, what: str, chosen: Chosen, now: float = NOW, **more):
+    """All of the chosen in one go."""
+    pairs = Chooser(shard.folder).chunk(chosen, operate.AMONG[what], BEFORE_ALL, 10_000)
+    times = {} if what == "delete" else {"now": now}
+    return await shard.control(partial(getattr(operate, what), pairs=pairs, **times, **more))
 
 
 @pytest.fixture
@@ -29,62 +43,90 @@ async def queue(shards):
 async def test_flush(queue) -> None:
     shard, _, _ = queue
     assert await waiting(shard, NOW) == []
-    assert await shard.control(lambda c: operate.flush(c, NOW, Chosen(domain="one.example"))) == 2
+    assert await apply(shard, "flush", Chosen(domain="one.example")) == 2
     assert await waiting(shard, NOW) == ["a@one.example", "c@one.example"]
-    assert await shard.control(lambda c: operate.flush(c, NOW, Chosen())) == 4
+    assert await apply(shard, "flush", Chosen()) == 4
     assert len(await waiting(shard, NOW)) == 4
 
 
 async def test_hold_and_release(queue) -> None:
     shard, one, _ = queue
-    assert await shard.control(lambda c: operate.hold(c, NOW, Chosen(ids=[one.id]))) == 2
-    assert await shard.control(lambda c: operate.hold(c, NOW, Chosen(ids=[one.id]))) == 0
-    assert await shard.control(lambda c: operate.flush(c, NOW, Chosen())) == 2
+    assert await apply(shard, "hold", Chosen(ids=[one.id])) == 2
+    assert await apply(shard, "hold", Chosen(ids=[one.id])) == 0
+    assert await apply(shard, "flush", Chosen()) == 2
     assert await waiting(shard, NOW + 1e6) == ["c@one.example", "d@two.example"]
-    assert await shard.control(lambda c: operate.release(c, NOW + 5, Chosen(domain="two.example"))) == 1
+    assert await apply(shard, "release", Chosen(domain="two.example"), NOW + 5) == 1
     assert await waiting(shard, NOW + 5) == ["b@two.example", "c@one.example", "d@two.example"]
-    assert await shard.control(lambda c: operate.release(c, NOW, Chosen())) == 1
+    assert await apply(shard, "release", Chosen()) == 1
 
 
 async def test_what_is_held_stays_so_over_a_restart(shards, queue) -> None:
     shard, _, _ = queue
     fresh = message("e@one.example")
     await shard.commit(storing(fresh))
-    assert await shard.control(lambda c: operate.hold(c, NOW, Chosen(domain="one.example"))) == 3
+    assert await apply(shard, "hold", Chosen(domain="one.example")) == 3
     shard = await shards.reopen()
     assert await waiting(shard, NOW + 1e6) == ["b@two.example", "d@two.example"]
 
 
-async def test_keys_are_those_of_messages_with_a_chosen_recipient(queue) -> None:
+async def test_what_changed_since_it_was_chosen_is_left_alone(queue) -> None:
+    shard, one, _ = queue
+    pairs = [(one.key, 0), (one.key, 1)]
+    await shard.commit(done(one, 0))
+    await apply(shard, "hold", Chosen(domain="two.example"))
+    assert await shard.control(partial(operate.flush, now=NOW, pairs=pairs)) == 0
+    assert await shard.control(partial(operate.hold, now=NOW, pairs=pairs)) == 0
+    assert await shard.control(partial(operate.release, now=NOW, pairs=pairs)) == 1
+
+
+async def test_reroute_and_back(queue) -> None:
     shard, one, large = queue
-    for chosen, keys in [
-        (Chosen(), {one.key, large.key}),
-        (Chosen(domain="two.example"), {one.key, large.key}),
-        (Chosen(account=2), {large.key}),
-        (Chosen(state="held"), set()),
-    ]:
-        assert await shard.control(lambda c, chosen=chosen: operate.keys(c, chosen)) == keys
+    await apply(shard, "hold", Chosen(domain="two.example", ids=[large.id]))
+    assert await apply(shard, "reroute", Chosen(domain="two.example"), next_hop="mx.other.example:25") == 2
+    assert await waiting(shard, NOW) == ["b@two.example"]  # at once; what is held stays so
+    assert await apply(shard, "release", Chosen()) == 1
+    assert await domains(shard) == {
+        "a@one.example": "one.example",
+        "b@two.example": "mx.other.example:25",
+        "c@one.example": "one.example",
+        "d@two.example": "mx.other.example:25",
+    }
+    assert await apply(shard, "back", Chosen(ids=[one.id])) == 1  # a@one.example was never elsewhere
+    assert await apply(shard, "back", Chosen(domain="mx.other.example:25")) == 1
+    assert set((await domains(shard)).values()) == {"one.example", "two.example"}
+
+
+async def test_an_address_literal_was_not_rerouted(shards) -> None:
+    shard = await shards.open()
+    one = message("a@[IPv6:2001:db8::1]", "b@x.example")
+    await shard.commit(storing(one))
+    await shard.commit(deferring(one, 0, NOW))
+    await shard.commit(deferring(one, 1, NOW))
+    assert await apply(shard, "back", Chosen()) == 0
+    assert await apply(shard, "reroute", Chosen(domain="x.example"), next_hop="[2001:db8::2]:25") == 1
+    assert await apply(shard, "back", Chosen()) == 1
+    assert (await domains(shard))["b@x.example"] == "x.example"
 
 
 async def test_delete_recipients_then_messages(queue) -> None:
     shard, one, large = queue
-    assert await shard.control(lambda c: operate.delete(c, Chosen(domain="one.example"))) == []
+    assert await apply(shard, "delete", Chosen(domain="one.example")) == (2, [])
     assert tables(shard.folder)["recipient"] == 2
     assert tables(shard.folder)["message"] == 2
-    gone = await shard.control(lambda c: operate.delete(c, Chosen()))
-    assert gone == [(one.key, one.id, False), (large.key, large.id, True)]
+    gone = await apply(shard, "delete", Chosen())
+    assert gone == (2, [(one.key, one.id, False), (large.key, large.id, True)])
     file = shard.folder / "large" / large.id
     assert file.exists()
     shard.remove_files([large.id])
     assert not file.exists()
     assert await shard.is_empty()
     assert tables(shard.folder)["body"] == 0
-    assert await shard.control(lambda c: operate.delete(c, Chosen())) == []
+    assert await apply(shard, "delete", Chosen()) == (0, [])
 
 
 async def test_a_crash_before_the_files_are_removed(shards, queue) -> None:
     shard, _, large = queue
-    await shard.control(lambda c: operate.delete(c, Chosen()))
+    await apply(shard, "delete", Chosen())
     shard = await shards.reopen()
     assert not (shard.folder / "large" / large.id).exists()
 
@@ -92,13 +134,13 @@ async def test_a_crash_before_the_files_are_removed(shards, queue) -> None:
 async def test_many_at_once(shards) -> None:
     shard = await shards.open()
     await shard.commit(storing(*[message(f"{n}@example.org") for n in range(2000)]))
-    gone = await shard.control(lambda c: operate.delete(c, Chosen(domain="example.org")))
-    assert len({key for key, _, _ in gone}) == 2000
+    gone = await apply(shard, "delete", Chosen(domain="example.org"))
+    assert len({key for key, _, _ in gone.messages}) == 2000
     assert await shard.is_empty()
 
 
 async def test_with_a_condition_that_is_no_sql(queue) -> None:
     shard, _, _ = queue
     for text in ("' OR 1 --", "%", "_", '"'):
-        assert await shard.control(lambda c, t=text: operate.delete(c, Chosen(domain=t, sender=t))) == []
+        assert (await apply(shard, "delete", Chosen(domain=text, sender=text))).recipients == 0
     assert tables(shard.folder)["recipient"] == 4

@@ -1,9 +1,12 @@
 """Those who are parked: found group by group, in order of rank, and late ones by themselves."""
 
+from functools import partial
+
 from relay.base.events import Change, Parked
 from relay.base.message import Message, RecipientState
 from relay.base.parked import ParkedAsk, ParkedGroup
 from relay.spool import operate
+from relay.spool.choosing import BEFORE_ALL, Chooser, Chosen
 from tests.fakes.spool import NOW, deferring, done, message, storing
 
 
@@ -82,14 +85,16 @@ async def test_flush_makes_the_parked_due_and_hold_and_delete_know_them(shards) 
     shard = await shards.open()
     await shard.commit(storing(*[parked(f"{n}@{n}.example") for n in range(3)]))
 
-    async def do(what, **chosen) -> object:
-        return await shard.control(lambda c: what(c, NOW, operate.Chosen(state="parked", **chosen)))
+    async def do(name: str, **chosen) -> object:
+        meant = Chosen(state="parked", **chosen)
+        pairs = Chooser(shard.folder).chunk(meant, operate.AMONG[name], BEFORE_ALL, 9)
+        now = {} if name == "delete" else {"now": NOW}
+        return await shard.control(partial(getattr(operate, name), pairs=pairs, **now))
 
-    assert await do(operate.flush, domain="0.example") == 1
-    assert await do(operate.hold, domain="1.example") == 1
+    assert await do("flush", domain="0.example") == 1
+    assert await do("hold", domain="1.example") == 1
     assert addresses(await shard.due(NOW, 9, set())) == ["0@0.example"]
-    chosen = operate.Chosen(state="parked")
-    assert len(await shard.control(lambda c: operate.delete(c, chosen))) == 1
+    assert len((await do("delete")).messages) == 1
     assert await shard.parked_groups() == []
 
 

@@ -5,7 +5,7 @@ import pytest
 from relay.base.events import Change, Event, EventKind, Uncertain
 from relay.base.message import RecipientState
 from relay.spool import views
-from relay.spool.operate import Chosen
+from relay.spool.choosing import Chosen
 from tests.fakes.spool import IDS, NOW, deferring, message, storing
 
 

@@ -271,6 +271,18 @@ async def test_a_site_that_is_down_keeps_its_backlog_on_disk(make) -> None:
     assert await world.is_quiet()
 
 
+async def test_what_a_connection_has_in_hand_is_known_until_it_is_finished(make) -> None:
+    world = await make()
+    one = await world.send("a@example.org", "b@example.org")
+    assert world.scheduler.taken(1, {one.key}) == set()
+    attempt = await world.take("example.org")
+    assert world.scheduler.taken(1, {one.key}) == {(one.key, 0), (one.key, 1)}
+    assert world.scheduler.taken(2, {one.key}) == world.scheduler.taken(1, {one.key + 1}) == set()
+    world.finish(attempt, OK)
+    assert world.scheduler.taken(1, {one.key}) == set()
+    assert await world.is_quiet()
+
+
 async def test_flush_forgets_that_a_site_was_down(make) -> None:
     world = await make()
     await world.send("1@example.org")

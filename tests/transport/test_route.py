@@ -5,10 +5,10 @@ import time
 import pytest
 
 from relay.base.outcome import Deferred, Failed, Reason, Scope
-from relay.base.route import Host, Route
+from relay.base.route import Host, Route, TlsMode
 from relay.transport.answers import Answer, Mx, Status
 from relay.transport.mail_exchangers import hosts_of
-from relay.transport.route import Router
+from relay.transport.route import Router, is_next_hop
 from relay.transport.rules import RoutingRule
 from relay.transport.simulator import ROUTE as SIMULATOR
 from tests.fakes.clock import ManualClock
@@ -183,3 +183,35 @@ def test_of_a_thousand_mx_records_the_best_are_tried():
     records = [Mx(n, f"mx{n}.example.net") for n in range(1000)]
     hosts = hosts_of("many.example", reversed(records), (), 25)
     assert [host.name for host in hosts] == [f"mx{n}.example.net" for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_hop"),
+    [
+        ("example.org", False),
+        ("", False),
+        ("[IPv6:2001:db8::1]", False),
+        ("[192.0.2.1]", False),
+        ("example.org:25", True),
+        ("192.0.2.1:25", True),
+        ("[2001:db8::1]:25", True),
+    ],
+)
+def test_a_colon_outside_of_brackets_is_a_next_hop(domain, is_hop):
+    assert is_next_hop(domain) is is_hop
+
+
+async def test_what_the_operator_rerouted_asks_no_dns_and_meets_no_rule_for_all():
+    dns = Dns(ManualClock())
+    rules = [RoutingRule("*", "all.example:25"), RoutingRule("x.example", "hop.example:26", TlsMode.NONE)]
+    router = Router(dns, dns.clock, rules=rules)
+    route = await router.find("hop.example:26")
+    assert (route.site, route.tls, route.hosts) == (
+        "hop:hop.example:26",
+        TlsMode.NONE,
+        (Host("hop.example", 26),),
+    )
+    assert router.cached("hop.example:26") is route
+    assert (await router.find("[2001:db8::1]:25")).site == "hop:[2001:db8::1]:25"
+    assert isinstance(await router.find("not:a:next:hop"), Deferred)
+    assert dns.asked == []

@@ -39,6 +39,19 @@ def test_a_rule_becomes_a_route():
     assert (route.tls, route.username, route.password_file) == (TlsMode.REQUIRED, "user", "/etc/secret")
 
 
+@pytest.mark.parametrize(
+    ("next_hop", "site", "tls"),
+    [
+        ("mail.example.org:25", "hop:user@mail.example.org:25", TlsMode.REQUIRED),
+        ("[2001:db8::1]:26", "hop:[2001:db8::1]:26", TlsMode.OPPORTUNISTIC),
+        ("elsewhere.example:2525", "hop:elsewhere.example:2525", TlsMode.OPPORTUNISTIC),
+    ],
+)
+def test_a_next_hop_is_talked_to_as_the_rule_that_names_it_says(next_hop, site, tls):
+    route = RULES.hop(next_hop)
+    assert (route.site, route.tls) == (site, tls)
+
+
 def test_no_rules_find_nothing():
     assert Rules().find("example.org") is None
     assert Rules([RoutingRule("*.example.org", "a:25")]).find("example.org") is None

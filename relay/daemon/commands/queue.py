@@ -7,101 +7,37 @@ which alone writes to its shards; filters are the same everywhere and must all m
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
-from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from relay.base.clock import SystemClock
 from relay.base.control import for_people
-from relay.base.errors import RelayError
-from relay.daemon import control
-from relay.daemon.commands.directory import directory_of
+from relay.daemon.commands import filters, steer
+from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
-from relay.daemon.commands.running import asked, loaded, spool_of
-from relay.daemon.config import Config
-from relay.daemon.units import parse_duration
+from relay.daemon.commands.running import loaded, spool_of
 from relay.spool import views
-from relay.spool.operate import STATES, Chosen
 
 app = typer.Typer(no_args_is_help=True, help="The queue: what waits, why, and what to do about it.")
-
-_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f-]{36}-[0-9a-f]{6}")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Ids = Annotated[list[str] | None, typer.Argument(help="Message ids; none: all that the filters match.")]
-Domain = Annotated[str, typer.Option(help='Recipient domain; ".example.org" takes subdomains too.')]
-Account = Annotated[str, typer.Option(help="Account name.")]
-Sender = Annotated[str | None, typer.Option(help='Envelope sender; "" is the null sender: bounces.')]
-State = Annotated[str, typer.Option(help="fresh, deferred or held.")]
-Older = Annotated[str, typer.Option(help='Arrived longer ago than this, e.g. "2h".')]
-Newer = Annotated[str, typer.Option(help='Arrived within this time, e.g. "10m".')]
-Everything = Annotated[bool, typer.Option("--all", help="Yes, the whole queue.")]
-
-
-@contextmanager
-def _told() -> Any:  # noqa: ANN401
-    """What goes wrong becomes one line and status 1."""
-    try:
-        yield
-    except (RelayError, ValueError) as error:
-        typer.echo(f"relay: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _chosen(
-    settings: Config,
-    ids: list[str] | None = None,
-    domain: str = "",
-    account: str = "",
-    sender: str | None = None,
-    state: str = "",
-    older: str = "",
-    newer: str = "",
-) -> Chosen:
-    """The filters of a command. Raises ValueError, RelayError."""
-    for one in ids or ():
-        if not _ID.fullmatch(one):
-            raise ValueError(f"{one!r} is not a message id; `relay queue list` shows them")
-    if state and state not in STATES:
-        raise ValueError(f"{state!r} is no state; there are {', '.join(STATES)}")
-    account_id = None
-    if account:
-        directory = directory_of(settings)
-        try:
-            account_id = directory.accounts.show(account).id
-        finally:
-            directory.close()
-    now = SystemClock().now()
-    return Chosen(
-        ids=tuple(ids or ()),
-        state=state,
-        domain=domain.lower(),
-        account=account_id,
-        sender=sender,
-        older_than=now - parse_duration(older) if older else None,
-        newer_than=now - parse_duration(newer) if newer else None,
-    )
 
 
 @app.command("list")
 def list_messages(
-    domain: Domain = "",
-    account: Account = "",
-    sender: Sender = None,
-    state: State = "",
-    older: Older = "",
-    newer: Newer = "",
+    domain: filters.Domain = "",
+    account: filters.Account = "",
+    sender: filters.Sender = None,
+    state: filters.State = "",
+    older: filters.Older = "",
+    newer: filters.Newer = "",
+    site: filters.Site = "",
     limit: Annotated[int, typer.Option(help="At most so many; 0: all.")] = 100,
     order: Annotated[str, typer.Option(help="oldest, newest or due.")] = "oldest",
     as_json: AsJson = False,
 ) -> None:
     """List what waits."""
     settings = loaded()
-    with _told():
-        chosen = _chosen(settings, None, domain, account, sender, state, older, newer)
+    with filters.told():
+        chosen = filters.chosen_by(settings, None, domain, account, sender, state, older, newer, site)
         rows: list[Row] = [
             {
                 "id": one.id,
@@ -122,15 +58,15 @@ def list_messages(
 
 @app.command()
 def count(
-    domain: Domain = "",
-    account: Account = "",
+    domain: filters.Domain = "",
+    account: filters.Account = "",
     top: Annotated[int, typer.Option(help="So many domains.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Count what waits, by state and by domain."""
     settings = loaded()
-    with _told():
-        found = views.counts(spool_of(settings), top, _chosen(settings, None, domain, account))
+    with filters.told():
+        found = views.counts(spool_of(settings), top, filters.chosen_by(settings, None, domain, account))
         row = {
             "messages": found.messages,
             "recipients": found.recipients,
@@ -154,7 +90,7 @@ def show(
 ) -> None:
     """Show one message and each recipient that is not done."""
     settings = loaded()
-    with _told():
+    with filters.told():
         message = views.show(spool_of(settings), message_id)
         if message is None:
             raise ValueError(f"{message_id} is not in the queue: delivered, bounced, deleted, or never here")
@@ -190,7 +126,7 @@ def show(
 def uncertain(as_json: AsJson = False) -> None:
     """List recipients whose last dot was sent and whose reply no one knows: they may get a message twice."""
     settings = loaded()
-    with _told():
+    with filters.told():
         rows: list[Row] = [
             {"id": one.message_id, "recipient": one.address, "at": moment(one.at), "why": one.why}
             for one in views.uncertain(spool_of(settings))
@@ -198,36 +134,8 @@ def uncertain(as_json: AsJson = False) -> None:
         print_rows(rows, as_json=as_json, nothing="nothing is uncertain")
 
 
-def _change(what: str, done: str) -> Callable[..., None]:
-    """A command that changes the queue of the running relay."""
-
-    def command(
-        ids: Ids = None,
-        domain: Domain = "",
-        account: Account = "",
-        sender: Sender = None,
-        state: State = "",
-        older: Older = "",
-        newer: Newer = "",
-        everything: Everything = False,
-        as_json: AsJson = False,
-    ) -> None:
-        settings = loaded()
-        with _told():
-            chosen = _chosen(settings, ids, domain, account, sender, state, older, newer)
-            if chosen == Chosen() and not everything:
-                raise ValueError("name messages or filters, or say --all for the whole queue")
-            fields = {name: getattr(chosen, name) for name in Chosen.__slots__}
-            number = sum(asked(control.ask(settings.spool.path, what, **fields)))
-            if as_json:
-                print_row({what: number}, as_json=True)
-            else:
-                typer.echo(f"{number} {done}")
-
-    return command
-
-
-app.command("flush", help="Try again now.")(_change("flush", "recipients are due now"))
-app.command("hold", help="Keep back until released.")(_change("hold", "recipients are held"))
-app.command("release", help="Let go what is held.")(_change("release", "recipients are due now"))
-app.command("delete", help="Delete without telling the sender.")(_change("delete", "messages are deleted"))
+app.command("flush", help="Try again now.")(steer.simple("flush", "recipients are due now"))
+app.command("hold", help="Keep back until released.")(steer.simple("hold", "recipients are held"))
+app.command("release", help="Let go what is held.")(steer.simple("release", "recipients are due now"))
+app.command()(steer.delete)
+app.command()(steer.reroute)
