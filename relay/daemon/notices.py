@@ -23,10 +23,10 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from relay.base.address import domain_of
+from relay.base.address import check_address, domain_of
 from relay.base.clock import Clock
 from relay.base.events import Change, Event, EventKind
-from relay.base.message import Client, Envelope, Message, Recipient, Submission
+from relay.base.message import Client, Envelope, Message, Recipient, Submission, TlsWish
 from relay.codec.notice import compose
 from relay.directory.records import Account
 
@@ -117,10 +117,22 @@ class Notices:
         await self._store(change)
         return change.stored[0].id
 
+    async def hand_in(self, address: str, content: bytes, tls: TlsWish = TlsWish.NONE) -> str:
+        """Send content that is complete but for what signing adds; the id of the mail.
+
+        Raises ValueError if the address is none, SpoolError or Refused if the mail could not be stored.
+        """
+        check_address(address)
+        change = self._change(address, content, tls)
+        await self._store(change)
+        return change.stored[0].id
+
     def _make(self, address: str, subject: str, text: str) -> Change:
-        content = compose(self._sender(), address, subject, text)
+        return self._change(address, compose(self._sender(), address, subject, text))
+
+    def _change(self, address: str, content: bytes, tls: TlsWish = TlsWish.NONE) -> Change:
         recipient = Recipient(0, address, domain_of(address))
-        envelope = Envelope(sender="", recipients=[recipient], is_utf8=not address.isascii())
+        envelope = Envelope(sender="", recipients=[recipient], is_utf8=not address.isascii(), tls=tls)
         message, events = self._prepare(Submission(0, envelope, content, Client(protocol="local")))
         return Change(stored=[message], events=events)
 

@@ -25,6 +25,7 @@ from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.settings import TrafficSettings
 from relay.traffic.site_rule import OneRule, SiteRule
+from relay.transport.https import Https
 from relay.transport.mta_sts import StsPolicies
 from relay.transport.pool import Pools
 from relay.transport.resolve import Resolver
@@ -68,14 +69,14 @@ class Outbound:
         self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
         self.tls_records = TlsRecords(config.spool.path)
         self.tls_tally = TlsTally(self.tls_records, clock, config.tls_reports.enabled)
-        self.sts_fetcher = PolicyFetcher(
-            self.resolver,
-            str(delivery.ca_file or ""),
-            delivery.private_addresses == "allow",
-            delivery.mta_sts_port,
-        )
+        is_private_allowed = delivery.private_addresses == "allow"
+        self.https = Https(self.resolver, str(delivery.ca_file or ""), is_private_allowed)
         self.sts = StsPolicies(
-            self.resolver, self.sts_fetcher, PolicyFiles(config.spool.path / "mta-sts"), self.tls_tally, clock
+            self.resolver,
+            PolicyFetcher(self.https, delivery.mta_sts_port),
+            PolicyFiles(config.spool.path / "mta-sts"),
+            self.tls_tally,
+            clock,
         )
         self.router = Router(
             self.resolver,
@@ -154,7 +155,7 @@ class Outbound:
         config = plan.config
         self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
         self.contexts.forget()  # the CAs may be newer too
-        self.sts_fetcher.forget()
+        self.https.forget()
         self.settler.schedule = plan.schedule
         self.settler.notices = delay_notices(config.delivery)
         self.scheduler.window.size = config.delivery.window

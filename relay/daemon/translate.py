@@ -9,8 +9,10 @@ from __future__ import annotations
 from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
 from relay.codec.mime import Limits
+from relay.codec.tls_report import Reporter
 from relay.daemon.config import Config, ListenerSection
 from relay.daemon.delivery_sections import DeliverySection
+from relay.daemon.duties.tls_report_duty import From
 from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
 from relay.directory import keys
@@ -47,6 +49,14 @@ def notice_sender(config: Config) -> str:
     """From of the mail that the relay writes to people."""
     domain = config.signing.service_domain or config.relay.hostname
     return config.verification.sender or f"postmaster@{domain}"
+
+
+def tls_reporter(config: Config) -> From:
+    """Whom TLS reports come from."""
+    domain = (config.signing.service_domain or config.relay.hostname).lower()
+    section = config.tls_reports
+    contact = section.contact or f"postmaster@{domain}"
+    return From(Reporter(section.organization or domain, contact, domain), notice_sender(config))
 
 
 def verification_settings(section: VerificationSection) -> Settings:

@@ -181,6 +181,7 @@ class Works:
                 notices=self.notices,
                 account=lambda number: self.live.current.account(number),
                 clock=self.clock,
+                outbound=self.outbound,
             )
         )
         if self.worker == 0:

@@ -220,6 +220,7 @@ class Intake(Generic[K]):
             envid=envelope.envid,
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
+            tls=envelope.tls,
         )
         detail = add_to(_detail(submission), admission.control)
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]

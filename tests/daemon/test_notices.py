@@ -7,7 +7,7 @@ import pytest
 
 from relay.base.errors import SpoolFull
 from relay.base.events import EventKind
-from relay.base.message import Message
+from relay.base.message import Message, TlsWish
 from relay.directory.records import Account
 from relay.spool import views
 from tests.daemon.conftest import Started
@@ -104,3 +104,16 @@ async def test_a_full_disk_is_the_callers_to_know(
     with pytest.raises(SpoolFull):
         await started.works.notices.mail("new@owner.example", "Verify", "text")
     assert stored == []
+
+
+async def test_content_that_is_complete_is_sent_as_it_is(started: Started, stored: list[Message]) -> None:
+    content = b"From: postmaster@relay.example\r\nSubject: x\r\nTLS-Required: No\r\n\r\nbody\r\n"
+    message_id = await started.works.notices.hand_in("tls@reports.example", content, TlsWish.OPTIONAL)
+    (mail,) = stored
+    assert (mail.id, mail.sender, mail.account_id, mail.tls) == (message_id, "", 0, TlsWish.OPTIONAL)
+    assert mail.content is not None
+    assert mail.content.endswith(b"\r\n\r\nbody\r\n")
+    assert b"\r\nTLS-Required: No\r\n" in mail.content
+    assert notices_of(started) == []
+    with pytest.raises(ValueError):  # noqa: PT011
+        await started.works.notices.hand_in("nobody", content)

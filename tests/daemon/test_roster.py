@@ -17,7 +17,7 @@ def duty_of(started: Started, name: str) -> Any:
 
 
 async def test_each_kind_of_record_is_looked_after(started: Started) -> None:
-    assert len({one.name for one in started.works.watch._duties}) == 3
+    assert len({one.name for one in started.works.watch._duties}) == 5
     assert duty_of(started, "identities").claim(0) == ()
 
 
@@ -39,6 +39,7 @@ async def test_links_lead_to_the_public_url(started: Started, url: str, link: st
             notices=works.notices,
             account=works.live.current.account,
             clock=works.clock,
+            outbound=works.outbound,
         )
         if one.name == "identities"
     ]

@@ -7,8 +7,10 @@ import pytest
 from relay.base.errors import ConfigError
 from relay.base.route import TlsMode
 from relay.codec.mime import Limits
+from relay.codec.tls_report import Reporter
 from relay.daemon import translate
-from relay.daemon.config import parse
+from relay.daemon.config import Config, parse
+from relay.daemon.duties.tls_report_duty import From
 from relay.directory import keys
 from relay.directory.records import Account
 from relay.policy.content_rules import MessageRules
@@ -135,3 +137,22 @@ def test_whose_return_paths_and_where_they_lead() -> None:
     ours = parse(text + 'return_path = "relay"\n' + named, Path("/x"))
     assert translate.return_path_domain(ours) == "bounces.example"
     assert translate.return_path_host(ours) == "in.example"
+
+
+def parsed(text: str) -> Config:
+    return parse(text, Path("/x"))
+
+
+def test_who_reports_on_tls() -> None:
+    found = translate.tls_reporter(parsed('[relay]\nhostname = "Mail.Example"'))
+    assert found == From(
+        Reporter("mail.example", "postmaster@mail.example", "mail.example"), "postmaster@Mail.Example"
+    )
+    found = translate.tls_reporter(
+        parsed(
+            '[relay]\nhostname = "mail.example"\n[signing]\nservice_domain = "relay.example"\n'
+            '[tls_reports]\norganization = "Sender Inc."\ncontact = "tls@sender.example"\n'
+        )
+    )
+    assert found.reporter == Reporter("Sender Inc.", "tls@sender.example", "relay.example")
+    assert found.sender == "postmaster@relay.example"

@@ -9,9 +9,9 @@ import pytest
 from relay.base.tls_session import TlsFailure
 from relay.codec.mta_sts import MAX_POLICY_BYTES
 from relay.transport.answers import Answer, Status
+from relay.transport.https import Https
 from relay.transport.sts_fetch import FetchFailure, PolicyFetcher
 from tests.fakes.authority import Authority
-from tests.fakes.prepared import Port
 from tests.fakes.web_server import POLICY_PATH, WebServer
 
 DOMAIN = "receiver.example"
@@ -44,7 +44,7 @@ def web(authority: Authority) -> Iterator[WebServer]:
 
 
 def fetcher(web: WebServer, authority: Authority, timeout_s: float = 30.0) -> PolicyFetcher:
-    return PolicyFetcher(Names(), str(authority.file), True, web.port, timeout_s)
+    return PolicyFetcher(Https(Names(), str(authority.file), True, timeout_s), web.port)
 
 
 async def test_a_policy(web: WebServer, authority: Authority) -> None:
@@ -100,50 +100,6 @@ async def test_what_is_no_policy(
     assert {host for host, _ in web.asked} <= {f"mta-sts.{DOMAIN}"}  # no redirect was followed
 
 
-async def test_no_server(authority: Authority) -> None:
-    port = Port()
-    try:
-        unheard = PolicyFetcher(Names(), str(authority.file), True, port.number)
-        got = await unheard.fetch(DOMAIN)
-    finally:
-        port.free()
-    assert isinstance(got, FetchFailure)
-    assert got.kind is FETCH_ERROR
-    assert "[127.0.0.1]" in got.detail
-
-
 async def test_no_such_name(web: WebServer, authority: Authority) -> None:
     got = await fetcher(web, authority).fetch("nowhere.example")
     assert got == FetchFailure(FETCH_ERROR, "mta-sts.nowhere.example: mta-sts.nowhere.example does not exist")
-
-
-async def test_the_next_address_where_one_does_not_answer(web: WebServer, authority: Authority) -> None:
-    web.serve(DOMAIN, POLICY)
-    names = Names("127.0.0.9", "127.0.0.1")
-    assert await PolicyFetcher(names, str(authority.file), True, web.port).fetch(DOMAIN) == POLICY
-
-
-async def test_addresses_that_are_not_of_the_internet(web: WebServer, authority: Authority) -> None:
-    web.serve(DOMAIN, POLICY)
-    got = await PolicyFetcher(Names(), str(authority.file), False, web.port).fetch(DOMAIN)
-    assert isinstance(got, FetchFailure)
-    assert "not of the Internet" in got.detail
-    assert web.asked == []
-
-
-async def test_another_ca_file_after_forget(web: WebServer, authority: Authority, tmp_path: Path) -> None:
-    web.serve(DOMAIN, POLICY)
-    ca_file = tmp_path / "ca.pem"
-    ca_file.write_bytes(Authority(tmp_path, "Other CA").file.read_bytes())
-    ours = PolicyFetcher(Names(), str(ca_file), True, web.port)
-    assert isinstance(await ours.fetch(DOMAIN), FetchFailure)
-    ca_file.write_bytes(authority.file.read_bytes())
-    assert isinstance(await ours.fetch(DOMAIN), FetchFailure)
-    ours.forget()
-    assert await ours.fetch(DOMAIN) == POLICY
-
-
-async def test_a_ca_file_that_is_none(web: WebServer, tmp_path: Path) -> None:
-    got = await PolicyFetcher(Names(), str(tmp_path / "none.pem"), True, web.port).fetch(DOMAIN)
-    assert isinstance(got, FetchFailure)
-    assert "none.pem" in got.detail

@@ -1,4 +1,5 @@
-"""What worker 0 looks after, joined: DKIM records, proofs of identities, MAIL FROM domains.
+"""What worker 0 looks after, joined: DKIM records, proofs of identities, MAIL FROM domains, MTA-STS policies,
+reports on TLS.
 
 Part of the wiring, in a file of its own. The settings of [verification] are those of the start; ``config`` is
 asked anew for what a reload changes.
@@ -7,6 +8,7 @@ asked anew for what a reload changes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import random
@@ -16,15 +18,19 @@ from relay.daemon.config import Config
 from relay.daemon.duties.dkim_watch import DkimDuty
 from relay.daemon.duties.identity_watch import IdentityWatch
 from relay.daemon.duties.mail_from_duty import MailFromDuty
+from relay.daemon.duties.sts_duty import StsDuty
+from relay.daemon.duties.tls_report_duty import TlsReportDuty
 from relay.daemon.duties.watch import Duty
 from relay.daemon.notices import Notices
+from relay.daemon.outbound import Outbound
 from relay.daemon.public import PATH
-from relay.daemon.translate import dkim_pace, return_path_host, verification_settings
+from relay.daemon.translate import dkim_pace, return_path_host, tls_reporter, verification_settings
 from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.records import Account
 from relay.directory.store import Directory
 from relay.directory.verification import Standing
 from relay.spool import views
+from relay.transport.report_post import post
 from relay.transport.resolve import Resolver
 
 
@@ -36,6 +42,7 @@ def duties(
     notices: Notices,
     account: Callable[[int], Account | None],
     clock: Clock,
+    outbound: Outbound,
 ) -> list[Duty]:
     """The duties, for one ``Watch``."""
     verification = config().verification
@@ -59,6 +66,22 @@ def duties(
     every_s = min(verification.check_every, LONGEST_WAIT_S)
     times = Times(verification.pending_for, verification.warned_for, every_s)
     host = return_path_host(config())
+    more: list[Duty] = []
+    if config().delivery.mta_sts:
+        more.append(StsDuty(outbound.sts, clock))
+    if config().tls_reports.enabled:
+        more.append(
+            TlsReportDuty(
+                records=outbound.tls_records,
+                names=resolver,
+                mail=notices,
+                post=partial(post, outbound.https),
+                come_from=lambda: tls_reporter(config()),
+                spread_s=config().tls_reports.spread,
+                clock=clock,
+                random=random,
+            )
+        )
     return [
         # DKIM first: what it finds proves a domain, too.
         DkimDuty(
@@ -72,6 +95,7 @@ def duties(
         ),
         identities,
         MailFromDuty(directory.mail_froms, resolver, notices, clock, host, times),
+        *more,
     ]
 
 
