@@ -191,8 +191,9 @@ def test_ctrl_c_stops_after_the_step(queue: Queue, monkeypatch: pytest.MonkeyPat
             async def interrupted(what: str, timeout_s: float, **fields: Any) -> Any:
                 answer = await ask(what, timeout_s, **fields)
                 if what == "steer":
-                    os.kill(os.getpid(), signal.SIGINT)
-                    await asyncio.sleep(0)  # the loop hears of the signal
+                    signal.raise_signal(signal.SIGINT)
+                    for _ in range(5):  # the loop hears of the signal
+                        await asyncio.sleep(0)
                 return answer
 
             yield interrupted
