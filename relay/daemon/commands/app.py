@@ -27,6 +27,7 @@ from relay.daemon.commands import (
     quota,
     running,
     send,
+    tls_policy,
 )
 
 app = typer.Typer(
@@ -73,6 +74,7 @@ app.command("status")(running.status)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("tls-policy")(tls_policy.tls_policy)
 app.add_typer(running.config_app, name="config")
 account.app.command("quota")(quota.quota)
 account.app.command("statistics")(quota.statistics)
