@@ -43,7 +43,8 @@ lane         one source to one site with one demand for TLS: has its own queue, 
 parked       due, and waiting on disk until its lane has room, is reached again, or is resumed
 deadline     when a sender wants to hear that a message has not arrived, if before it expires
 rank         the moment after which a message is late; within an account the earliest leaves first
-share        the part of a lane's connections and rate that one worker may use now
+share        the part of a lane's connections and rate that one worker may use now; lent by the supervisor
+moment       when one message may leave a lane whose rate a rule bounds; each is given to one worker
 route        where a domain's mail goes: a site, its hosts, its TLS and AUTH
 demand       what of TLS a route asks beyond its mode: DANE, MTA-STS, REQUIRETLS
 wish         what a message itself says about TLS: REQUIRETLS, or "TLS-Required: No"

@@ -24,6 +24,7 @@ from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.settings import TrafficSettings
+from relay.traffic.shared_limits import Asking, SharedLimits
 from relay.traffic.site_rule import OneRule, SiteRule
 from relay.transport.https import Https
 from relay.transport.mta_sts import StsPolicies
@@ -62,8 +63,10 @@ class Outbound:
         prepare: Callable[[int], Prepare],
         clock: Clock,
         message_log: MessageLog,
+        ask: Asking | None = None,
     ) -> None:
-        """``prepare(shard)`` makes a message of the relay's own."""
+        """``prepare(shard)`` makes a message of the relay's own; ``ask`` is the way to the ledger of lanes,
+        without which all of a rule's numbers are this worker's."""
         self._config = config
         delivery = config.delivery
         self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
@@ -110,7 +113,7 @@ class Outbound:
             self.resolver,
             self.contexts,
             PoolSettings(
-                connections_per_site=delivery.connections_per_site,
+                connections_per_site=0 if ask else delivery.connections_per_site,  # none without a share
                 connections=delivery.connections,
                 idle_s=delivery.idle,
                 messages_per_connection=delivery.messages_per_connection,
@@ -118,12 +121,18 @@ class Outbound:
             session_settings(config),
             clock,
         )
+        self.shares: SharedLimits | None = None
+        if ask is not None:
+            self.shares = SharedLimits(ask, clock, self.pools, self.scheduler.lanes)
+            self.scheduler.lanes.opened = self.shares.opened
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Begin to deliver; end with the stack, which lets attempts in flight end within the bound."""
         await self.resolver.start(stack)
         await self.tls_tally.start(stack)
         await self.sts.start(stack)
+        if self.shares is not None:
+            await self.shares.start(stack)
         await self.scheduler.start(stack)
         await self.pools.start(stack)
         stack.push_async_callback(self._drain)
@@ -137,6 +146,8 @@ class Outbound:
         if route is SIMULATOR:
             self.simulator.wake(route, queued)
         else:
+            if self.shares is not None:
+                self.shares.wanted(route.lane, queued)
             self.pools.wake(route, queued)
 
     def limit(self, lane: str, limits: LaneLimits) -> None:

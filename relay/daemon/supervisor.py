@@ -33,6 +33,7 @@ from relay.daemon.ledger_keeper import LedgerKeeper
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.queue_requests import REQUESTS, QueueRequests
+from relay.daemon.site_keeper import SiteKeeper
 from relay.daemon.workers import Workers
 from relay.directory.store import Directory
 from relay.policy.ledger import QuotaWarning
@@ -89,9 +90,11 @@ class Supervisor:
                 self._clock,
                 self._vital,
                 self._unusable,
-                self._ledger.answer,
+                self._asked,
             )
             self._queue = QueueRequests(self._workers)
+            self._sites = SiteKeeper(self._clock, self._call, self._tasks)
+            self._workers.on_end = self._sites.forget
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
             await control.serve(self.config.spool.path, self.answer, stack)
@@ -214,6 +217,18 @@ class Supervisor:
         if what in REQUESTS:
             return await self._queue.answer(what, fields, by)
         raise LinkError(f"unknown request {what!r}")
+
+    async def _asked(self, life: int, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Answer a worker in one of its lives."""
+        if what == "lane.ask":
+            return self._sites.answer(life, fields)
+        return await self._ledger.answer(life, what, fields)
+
+    async def _call(self, life: int, lanes: list[str]) -> None:
+        """Let a worker ask about these lanes at once."""
+        child = self._workers.living(life)
+        if child is not None:
+            await child.link.ask("lane.call", 5.0, lanes=lanes)
 
     async def _warn(self, warning: QuotaWarning) -> None:
         """A worker mails it. Raises LinkError if none can."""

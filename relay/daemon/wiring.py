@@ -201,7 +201,8 @@ class Works:
         config, clock = self.config, self.clock
         self.tasks = Tasks("intake")
         stores: dict[int, Store] = {**self.shards}
-        self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log)
+        ask = None if self.ask_ledger is _no_ledger else self.ask_ledger
+        self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask)
         out = self.outbound
         self.steering = Steering(self.shards, out.scheduler, out.router, out.settler, clock, self.message_log)
         self.signing = Signing(self._signer(config))

@@ -160,6 +160,8 @@ class Worker:
             return await self.works.steering.domains(**fields)
         if what == "sites":
             return self.works.outbound.scheduler.sites()
+        if what == "lane.call" and (shares := self.works.outbound.shares) is not None:
+            return shares.call(fields["lanes"])
         raise LinkError(f"unknown request {what!r}")
 
     def _prepare(self, text: str) -> None:

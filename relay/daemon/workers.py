@@ -65,6 +65,8 @@ class Workers:
         self._on_unusable = on_unusable
         self._requests = requests
         self._lives = count(1)
+        self._life: dict[int, int] = {}  # by number of the worker
+        self.on_end: Callable[[int], None] | None = None  # hears of a life that has ended
         self._board = Board.make(self.count)
 
     def start(self) -> None:
@@ -97,6 +99,13 @@ class Workers:
                 f"worker {', '.join(missing)} is not ready; try again in a moment, or see the relay's log"
             )
         return self.ready
+
+    def living(self, life: int) -> Child | None:
+        """The worker in one of its lives, if that has not ended."""
+        for number, child in self.children.items():
+            if self._life[number] == life:
+                return child
+        return None
 
     def stop_listening(self) -> None:
         """Close our ends of the sockets: once the workers close theirs, clients are refused at once."""
@@ -153,8 +162,11 @@ class Workers:
         self._tasks.spawn(child.link.serve(), f"link {number}")
         if self.is_draining:
             child.kill(signal.SIGTERM)
+        life = self._life[number]
         status = await child.process.wait()
         child.is_ready = False
+        if self.on_end is not None:
+            self.on_end(life)
         self._board.clear(number)
         return status
 
@@ -174,7 +186,7 @@ class Workers:
         )
 
     def _answering(self, number: int) -> Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]:
-        life = next(self._lives)
+        life = self._life[number] = next(self._lives)
 
         async def answer(what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
             """``ready`` is answered with the configuration, if it has changed since the worker got it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from relay.base.clock import Clock
 from relay.base.message import Attempt
@@ -23,7 +23,12 @@ from relay.traffic.settings import TrafficSettings
 from relay.traffic.site_control import SiteControl
 from relay.traffic.site_rule import SiteRules
 
+_NEXT_MOMENTS_S = 1.0  # at the latest; who brings them calls the connections
 _KEEP = 1000  # ready queues without attempts that stay in memory
+
+
+def _ours_alone(queue: ReadyQueue) -> None:
+    """No other worker shares the lane."""
 
 
 class Lanes:
@@ -35,6 +40,7 @@ class Lanes:
         self.by_name: dict[str, ReadyQueue] = {}
         self.is_draining = False
         self.taken: set[Attempt] = set()  # in the hands of a connection
+        self.opened: Callable[[ReadyQueue], None] = _ours_alone  # hears of each lane that comes into use
         self._connections = connections
         self._rules = rules
         self._clock = clock
@@ -54,6 +60,8 @@ class Lanes:
         rule = self._rules.rule(route)
         queue = ReadyQueue(route, SiteControl(rule, self._settings.site_backoff))
         self.by_name[route.lane] = queue
+        if route.hosts:
+            self.opened(queue)
         self.obey(queue)
         return queue
 
@@ -64,6 +72,10 @@ class Lanes:
             queue.limits = limits
             if queue.route.hosts:
                 self._connections.limit(queue.route.lane, limits)
+
+    def find(self, lane: str) -> ReadyQueue | None:
+        """The ready queue of a lane that is in memory."""
+        return self.by_name.get(lane)
 
     def wake(self, queue: ReadyQueue) -> None:
         """Call those who take what waits there, unless they are called anyway when something may go."""
@@ -77,9 +89,14 @@ class Lanes:
             return None
         now = self._clock.monotonic()
         wait_s = queue.control.wait_s(now)
+        if queue.slots is not None:
+            moment_s = queue.slots.wait_s(now)
+            wait_s = max(wait_s, _NEXT_MOMENTS_S if moment_s is None else moment_s)
         if wait_s > 0.0:
             self._call_later(queue, wait_s)
             return None
+        if queue.slots is not None:
+            queue.slots.take(now)
         attempt = queue.pop()
         queue.control.took(now, len(attempt.recipients))
         self.taken.add(attempt)
@@ -98,7 +115,10 @@ class Lanes:
         """The wait is over: wake no more connections than messages may go."""
         queue.call = None
         if queue.waiting and not self.is_draining:
-            may_go = queue.control.allowed(self._clock.monotonic(), queue.waiting)
+            now = self._clock.monotonic()
+            may_go = queue.control.allowed(now, queue.waiting)
+            if queue.slots is not None:
+                may_go = min(may_go, queue.slots.ready(now))
             self._connections.wake(queue.route, max(1, may_go))
 
     def heed(self, attempt: Attempt, outcomes: dict[int, Outcome]) -> list[Attempt]:

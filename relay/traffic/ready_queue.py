@@ -20,12 +20,14 @@ from relay.base.message import Attempt
 from relay.base.route import LaneLimits, Route
 from relay.traffic.account_queue import AccountQueue
 from relay.traffic.site_control import SiteControl
+from relay.traffic.slots import Slots
 
 
 class ReadyQueue:
-    """The attempts that wait for a connection of one lane. ``call``: its return is in the calendar."""
+    """The attempts that wait for a connection of one lane. ``call``: its return is in the calendar;
+    ``slots``: the moments at which messages may leave, where a rate is shared with other workers."""
 
-    __slots__ = ("_turns", "_virtual", "accounts", "call", "control", "limits", "route", "waiting")
+    __slots__ = ("_turns", "_virtual", "accounts", "call", "control", "limits", "route", "slots", "waiting")
 
     def __init__(self, route: Route, control: SiteControl) -> None:
         self.route = route
@@ -34,6 +36,7 @@ class ReadyQueue:
         self.waiting = 0  # attempts
         self.call: asyncio.TimerHandle | None = None
         self.limits: LaneLimits | None = None  # as the connections were last told
+        self.slots: Slots | None = None
         self._turns: list[tuple[float, int, AccountQueue]] = []  # of accounts with attempts; a heap
         self._virtual = 0.0  # how much the one whose turn was last had been served
 

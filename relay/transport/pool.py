@@ -104,6 +104,11 @@ class Pools:
         if (site := self._sites.get(lane)) is not None:
             site.change_limits(limits)
 
+    def held(self, lane: str) -> tuple[int, int]:
+        """Connections of the lane, on their way in and out included, and how many of them idle."""
+        site = self._sites.get(lane)
+        return (0, 0) if site is None else (site.held, len(site.idle))
+
     async def drain(self, deadline_s: float) -> None:
         """Take no more attempts; wait up to ``deadline_s`` for those in flight, then cancel the rest."""
         self.is_draining = True

@@ -1,0 +1,310 @@
+"""What a worker may use of its lanes: asked of the ledger of lanes, in few requests for many lanes.
+
+Contract: a lane that has just come into use has a share of no connections; the first message makes it ask,
+and waits for one round trip to the supervisor. Lanes with work or with open connections ask again about once
+a second, at once where more waits than was told or where the ledger calls, one request at a time with at most
+``CHUNK`` lanes in it. A lane without either gives its share back and asks no more.
+
+While the ledger cannot be asked, shares hold until they end by themselves; then the lane has no connections,
+its mail waits, and a warning is logged once. No share is used past its end.
+
+A lane with a rate has moments (``slots``): ``wait_s`` and ``took`` stand in the scheduler's way out.
+
+State, owned by the event loop: ``_known``, what the ledger may know something of. Lanes that have one flow
+in common (a rule with rollup) ask as one.
+
+Cost on the hot path: one dict lookup and a comparison per message that is queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Awaitable, Iterable
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import Any, Protocol
+
+from relay.base.clock import Clock
+from relay.base.errors import RelayError
+from relay.base.route import Route
+from relay.base.tasks import Tasks
+from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.shares import RENEW_S, Demand, Share
+from relay.traffic.site_control import SiteControl
+from relay.traffic.slots import Moments, Slots
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500
+_ASK_S = 2.0
+_MARGIN_S = 0.2  # a share is left this long before it ends
+_EARLY_S = 0.02  # between two questions about one lane, whatever waits
+_ENOUGH = 1 << 60
+
+
+class Asking(Protocol):
+    """The way to the ledger: ``lane.ask``. Raises RelayError if there is none."""
+
+    def __call__(self, what: str, timeout_s: float, **fields: Any) -> Awaitable[Any]:  # noqa: ANN401
+        """The ledger's answer."""
+        ...
+
+
+class Connections(Protocol):
+    """The connections, as far as shares concern them."""
+
+    def wake(self, route: Route, queued: int) -> None:
+        """So many attempts of the route's lane could be taken now."""
+        ...
+
+    def held(self, lane: str) -> tuple[int, int]:
+        """Connections of the lane, on their way in and out included, and how many of them idle."""
+        ...
+
+
+class Queues(Protocol):
+    """The lanes that the scheduler keeps (``lanes.Lanes``)."""
+
+    def find(self, lane: str) -> ReadyQueue | None:
+        """The ready queue of a lane that is in memory."""
+        ...
+
+    def obey(self, queue: ReadyQueue) -> None:
+        """Pass on what the lane may do, if it has changed."""
+        ...
+
+
+class _Known:
+    """What this worker knows of the share of one lane, or of lanes that have one flow in common."""
+
+    __slots__ = ("asked_at", "connections", "due_at", "enough", "group", "name", "queues", "slots", "until")
+
+    def __init__(self, queue: ReadyQueue) -> None:
+        self.name = _name(queue)
+        self.group = _group(queue)
+        self.queues: dict[str, ReadyQueue] = {}
+        self.connections = 0
+        self.until = 0.0
+        self.asked_at = 0.0
+        self.due_at = float("inf")
+        self.enough = -1  # with more than this in a queue it asks at once
+        self.slots = Slots()
+
+    @property
+    def control(self) -> SiteControl:
+        """Of any of the lanes: they have its flow in common."""
+        return next(iter(self.queues.values())).control
+
+    def take_in(self, queue: ReadyQueue) -> None:
+        """A lane that has come into use, or has come back."""
+        self.queues[queue.route.lane] = queue
+        queue.slots = self.slots if queue.control.rule.rate_per_s else None
+
+
+def _name(queue: ReadyQueue) -> str:
+    return queue.control.limits.group or queue.route.lane
+
+
+def _group(queue: ReadyQueue) -> str:
+    """All lanes of one site and source share its bounds, whatever they ask of TLS; "" where there is one."""
+    route = queue.route
+    name = f"{route.site}@{route.source.name}" if route.source.name else route.site
+    return "" if name == route.lane or queue.control.limits.group else name
+
+
+class SharedLimits:
+    """All lanes of one worker."""
+
+    def __init__(self, ask: Asking, clock: Clock, connections: Connections, queues: Queues) -> None:
+        self.ask = ask
+        self._clock = clock
+        self._connections = connections
+        self._queues = queues
+        self._lanes: dict[str, _Known] = {}
+        self._known: dict[str, _Known] = {}  # by the name under which they ask
+        self._due: list[tuple[float, int, str]] = []
+        self._number = count()
+        self._is_due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks = Tasks("shares")
+        self._is_failing = False
+        self.asked = 0  # requests
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Ask, until the stack unwinds."""
+        await self._tasks.start(stack)
+        stack.callback(self._end_timer)
+        self._tasks.spawn(self._ask_on(), "ask")
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    # -- what the scheduler and the connections tell ---------------------------------------------------------
+
+    def opened(self, queue: ReadyQueue) -> None:
+        """A lane has come into use; until it is answered it may do nothing."""
+        known = self._known.get(_name(queue))
+        if known is None:
+            queue.control.share(0, None)
+            return
+        known.enough = -1
+        known.take_in(queue)
+        self._lanes[queue.route.lane] = known
+        queue.control.share(known.connections, None)
+
+    def wanted(self, lane: str, queued: int) -> None:
+        """So many attempts wait."""
+        known = self._lanes.get(lane)
+        if known is None:
+            queue = self._queues.find(lane)
+            if queue is None:
+                return
+            name = _name(queue)
+            known = self._known.get(name)
+            if known is None:
+                known = self._known[name] = _Known(queue)
+            self._lanes[lane] = known
+            known.take_in(queue)
+            known.enough = -1
+        if queued > known.enough:
+            known.enough = _ENOUGH
+            self._ask_at(known, max(self._clock.monotonic(), known.asked_at + _EARLY_S))
+
+    def call(self, names: Iterable[str]) -> None:
+        """The ledger wants to hear of these at once."""
+        now = self._clock.monotonic()
+        for name in names:
+            if (known := self._known.get(name)) is not None:
+                self._ask_at(known, now)
+        self._is_due.set()
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def _ask_at(self, known: _Known, at: float) -> None:
+        if at >= known.due_at:
+            return
+        known.due_at = at
+        heapq.heappush(self._due, (at, next(self._number), known.name))
+        if self._due[0][0] == at:
+            self._set_timer(at)
+
+    def _set_timer(self, at: float) -> None:
+        self._end_timer()
+        wait_s = at - self._clock.monotonic()
+        if wait_s <= 0.0:
+            self._is_due.set()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._is_due.set)
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _ask_on(self) -> None:
+        while True:
+            await self._is_due.wait()
+            self._is_due.clear()
+            while demands := self._demands():
+                await self._ask_once(demands)
+            if self._due:
+                self._set_timer(self._due[0][0])
+
+    def _demands(self) -> list[Demand]:
+        """What the lanes that are due have to say, as many as go into one request."""
+        now = self._clock.monotonic()
+        found: list[Demand] = []
+        while self._due and self._due[0][0] <= now and len(found) < CHUNK:
+            at, _, name = heapq.heappop(self._due)
+            known = self._known.get(name)
+            if known is None or known.due_at != at:
+                continue  # it is due at another time by now
+            known.due_at = float("inf")
+            found.append(self._demand(known, now))
+        return found
+
+    def _demand(self, known: _Known, now: float) -> Demand:
+        queued = held = idle = 0
+        for lane, queue in known.queues.items():
+            if not queue.control.is_down(now):
+                queued += queue.waiting
+            of_lane = self._connections.held(lane)
+            held += of_lane[0]
+            idle += of_lane[1]
+        if now >= known.until - _MARGIN_S or not (queued or held):
+            self._apply(known, 0)
+        rule = known.control.rule
+        known.asked_at = now
+        known.enough = _ENOUGH
+        return Demand(
+            known.name,
+            rule.connections,
+            rule.rate_per_s,
+            held,
+            min(queued + held - idle, rule.connections),
+            known.connections,
+            max(0, queued - len(known.slots)) if rule.rate_per_s else 0,
+            known.slots.used_at if rule.rate_per_s else 0.0,
+            known.group,
+        )
+
+    async def _ask_once(self, demands: list[Demand]) -> None:
+        self.asked += 1
+        try:
+            answers = await self.ask("lane.ask", _ASK_S, lanes=demands)
+        except RelayError as error:
+            self._not_answered(demands, str(error))
+            return
+        if self._is_failing:
+            self._is_failing = False
+            log.info("the ledger of lanes answers again")
+        for demand, (connections, until, again_at, moments) in zip(demands, answers, strict=True):
+            self._answered(demand, Share(connections, until, again_at, Moments(*moments)))
+
+    def _answered(self, demand: Demand, share: Share) -> None:
+        known = self._known.get(demand.lane)
+        if known is None:
+            return
+        known.until = share.until
+        known.slots.add(share.moments)
+        queued = sum(queue.waiting for queue in known.queues.values())
+        if not (demand.held or demand.wanted or demand.moments or share.connections or queued):
+            self._let_go(known)
+            return
+        is_all = share.connections >= demand.connections and not demand.rate_per_s
+        known.enough = _ENOUGH if is_all else max(demand.wanted, demand.moments)
+        self._ask_at(known, share.again_at)
+        self._apply(known, share.connections)
+        if share.connections or share.moments.number:
+            for queue in known.queues.values():
+                if queue.waiting:
+                    self._connections.wake(queue.route, queue.waiting)
+
+    def _let_go(self, known: _Known) -> None:
+        """Nothing waits and nothing is held: its share went back, and it is asked no more."""
+        del self._known[known.name]
+        for lane, queue in known.queues.items():
+            self._lanes.pop(lane, None)
+            queue.slots = None
+
+    def _apply(self, known: _Known, connections: int) -> None:
+        known.connections = connections
+        known.control.share(connections, None)
+        for queue in known.queues.values():
+            queue.slots = known.slots if queue.control.rule.rate_per_s else None
+            self._queues.obey(queue)
+
+    def _not_answered(self, demands: list[Demand], why: str) -> None:
+        """Shares hold to their end; it is asked again."""
+        if not self._is_failing:
+            self._is_failing = True
+            log.warning("the ledger of lanes cannot be asked; mail waits", extra={"why": why})
+        now = self._clock.monotonic()
+        for demand in demands:
+            if (known := self._known.get(demand.lane)) is not None:
+                self._ask_at(known, now + RENEW_S)
+        for known in self._known.values():
+            if now >= known.until - _MARGIN_S and known.connections:
+                self._apply(known, 0)

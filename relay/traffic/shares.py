@@ -1,0 +1,243 @@
+"""Who may use how much of a lane: the ledger of connections and rate over all workers, a decision.
+
+Contract, pure; ``now`` is monotonic seconds. Workers ask again and again, each for all its lanes with work;
+``ask`` answers with a share that ends by itself after ``SHARE_S``. At any time the shares that have not ended
+sum to no more than the rule's connections, and the moments given out keep its rate (``slots``). A connection
+that a worker still holds counts as its own whatever its share says, and so does what it may have opened while
+its question was on the way (``Demand.cap``): a cut gives nothing to others before the worker has said that it
+followed.
+
+- Each worker gets what it wants as far as all do; beyond that even parts. What nobody wants goes to those who
+  have work, so that a worker alone has all.
+- Fewer connections than workers that want one: they take turns of ``TURN_S``. Of the moments each
+  worker gets what its even part of the rate has come to, and after a while what others have left.
+- ``calls()`` names those who should ask at once: who holds what another lacks, and who lacks what has come
+  free. So a share that is not used moves within a few round trips, not at the next renewal.
+
+After a crash of a worker: ``forget`` frees what it had. After one of the ledger's process the workers end
+with it. Cost: a few microseconds per lane and question, once a second for each worker and lane with work.
+
+Not here: the asking (``shared_limits``), the answering (daemon), what feedback makes of a share
+(``site_control``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from relay.traffic.slots import AHEAD_S, NO_MOMENTS, Moments, Timetable
+
+SHARE_S = 5.0
+RENEW_S = 1.0
+TURN_S = 5.0
+_SOON_S = 0.05  # before the last moment in hand passes the next ones are asked for
+_LEAVING_S = 0.1  # connections above the share end with their present message
+_PATIENCE_S = 0.5  # how long moments wait for the worker whose part they are
+
+
+_Who: TypeAlias = tuple[int, str]  # a worker and one of its lanes
+
+
+class Demand(NamedTuple):
+    """What one worker says of one lane."""
+
+    lane: str
+    connections: int  # of the rule
+    rate_per_s: float  # of the rule; 0: no bound
+    held: int  # connections that it has, idle ones and those on their way in or out included
+    wanted: int  # connections that it could use
+    cap: int  # connections that it may have opened before it reads the answer
+    moments: int  # for so many messages it could use moments
+    used_at: float  # when its last message left; 0 if none or if there is no rate
+    group: str = ""  # whose bounds they are: lanes of one site and source share them; "" for the lane itself
+
+
+class Share(NamedTuple):
+    """What a worker may use of a lane until ``until``, and when it asks again."""
+
+    connections: int
+    until: float
+    again_at: float
+    moments: Moments = NO_MOMENTS
+
+
+class _Holder:
+    """What one worker has of one lane, and what it last said."""
+
+    __slots__ = ("fair_at", "granted", "held", "moments", "reserved", "until", "wanted")
+
+    def __init__(self) -> None:
+        self.held = self.wanted = self.granted = self.reserved = self.moments = 0
+        self.until = 0.0
+        self.fair_at = 0.0  # when its even part of the rate has come to the next moment
+
+
+class _Group:
+    """The bounds of one site and source, and who has how much of them."""
+
+    __slots__ = ("connections", "holders", "times")
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.times: Timetable | None = None
+        self.holders: dict[_Who, _Holder] = {}
+
+
+def fill(wants: list[int], amount: int, first: int) -> list[int]:
+    """Share ``amount`` out: to each what it wants as far as it goes, else even parts; where there is not one
+    for each, to those from position ``first`` on."""
+    got = [0] * len(wants)
+    hungry = [i for i, want in enumerate(wants) if want > 0]
+    while amount > 0 and hungry:
+        each = amount // len(hungry)
+        if each == 0:
+            start = first % len(hungry) if not any(got) else 0
+            for i in (hungry[start:] + hungry[:start])[:amount]:
+                got[i] += 1
+            break
+        for i in hungry:
+            more = min(each, wants[i] - got[i])
+            got[i] += more
+            amount -= more
+        hungry = [i for i in hungry if got[i] < wants[i]]
+    return got
+
+
+class SiteShares:
+    """The lanes of all workers. Its owner is the event loop of the one process that keeps it."""
+
+    __slots__ = ("_calls", "_groups")
+
+    def __init__(self) -> None:
+        self._groups: dict[str, _Group] = {}
+        self._calls: set[_Who] = set()
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def ask(self, worker: int, demand: Demand, now: float) -> Share:
+        """The worker's share from now on."""
+        name = demand.group or demand.lane
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group()
+        _set_rule(group, demand)
+        _end_shares(group, now)
+        who = (worker, demand.lane)
+        self._calls.discard(who)
+        mine = group.holders.get(who)
+        if mine is None:
+            mine = group.holders[who] = _Holder()
+        mine.held, mine.moments, mine.until = demand.held, demand.moments, now + SHARE_S
+        mine.wanted = min(demand.wanted, group.connections)
+        needs, targets = _plan(group, now)
+        others = sum(one.reserved for one in group.holders.values()) - mine.reserved
+        mine.granted = max(0, min(targets[who], group.connections - others))
+        mine.reserved = max(mine.granted, demand.held, demand.cap)
+        moments = _moments(group, mine, demand, now)
+        self._call(group, who, needs, targets)
+        again_at = now + RENEW_S
+        if mine.reserved > max(mine.granted, demand.held):
+            again_at = now  # it says so as soon as it has followed, and others get the rest
+        elif demand.held > mine.granted:
+            again_at = now + _LEAVING_S
+        elif demand.moments > moments.number and group.times is not None:
+            next_at = (
+                moments.last - _SOON_S if moments.number else max(group.times.next_at, mine.fair_at) - AHEAD_S
+            )
+            again_at = min(again_at, max(next_at, now + _SOON_S))
+        if not (mine.reserved or mine.wanted or mine.moments):
+            del group.holders[who]
+        return Share(mine.granted, mine.until, again_at, moments)
+
+    def _call(self, group: _Group, asker: _Who, needs: dict[_Who, int], targets: dict[_Who, int]) -> None:
+        """Who should ask at once, since what the asker has said changes what is theirs."""
+        free = group.connections - sum(one.reserved for one in group.holders.values())
+        is_lacking = group.holders[asker].granted < needs[asker]
+        for who, one in group.holders.items():
+            if who == asker:
+                continue
+            if (is_lacking and one.granted > targets[who]) or (free > 0 and one.granted < needs[who]):
+                self._calls.add(who)
+
+    def calls(self) -> list[tuple[int, str]]:
+        """(worker, lane) of those who should ask at once; each is named once."""
+        calls = list(self._calls)
+        self._calls.clear()
+        return calls
+
+    def forget(self, worker: int) -> None:
+        """The worker has ended, and its connections with it."""
+        for group in self._groups.values():
+            gone = [who for who in group.holders if who[0] == worker]
+            for who in gone:
+                del group.holders[who]
+            if gone:
+                self._calls.update(who for who, one in group.holders.items() if one.wanted)
+
+    def sweep(self, now: float) -> None:
+        """Let go of lanes that nobody has asked about for long, and whose last moment has come."""
+        for group in self._groups.values():
+            _end_shares(group, now)
+        self._groups = {
+            name: group
+            for name, group in self._groups.items()
+            if group.holders or (group.times is not None and group.times.next_at > now)
+        }
+
+
+def _set_rule(group: _Group, demand: Demand) -> None:
+    """The newest rule holds; moments that were given out stay so."""
+    group.connections = demand.connections
+    times = group.times
+    if demand.rate_per_s <= 0.0:
+        group.times = None
+    elif times is None:
+        group.times = Timetable(demand.rate_per_s)
+    elif times.rate_per_s != demand.rate_per_s:
+        times.rate_per_s = demand.rate_per_s
+    if group.times is not None and demand.used_at:
+        group.times.heard(demand.used_at)
+
+
+def _end_shares(group: _Group, now: float) -> None:
+    over = [who for who, one in group.holders.items() if one.until <= now]
+    for who in over:
+        del group.holders[who]
+
+
+def _plan(group: _Group, now: float) -> tuple[dict[_Who, int], dict[_Who, int]]:
+    """Per holder: what it needs and may have, and with what is left over what it should get."""
+    everyone = sorted(group.holders)
+    if len(everyone) == 1:
+        one = group.holders[everyone[0]]
+        most = group.connections if one.wanted else min(one.held, group.connections)
+        return {everyone[0]: one.wanted}, {everyone[0]: most}
+    holders = [group.holders[who] for who in everyone]
+    needs = fill([one.wanted for one in holders], group.connections, int(now / TURN_S))
+    left = group.connections - sum(needs)
+    kept = fill([one.held - need for one, need in zip(holders, needs, strict=True)], left, 0)
+    left -= sum(kept)
+    gifts = fill([left if one.wanted else 0 for one in holders], left, 0)
+    targets = [a + b + c for a, b, c in zip(needs, kept, gifts, strict=True)]
+    return dict(zip(everyone, needs, strict=True)), dict(zip(everyone, targets, strict=True))
+
+
+def _moments(group: _Group, mine: _Holder, demand: Demand, now: float) -> Moments:
+    """The moments that the worker gets: as many as its even part of the rate has come to, and part of what
+    others have left."""
+    times = group.times
+    if times is None or demand.moments <= 0:
+        return NO_MOMENTS
+    rivals = sum(one.moments > 0 for one in group.holders.values())
+    free = times.free(now)
+    fair_at = max(mine.fair_at, now)
+    count = 1 + int((now + AHEAD_S - fair_at) * times.rate_per_s / rivals) if fair_at <= now + AHEAD_S else 0
+    if times.next_at + _PATIENCE_S < now:
+        fair_at, count = now, max(count, -(-free // rivals))
+    count = min(demand.moments, free, count)
+    if not count:
+        return NO_MOMENTS
+    mine.fair_at = fair_at + count * rivals / times.rate_per_s
+    mine.moments -= count
+    return times.give(count, now)
