@@ -8,8 +8,8 @@ no mail is sent. Findings come in the order in which they matter to a receiver.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.admin import spf
@@ -59,6 +59,7 @@ class Patient:
     mail_from: str
     mail_from_kind: MailFrom
     addresses: Sequence[str]
+    helo_of: Mapping[str, str] = field(default_factory=dict)  # by address, where it is not ``helo``
     keys: Sequence[PublicKey] = ()
     is_dkim_on: bool = True
     dkim_state: str = ""  # of records that are not as they should be, so that nothing is signed
@@ -101,7 +102,7 @@ async def _gather(names: Names, patient: Patient) -> Facts:
         _answers(names, patient, f"_dmarc.{organisation}" if is_below else ""),
         spf.evaluate(names, _STRANGER, sender, patient.helo),
         asyncio.gather(*[spf.evaluate(names, one, sender, patient.helo) for one in patient.addresses]),
-        asyncio.gather(*[_reverse(names, one) for one in patient.addresses]),
+        asyncio.gather(*[_reverse(names, one, patient.helo_of.get(one, "")) for one in patient.addresses]),
         asyncio.gather(*[_key(names, one) for one in patient.keys]),
     )
     texts, mx, implicit, helo, dmarc, above = answers
@@ -144,11 +145,12 @@ async def _nothing() -> Answer:
     return NO_ANSWER
 
 
-async def _reverse(names: Names, address: str) -> Reverse:
+async def _reverse(names: Names, address: str, helo: str) -> Reverse:
     found = await names.ptr(address)
     hosts = found.texts[:_MOST_NAMES]
     forward = await asyncio.gather(*map(names.addresses, hosts))
-    return Reverse(address, found, dict(zip(hosts, forward, strict=True)))
+    helo_addresses = await names.addresses(helo) if helo else NO_ANSWER
+    return Reverse(address, found, dict(zip(hosts, forward, strict=True)), helo, helo_addresses)
 
 
 async def _key(names: Names, key: PublicKey) -> KeySeen:

@@ -62,6 +62,8 @@ class Reverse:
     address: str
     names: Answer
     forward: Mapping[str, Answer] = field(default_factory=dict)
+    helo: str = ""  # what is said in EHLO from there, where that is not the name of the relay
+    helo_addresses: Answer = NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)

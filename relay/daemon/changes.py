@@ -16,11 +16,13 @@ from typing import Any
 from relay.daemon.config import Config, ListenerSection
 
 LIVE: dict[str, tuple[str, ...]] = {
+    "relay": ("postmaster",),
     "limits": (
         "connections",
         "connections_per_address",
         "message_size",
         "recipients",
+        "max_hops",
         "command_timeout",
         "data_timeout",
         "receive_memory",

@@ -39,6 +39,17 @@ class RelaySection(Section):
     hostname: str = Field(default_factory=_own_name)
     user: str = ""
     group: str = ""
+    postmaster: str = ""
+
+    @field_validator("postmaster")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            if value:
+                check_address(value)
+        except ValueError as error:
+            raise ValueError(f'{value!r} is not an address ({error}); e.g. "admin@example.com"') from None
+        return value
 
     @field_validator("hostname")
     @classmethod
@@ -99,6 +110,7 @@ class LimitsSection(Section):
     connections_per_address: int = Field(default=200, ge=1)
     message_size: Bytes = 10 * 1024 * 1024
     recipients: int = Field(default=50, ge=1)
+    max_hops: int = Field(default=100, ge=10)
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 180.0
     receive_memory: Bytes = 64_000_000

@@ -59,6 +59,12 @@ def tls_reporter(config: Config) -> From:
     return From(Reporter(section.organization or domain, contact, domain), notice_sender(config))
 
 
+def postmaster(config: Config) -> str:
+    """Who looks after this relay."""
+    domain = config.signing.service_domain or config.relay.hostname
+    return config.relay.postmaster or f"postmaster@{domain}"
+
+
 def verification_settings(section: VerificationSection) -> Settings:
     """How the proof of identities is looked after."""
     return Settings(
@@ -124,6 +130,7 @@ def listener_settings(config: Config, section: ListenerSection, accounts: Accoun
         proxy_networks=tuple(section.proxy_networks),
         max_message_bytes=limits.message_size,
         max_recipients=limits.recipients,
+        postmaster=postmaster(config),
         command_timeout_s=limits.command_timeout,
         data_timeout_s=limits.data_timeout,
     )

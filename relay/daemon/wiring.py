@@ -230,6 +230,7 @@ class Works:
                 clock=clock,
                 shard=number,
                 max_age_s=config.delivery.max_age,
+                max_hops=config.limits.max_hops,
                 counters=self.counters,
                 tasks=self.tasks,
                 message_log=self.message_log,
@@ -283,6 +284,7 @@ class Works:
         self.policy.rules, self.policy.scanner.settings = content_rules(config)
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
+            intake.max_hops = config.limits.max_hops
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):
             listener.settings = settings
         self.config = config

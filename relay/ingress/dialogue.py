@@ -187,6 +187,8 @@ class Dialogue:
         path = argument[3:].lstrip(" ")
         if not path:
             return replies.SYNTAX_RCPT
+        if path[11:13] in (">", "> ") and path[:12].lower() == "<postmaster>" and self.settings.postmaster:
+            path = f"<{self.settings.postmaster}>{path[12:]}"  # RFC 5321 4.5.1: the one name without a domain
         recipients = envelope.recipients
         if len(recipients) >= self.settings.max_recipients:
             return replies.TOO_MANY_RECIPIENTS

@@ -40,7 +40,7 @@ from relay.ingress.counters import Counters
 
 log = logging.getLogger(__name__)
 
-_MAX_HOPS = 100  # Received fields (RFC 5321 6.3)
+MAX_HOPS = 100  # RFC 5321 6.3: a loop has many; 100 is a long way
 
 K = TypeVar("K")
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -100,8 +100,10 @@ class Intake(Generic[K]):
         tasks: Tasks,
         message_log: MessageLog | None = None,
         thread_bytes: int = 1_048_576,
+        max_hops: int = MAX_HOPS,
     ) -> None:
-        """``max_age_s`` is how long after its arrival a message expires."""
+        """``max_age_s`` is how long after its arrival a message expires; one with more than ``max_hops``
+        Received fields is in a loop, and refused."""
         self._policy = policy
         self._signer = signer
         self._spool = spool
@@ -110,6 +112,7 @@ class Intake(Generic[K]):
         self._shard = shard
         self._ids = MessageIds(shard)
         self.max_age_s = max_age_s
+        self.max_hops = max_hops
         self._counters = counters
         self._tasks = tasks
         self._log = message_log or SilentLog()
@@ -123,7 +126,7 @@ class Intake(Generic[K]):
             return promise
         admission: Admission[K] | None = None
         try:
-            header = _inspect(submission.content)
+            header = _inspect(submission.content, self.max_hops)
             admission = self._policy.check(submission, header)
             waiting = self._policy.complete(submission, header, admission)
             if waiting is not None:
@@ -137,7 +140,7 @@ class Intake(Generic[K]):
 
     def prepare(self, submission: Submission) -> tuple[Message, list[Event]]:
         """A message of the relay's own that only has to be stored, and its event. Raises Refused."""
-        header = _inspect(submission.content)
+        header = _inspect(submission.content, self.max_hops)
         admission = self._policy.check(submission, header)
         now = self._clock.now()
         message_id = self._ids.make(now)
@@ -166,7 +169,7 @@ class Intake(Generic[K]):
         loop = asyncio.get_running_loop()
         admission: Admission[K] | None = None
         try:
-            header = await loop.run_in_executor(None, _inspect, submission.content)
+            header = await loop.run_in_executor(None, _inspect, submission.content, self.max_hops)
             admission = await loop.run_in_executor(None, self._policy.check, submission, header)
             waiting = self._policy.complete(submission, header, admission)
             if waiting is not None:
@@ -305,7 +308,7 @@ class Intake(Generic[K]):
             promise.set_exception(error)
 
 
-def _inspect(content: bytes) -> Header:
+def _inspect(content: bytes, max_hops: int = MAX_HOPS) -> Header:
     """The header of content that has no forbidden bytes. Raises Refused."""
     fault = find_fault(content)
     if fault is not None:
@@ -317,7 +320,7 @@ def _inspect(content: bytes) -> Header:
         header = Header.parse(content)
     except HeaderFault as fault_of_header:
         raise Refused(Reply(554, f"Message rejected: {fault_of_header}", "5.6.0")) from fault_of_header
-    if len(header.fields) > _MAX_HOPS and len(header.get_all(b"received")) > _MAX_HOPS:
+    if len(header.fields) > max_hops and len(header.get_all(b"received")) > max_hops:
         raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"))
     return header
 

@@ -30,6 +30,7 @@ class ListenerSettings:
     proxy_networks: tuple[Network, ...] = ()  # the proxies that may send one
     max_message_bytes: int = 10_485_760  # content, without dot-stuffing (SES: 10 MiB)
     max_recipients: int = 50  # per message (SES: 50)
+    postmaster: str = ""  # who gets mail to <postmaster> alone; "": nobody
     max_line_bytes: int = 2048  # a command line; 512 of RFC 5321 4.5.3.1.4 plus extensions
     max_auth_line_bytes: int = 12288  # RFC 4954 section 4
     max_bad_commands: int = 20  # per session, then 421

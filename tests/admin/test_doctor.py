@@ -102,3 +102,8 @@ async def test_an_identity_that_may_not_send_and_addresses_that_nobody_knows(dns
 async def test_mail_through_a_smarthost_is_another_matter(dns: FakeDns) -> None:
     found = await findings(dns, replace(PATIENT, smarthost="smarthost.example:587"))
     assert found[-1] == (Level.WARNING, "route")
+
+
+async def test_a_source_with_a_name_of_its_own_is_judged_by_it(dns: FakeDns) -> None:
+    found = await findings(dns, replace(PATIENT, helo_of={PATIENT.addresses[0]: "gone.example.net"}))
+    assert (Level.PROBLEM, "EHLO name") in found

@@ -62,6 +62,88 @@ def test_the_host(facts: Facts, level: Level, about: str, seen: str, publish: st
     assert publish in finding.publish
 
 
+def named(name: str, address: str = ADDRESS) -> Facts:
+    """All is well, and the address has this name."""
+    reverse = Reverse(address, texts(name), {name: addresses(address)})
+    return but(reverse=(reverse,), helo_addresses=addresses(address))
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "is_generic"),
+    [
+        ("mail.example.org", "8.8.8.8", False),
+        ("mx-out-3.eu-central-1.example.org", "8.8.4.8", False),
+        ("a8-8.smtp-out.example.org", "54.240.8.8", False),  # half the address is how a provider counts
+        ("8-8-4-4.isp.example", "8.8.4.4", True),
+        ("host4.4.8.8.isp.example", "8.8.4.4", True),
+        ("ip008008004004.isp.example", "8.8.4.4", True),
+        ("ip-004004008008.isp.example", "8.8.4.4", True),
+        ("p5.dip0.isp.example", "8.8.4.4", True),
+        ("dyn-12.isp.example", "8.8.4.4", True),
+        ("customer7.adsl.isp.example", "8.8.4.4", True),
+        ("mail.dsl.example", "8.8.4.4", False),  # the domain may be called as it likes
+        ("mail.example.org", "2001:4860:4860::8888", False),
+        ("h20014860486000000000000000008888.v6.isp.example", "2001:4860:4860::8888", True),
+    ],
+)
+def test_a_name_that_a_provider_gives_to_lines(name: str, address: str, is_generic: bool) -> None:
+    findings = [one for one in judge_host(named(name, address)) if one.about == "reverse DNS"]
+    assert [one.level for one in findings] == [Level.WARNING if is_generic else Level.OK]
+    assert ("PTR relay.example.net." in findings[0].publish) is is_generic
+
+
+def test_an_address_with_two_names() -> None:
+    both = Reverse(ADDRESS, texts(HOST, "www.example.net"), {HOST: addresses(ADDRESS)})
+    finding = worst(list(judge_host(but(reverse=(both,)))))
+    assert (finding.level, finding.publish[:10]) == (Level.WARNING, "keep only:")
+
+
+def test_ipv6_without_a_name_is_refused_outright() -> None:
+    found = but(reverse=(Reverse("2001:4860:4860::8888", GONE),))
+    finding = next(judge_host(found))
+    assert finding.level is Level.PROBLEM
+    assert "refuse mail over IPv6" in finding.seen
+    assert finding.publish.startswith("8.8.8.8.0.0.0.0.")
+    assert "ip6.arpa. IN PTR" in finding.publish
+
+
+@pytest.mark.parametrize(
+    ("helo", "seen"),
+    [
+        ("192.0.2.1", "is an address"),
+        ("[192.0.2.1]", "is an address"),
+        ("[IPv6:2001:db8::1]", "is an address"),
+        ("mail", "is not a full name"),
+        ("localhost", "is not a full name"),
+        ("localhost.localdomain", "only here"),
+        ("mail.corp.internal", "only here"),
+    ],
+)
+def test_a_name_that_no_receiver_wants_in_ehlo(helo: str, seen: str) -> None:
+    finding = worst(list(judge_host(but(helo=helo))))
+    assert (finding.level, finding.about) == (Level.PROBLEM, "EHLO name")
+    assert seen in finding.seen
+    assert "hostname" in finding.publish
+
+
+def test_each_source_is_judged_by_its_own_name() -> None:
+    """Two addresses with names of their own in EHLO; the relay's own name says nobody."""
+    first = Reverse(
+        "8.8.4.4", texts("a.example.net"), {"a.example.net": addresses("8.8.4.4")}, "a.example.net"
+    )
+    second = Reverse("9.9.9.9", GONE, {}, "b.example.net", addresses("1.1.1.1"))
+    found = list(judge_host(but(reverse=(first, second), helo_addresses=GONE)))
+    assert [(one.level, one.about) for one in found] == [
+        (Level.OK, "reverse DNS"),
+        (Level.PROBLEM, "reverse DNS"),
+        (Level.PROBLEM, "EHLO name"),
+        (Level.WARNING, "EHLO name"),
+    ]
+    assert "PTR b.example.net." in found[1].publish
+    assert "a.example.net has no address" in found[2].seen
+    assert found[3].publish == "b.example.net. IN A 9.9.9.9"
+
+
 WANTED = f"{OWN}. IN MX 10 {HOST}."
 SENDERS = {"mail_from": "example.org", "mail_from_kind": MailFrom.SENDER}
 

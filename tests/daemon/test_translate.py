@@ -16,6 +16,7 @@ from relay.directory.records import Account
 from relay.policy.content_rules import MessageRules
 from relay.policy.scanner import ScannerSettings
 from relay.transport.rules import RoutingRule
+from relay.verdict.delay import DelayNotices
 
 LISTENER = """
 [relay]
@@ -51,6 +52,35 @@ def test_a_listener_is_told_everything() -> None:
     ]
     assert (told.proxy_protocol, told.max_message_bytes, told.max_recipients) == (True, 1_000_000, 7)
     assert (told.command_timeout_s, told.data_timeout_s) == (60.0, 120.0)
+    assert told.postmaster == "postmaster@mail.example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("[relay]\nhostname = 'mail.example.com'\n", "postmaster@mail.example.com"),
+        (
+            "[relay]\nhostname = 'mail.example.com'\n[signing]\nservice_domain = 'x.example'\n",
+            "postmaster@x.example",
+        ),
+        ("[relay]\npostmaster = 'me@y.example'\n", "me@y.example"),
+    ],
+)
+def test_who_looks_after_the_relay(text: str, who: str) -> None:
+    assert translate.postmaster(parse(text, Path("/x"))) == who
+
+
+@pytest.mark.parametrize(
+    ("text", "after_s", "is_unasked"),
+    [
+        ("", 14400.0, True),
+        ("delay_notice = 'asked'\ndelay_notice_after = '1h'", 3600.0, False),
+        ("delay_notice = 'never'", 0.0, False),
+    ],
+)
+def test_who_hears_of_delays(text: str, after_s: float, is_unasked: bool) -> None:
+    config = parse(f"[delivery]\n{text}\n", Path("/x"))
+    assert translate.delay_notices(config.delivery) == DelayNotices(after_s, is_unasked)
 
 
 def test_an_account_that_is_not_there_names_the_fix() -> None:

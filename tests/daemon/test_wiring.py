@@ -15,6 +15,7 @@ from relay.daemon.wiring import Logins, Works
 from relay.directory.records import Credential
 from relay.ingress.connections import LocalTally
 from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.verdict.delay import DelayNotices
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import ACCOUNT
 
@@ -57,8 +58,12 @@ async def test_a_shard_has_one_owner(started: Started) -> None:
 async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None:
     works = started.works
     config = started.changed(
-        ("recipients = 50", "recipients = 3\nmessage_size = '1 KB'"),
-        ("[workers]", "[delivery]\nmax_age = '1h'\nretry_schedule = ['7s']\nwindow = 100\n[workers]"),
+        ("recipients = 50", "recipients = 3\nmessage_size = '1 KB'\nmax_hops = 20"),
+        (
+            "[workers]",
+            "[delivery]\nmax_age = '1h'\nretry_schedule = ['7s']\nwindow = 100\n"
+            "delay_notice = 'asked'\ndelay_notice_after = '9m'\n[workers]",
+        ),
         ('["127.0.0.0/8"]', '["10.0.0.0/8"]'),
         ("[signing]", "[signing]\nreturn_path = 'relay'\nreturn_path_domain = 'Bounces.relay.example'"),
     )
@@ -66,6 +71,8 @@ async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None
     works.take_over(works.plan(config))
     assert [one.settings.max_recipients for one in works.listeners] == [3, 3, 3]
     assert {one.max_age_s for one in works.intakes.values()} == {3600.0}
+    assert {one.max_hops for one in works.intakes.values()} == {20}
+    assert works.outbound.settler.notices == DelayNotices(540.0, is_unasked=False)
     assert works.outbound.scheduler.window.size == 100
     assert list(works.outbound.settler.schedule.delays_s) == [7.0]
     assert works.policy.return_path_domain == "bounces.relay.example"

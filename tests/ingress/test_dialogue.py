@@ -1,4 +1,5 @@
 import ipaddress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -215,3 +216,39 @@ def test_a_recipient_named_twice_is_one(again: str, count: int) -> None:
     assert heard[-3:-1] == ["250 2.1.5 Ok"] * 2
     assert dialogue.envelope is not None
     assert [one.number for one in dialogue.envelope.recipients] == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "found"),
+    [
+        ("<postmaster>", "250 2.1.5 Ok", ("boss@relay.test", "relay.test", "")),
+        (
+            "<PostMaster> NOTIFY=NEVER ORCPT=rfc822;p@x.test",
+            "250 2.1.5 Ok",
+            ("boss@relay.test", "relay.test", "NEVER"),
+        ),
+        ("<postmaster@y.test>", "250 2.1.5 Ok", ("postmaster@y.test", "y.test", "")),
+        ("<postmaster>x", "553 5.1.3 <postmaster>x address unknown", None),
+        ("<webmaster>", "553 5.1.3 <webmaster> address unknown", None),
+    ],
+)
+def test_postmaster_is_the_one_name_without_a_domain(path: str, reply: str, found) -> None:
+    dialogue = Dialogue(replace(TRUSTED, postmaster="boss@relay.test"))
+    assert run(dialogue, *OK_MAIL, f"RCPT TO:{path}")[-1] == reply
+    assert dialogue.envelope is not None
+    assert [(r.address, r.domain, r.notify) for r in dialogue.envelope.recipients] == (
+        [found] if found else []
+    )
+
+
+def test_without_a_postmaster_there_is_none() -> None:
+    assert trusted(*OK_MAIL, "RCPT TO:<postmaster>") == "553 5.1.3 <postmaster> address unknown"
+
+
+def test_deliver_by_is_offered_and_kept() -> None:
+    dialogue = Dialogue(TRUSTED)
+    offered, answer = run(dialogue, "EHLO c", "MAIL FROM:<a@x.test> BY=120;R")
+    assert "250-DELIVERBY\r\n" in offered
+    assert answer == "250 2.1.0 Ok"
+    assert dialogue.envelope is not None
+    assert (dialogue.envelope.deliver_within_s, dialogue.envelope.is_by_notify) == (120.0, False)

@@ -239,6 +239,15 @@ def test_a_hundred_hops_are_a_loop():
         _inspect(once + b"Received: by a; now\r\n" * 101 + b"\r\nhi\r\n")
 
 
+async def test_the_administrator_may_call_fewer_hops_a_loop(bench):
+    bench.intake.max_hops = 10
+    bench.intake.accept(submission(b"Received: by a; now\r\n" * 10 + CONTENT))
+    with pytest.raises(Refused) as caught:
+        await bench.intake.accept(submission(b"Received: by a; now\r\n" * 11 + CONTENT))
+    assert str(caught.value.reply).startswith("554 5.4.6")
+    assert len(bench.spool.changes) == 1
+
+
 async def test_what_is_waited_for_decides_before_anything_is_stored(bench):
     asked = asyncio.Event()
 
