@@ -44,6 +44,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"  # needs 8BITMIME, which the peer lacks
     UTF8_ADDRESS = "utf8-address"  # the sender's or recipient's address needs SMTPUTF8, which the peer lacks
     UTF8_HEADER = "utf8-header"  # the header needs SMTPUTF8, which the peer lacks
+    REQUIRETLS = "requiretls"  # the message demands REQUIRETLS, which the peer lacks
     SITE_DOWN = "site-down"  # not tried: the site has failed a moment ago
     EXPIRED = "expired"  # given up: the message is older than it may get
     DELETED = "deleted"  # given up: the operator deleted it, and wants the sender to know

@@ -33,6 +33,7 @@ _BY_REASON = {
     Reason.UNSUPPORTED: "6.3",
     Reason.UTF8_ADDRESS: "6.7",  # RFC 5248, RFC 6531 3.5
     Reason.UTF8_HEADER: "6.9",
+    Reason.REQUIRETLS: "7.30",  # RFC 8689 4.2.1
     Reason.SITE_DOWN: "4.1",
     Reason.EXPIRED: "4.7",
     Reason.DELETED: "7.1",
@@ -84,6 +85,10 @@ _SENTENCES = {
     Reason.UNSUPPORTED: "The receiving mail server cannot take the 8-bit text in it.",
     Reason.UTF8_ADDRESS: "The receiving mail server cannot take addresses with letters beyond ASCII.",
     Reason.UTF8_HEADER: "The receiving mail server cannot take the header, which has letters beyond ASCII.",
+    Reason.REQUIRETLS: (
+        "The message may only go to mail servers that keep it encrypted on its whole way (REQUIRETLS), and "
+        "the receiving mail server does not promise that."
+    ),
     Reason.SITE_DOWN: "The receiving mail server was out of order.",
     Reason.EXPIRED: "The message is older than it may get.",
     Reason.DELETED: "The administrator of this mail server has deleted the message.",

@@ -54,7 +54,7 @@ LIVE_OF_LISTENER = ("trusted_networks", "account", "proxy_networks")
 
 def in_force(old: Config, new: Config) -> Config:
     """The configuration that a relay started with ``old`` follows once it has read ``new``."""
-    changed: dict[str, Any] = {"route": new.route}
+    changed: dict[str, Any] = {"route": new.route, "tls_policy": new.tls_policy}
     for section, names in LIVE.items():
         now = getattr(new, section)
         update = {name: getattr(now, name) for name in names}
@@ -68,7 +68,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """The settings, as ``[section] name``, that differ from those in force and wait for a restart."""
     found = []
     for section in Config.model_fields:
-        if section in ("path", "route", "listener"):
+        if section in ("path", "route", "tls_policy", "listener"):
             continue
         then, now = getattr(old, section), getattr(new, section)
         found += [

@@ -26,6 +26,7 @@ class DeliverySection(Section):
     delay_notice_after: Seconds = 4 * 3600.0
     resolver: OptionalEndpoint = None
     resolver_timeout: Seconds = 10.0
+    dnssec: Literal["auto", "trust", "off"] = "auto"
     connections: int = Field(default=200, ge=1)
     connections_per_site: int = Field(default=20, ge=1)
     messages_per_connection: int = Field(default=1000, ge=1)
@@ -64,13 +65,37 @@ class RouteSection(Section):
     tls: TlsMode = TlsMode.OPPORTUNISTIC
     username: str = ""
     password_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
     @model_validator(mode="after")
     def _auth(self) -> RouteSection:
         if bool(self.username) != (self.password_file is not None):
             raise ValueError("username and password_file go together")
-        if self.username and self.tls in (TlsMode.NONE, TlsMode.OPPORTUNISTIC):
-            raise ValueError('username needs tls = "required" or "wrapper": no password goes in clear')
+        if self.username and self.tls in (TlsMode.NONE, TlsMode.OPPORTUNISTIC, TlsMode.ENCRYPT):
+            raise ValueError(
+                'username needs tls = "required", "wrapper" or "dane-only": no password goes in clear, '
+                "or to a stranger"
+            )
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        if self.client_certificate is not None and self.tls is TlsMode.NONE:
+            raise ValueError('client_certificate needs TLS: set tls = "required"')
+        return self
+
+
+class TlsPolicySection(Section):
+    """What is asked of TLS for mail to these domains that goes by MX."""
+
+    domain: str
+    mode: TlsMode = TlsMode.OPPORTUNISTIC
+    dane: bool = True
+    mta_sts: bool = True
+
+    @model_validator(mode="after")
+    def _mode(self) -> TlsPolicySection:
+        if self.mode is TlsMode.WRAPPER:
+            raise ValueError('mode = "wrapper" is for a [[route]]: MX hosts speak STARTTLS')
         return self
 
 

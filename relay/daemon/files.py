@@ -16,13 +16,14 @@ from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError
 from relay.base.route import TlsMode
 from relay.daemon.config import Config
-from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules
+from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules, tls_rules
 from relay.directory.secrets import KeyFile
 from relay.ingress.tls import Certificate
 from relay.transport.opening import read_password
 from relay.transport.resolve import Resolver
 from relay.transport.rules import Rules
 from relay.transport.tls_policy import TlsContexts
+from relay.transport.tls_rules import TlsRules
 
 
 def check(config: Config) -> None:
@@ -42,9 +43,13 @@ def check(config: Config) -> None:
     tried("[directory] key_file: ", lambda: KeyFile(config.directory.key_file).vault())
     tried("", lambda: load_service_keys(config))
     tried("", lambda: Rules(routing_rules(config)))
+    tried("", lambda: TlsRules(tls_rules(config)))
     for route in config.route:
         if route.password_file is not None:
             tried(f'[[route]] domain "{route.domain}": ', _password(route.password_file))
+        if route.client_certificate is not None:
+            pair = str(route.client_certificate), str(route.client_key or "")
+            tried(f'[[route]] domain "{route.domain}": ', _client_certificate(*pair))
     if config.delivery.ca_file is not None:
         contexts = TlsContexts(str(config.delivery.ca_file))
         tried("[delivery] ca_file: ", lambda: contexts.context(TlsMode.REQUIRED))
@@ -56,6 +61,10 @@ def check(config: Config) -> None:
 
 def _password(file: Path) -> Callable[[], object]:
     return lambda: read_password(str(file))
+
+
+def _client_certificate(certificate: str, key: str) -> Callable[[], object]:
+    return lambda: TlsContexts().context(TlsMode.ENCRYPT, certificate, key)
 
 
 def remarks(config: Config) -> list[str]:

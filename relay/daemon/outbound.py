@@ -19,7 +19,7 @@ from relay.base.log import MessageLog
 from relay.base.route import LaneLimits, Route
 from relay.base.simulator import simulator_domain
 from relay.daemon.config import Config
-from relay.daemon.translate import delay_notices, endpoint_text, routing_rules, session_settings
+from relay.daemon.translate import delay_notices, endpoint_text, routing_rules, session_settings, tls_rules
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
@@ -39,6 +39,7 @@ from relay.transport.sts_fetch import PolicyFetcher
 from relay.transport.sts_files import PolicyFiles
 from relay.transport.tls_policy import TlsContexts
 from relay.transport.tls_records import TlsRecords
+from relay.transport.tls_rules import TlsRule, TlsRules
 from relay.transport.tls_tally import TlsTally
 from relay.verdict.bounce import BounceMaker, Prepare
 from relay.verdict.settle import Settler
@@ -50,6 +51,7 @@ class OutboundPlan:
 
     config: Config
     routes: list[RoutingRule]
+    tls_rules: list[TlsRule]
     schedule: RetrySchedule
 
 
@@ -69,7 +71,9 @@ class Outbound:
         without which all of a rule's numbers are this worker's."""
         self._config = config
         delivery = config.delivery
-        self.resolver = Resolver(clock, endpoint_text(delivery.resolver), delivery.resolver_timeout)
+        self.resolver = Resolver(
+            clock, endpoint_text(delivery.resolver), delivery.resolver_timeout, dnssec=delivery.dnssec
+        )
         self.tls_records = TlsRecords(config.spool.path)
         self.tls_tally = TlsTally(self.tls_records, clock, config.tls_reports.enabled)
         is_private_allowed = delivery.private_addresses == "allow"
@@ -88,6 +92,8 @@ class Outbound:
             routing_rules(config),
             delivery.port,
             simulator_domain=simulator_domain(config.signing.service_domain),
+            tls_rules=tls_rules(config),
+            policies=self.sts if delivery.mta_sts else None,
         )
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
         bounces = BounceMaker(config.relay.hostname, prepare, clock)
@@ -120,6 +126,7 @@ class Outbound:
             ),
             session_settings(config),
             clock,
+            tls_sessions=self.tls_tally,
         )
         self.shares: SharedLimits | None = None
         if ask is not None:
@@ -159,12 +166,16 @@ class Outbound:
         """All that can fail of taking over a configuration. Raises ConfigError, and nothing has changed."""
         routes = routing_rules(config)
         Rules(routes)
-        return OutboundPlan(config, routes, _schedule(config))
+        rules = tls_rules(config)
+        TlsRules(rules)
+        return OutboundPlan(config, routes, rules, _schedule(config))
 
     def take_over(self, plan: OutboundPlan) -> None:
         """A new configuration comes into force, for the next connection and the next retry."""
         config = plan.config
-        self.router.replace_rules(plan.routes, simulator_domain(config.signing.service_domain))
+        self.router.replace_rules(
+            plan.routes, simulator_domain(config.signing.service_domain), plan.tls_rules
+        )
         self.contexts.forget()  # the CAs may be newer too
         self.https.forget()
         self.settler.schedule = plan.schedule

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from relay.base import ids
 from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
-from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsReportsSection
+from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsPolicySection, TlsReportsSection
 from relay.daemon.section import Bytes, Network, OptionalEndpoint, Seconds, Section, endpoints
 from relay.daemon.units import parse_endpoint
 
@@ -282,6 +282,7 @@ class Config(Section):
     delivery: DeliverySection = DeliverySection()
     route: list[RouteSection] = []
     tls_reports: TlsReportsSection = TlsReportsSection()
+    tls_policy: list[TlsPolicySection] = []
     workers: WorkersSection = WorkersSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()

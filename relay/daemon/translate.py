@@ -23,6 +23,7 @@ from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_
 from relay.policy.scanner import ScannerSettings
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
+from relay.transport.tls_rules import TlsRule
 from relay.verdict.delay import DelayNotices
 
 
@@ -84,6 +85,8 @@ def routing_rules(config: Config) -> list[RoutingRule]:
             tls=one.tls,
             username=one.username,
             password_file=str(one.password_file or ""),
+            client_certificate=str(one.client_certificate or ""),
+            client_key=str(one.client_key or ""),
         )
         for one in config.route
     ]
@@ -93,6 +96,11 @@ def delay_notices(section: DeliverySection) -> DelayNotices:
     """When senders hear of delays."""
     after_s = 0.0 if section.delay_notice == "never" else section.delay_notice_after
     return DelayNotices(after_s, section.delay_notice == "all")
+
+
+def tls_rules(config: Config) -> list[TlsRule]:
+    """The ``[[tls_policy]]`` tables as the router wants them."""
+    return [TlsRule(one.domain, one.mode, one.dane, one.mta_sts) for one in config.tls_policy]
 
 
 def return_path_domain(config: Config) -> str:

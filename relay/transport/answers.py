@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from relay.codec.tlsa import Tlsa
+
 
 class Status(Enum):
     """Kinds of answers."""
@@ -34,15 +36,18 @@ class Mx:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one question. Only one of ``mx``, ``addresses`` and ``texts`` is filled; ``detail`` is
-    for the log."""
+    """The answer to one question. Only one of ``mx``, ``addresses``, ``texts`` and ``tlsa`` is filled;
+    ``detail`` is for the log."""
 
     status: Status
     mx: tuple[Mx, ...] = ()
     addresses: tuple[str, ...] = ()
+    tlsa: tuple[Tlsa, ...] = ()
     texts: tuple[str, ...] = ()  # TXT: each record's strings joined; CNAME, PTR: names, without the last dot
     detail: str = ""
     expires_at: float = 0.0  # monotonic seconds
+    is_secure: bool = False  # a resolver that we trust has validated it, aliases included (DNSSEC)
+    canonical: str = ""  # of a resolver that we trust: the name that held the records, aliases followed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What we say in a transaction: EHLO keywords read into ``Offers``, and MAIL, RCPT, DATA written by them.
 
 Contract, pure. A parameter is sent only if the peer offered its extension: SIZE (RFC 1870), BODY=8BITMIME
-(RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461), BY (RFC 2852). ``obstacle`` names
-what keeps a message from going to this peer at all, ``unreachable`` what keeps a recipient; both are asked
-before anything is sent. Without SMTPUTF8 domains are written in A-labels. ``write_envelope`` refuses to write
-a command that would be two (LocalProtocolError): addresses were checked when they came in, so this is our
-bug.
+(RFC 6152), SMTPUTF8 (RFC 6531), REQUIRETLS (RFC 8689), RET, ENVID, NOTIFY and ORCPT (RFC 3461), BY (RFC
+2852). ``obstacle`` names what keeps a message from going to this peer at all, ``unreachable`` what keeps a
+recipient; both are asked before anything is sent. Without SMTPUTF8 domains are written in A-labels.
+``write_envelope`` refuses to write a command that would be two (LocalProtocolError): addresses were checked
+when they came in, so this is our bug.
 
 BY says how much of the sender's time is left. A peer that does not offer DELIVERBY, or wants more time than
 there is, gets the message without it, in both modes. RFC 2852 would have mode R fail there; as next to no
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from relay.base.address import as_ascii
 from relay.base.errors import LocalProtocolError
-from relay.base.message import Message, Recipient
+from relay.base.message import Message, Recipient, TlsWish
 from relay.base.outcome import Failed, Peer, Reason, Scope
 from relay.codec.xtext import address_text, xtext
 
@@ -45,6 +45,7 @@ class Offers:
     auth: bool = False
     deliver_by: bool = False
     least_time_s: int = 0  # by which BY must look ahead, 0 if it need not
+    requiretls: bool = False
 
 
 def read_offers(extensions: Mapping[str, str]) -> Offers:
@@ -62,6 +63,7 @@ def read_offers(extensions: Mapping[str, str]) -> Offers:
         auth="auth" in extensions,
         deliver_by="deliverby" in extensions,
         least_time_s=int(least) if least.isascii() and least.isdigit() and len(least) < 10 else 0,
+        requiretls="requiretls" in extensions,
     )
 
 
@@ -77,6 +79,9 @@ def obstacle(message: Message, offers: Offers, peer: Peer) -> Failed | None:
         if message.is_utf8:
             detail = "5.6.9 the receiver does not take a header in UTF-8 (SMTPUTF8)"
             return Failed(Scope.MESSAGE, Reason.UTF8_HEADER, None, detail, peer)
+    if message.tls is TlsWish.REQUIRED and not offers.requiretls:
+        detail = "5.7.30 the message demands REQUIRETLS, which no mail server of the receiver offers"
+        return Failed(Scope.MESSAGE, Reason.REQUIRETLS, None, detail, peer)
     if message.is_8bit and not offers.eight_bit:
         detail = "5.6.3 the receiver does not take 8-bit content, and converting it would break its signature"
         return Failed(Scope.MESSAGE, Reason.UNSUPPORTED, None, detail, peer)
@@ -112,6 +117,8 @@ def mail_command(message: Message, offers: Offers, now: float = 0.0, is_utf8: bo
         line += " BODY=8BITMIME"
     if is_utf8:
         line += " SMTPUTF8"
+    if message.tls is TlsWish.REQUIRED:
+        line += " REQUIRETLS"
     if offers.dsn:
         if message.ret:
             line = f"{line} RET={message.ret}"

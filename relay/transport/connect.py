@@ -21,16 +21,19 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
-from relay.base.outcome import Deferred, Reason, Scope
+from relay.base.outcome import Deferred, Peer, Reason, Scope
 from relay.base.route import Host, Route
+from relay.base.tls_session import TlsSession, TlsSessionLog
 from relay.transport.answers import Answer, Status
 from relay.transport.opening import open_session
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
+from relay.transport.tls_decision import NO_TLSA, TlsPlan, asks_tlsa, decide
 from relay.transport.tls_policy import TlsContexts
+from relay.transport.tlsa_lookup import SecureNames, find_tlsa
 
 
-class Addresses(Protocol):
+class Addresses(SecureNames, Protocol):
     """What connecting asks of the DNS (``resolve.Resolver``)."""
 
     async def addresses(self, host: str) -> Answer:
@@ -51,7 +54,7 @@ def in_order(hosts: Sequence[Host], shuffle: Callable[[list[Host]], None]) -> li
 class Connector:
     """Opens sessions to the hosts of routes."""
 
-    __slots__ = ("_addresses", "_contexts", "_limit", "_settings", "_shuffle")
+    __slots__ = ("_addresses", "_contexts", "_limit", "_sessions", "_settings", "_shuffle")
 
     def __init__(
         self,
@@ -60,16 +63,21 @@ class Connector:
         settings: SessionSettings,
         shuffle: Callable[[list[Host]], None],
         addresses_per_attempt: int,
+        sessions: TlsSessionLog | None = None,
     ) -> None:
+        """``sessions`` hears how TLS fared."""
         self._addresses = addresses
         self._contexts = contexts
         self._settings = settings
         self._shuffle = shuffle
         self._limit = addresses_per_attempt
+        self._sessions = sessions
 
     async def connect(self, route: Route) -> Session | Deferred:
-        """The first session that opens, or why none did."""
+        """The first session that opens, or why none did. For mail that demands REQUIRETLS, the first that
+        offers it, else one that does not: that is an answer too, and the sender hears of it."""
         failure = Deferred(Scope.SITE, Reason.CONNECT, None, "the site has no hosts")
+        second_best: Session | None = None
         tried = 0
         for host in in_order(route.hosts, self._shuffle):
             answer = await self._addresses.addresses(host.name)
@@ -84,15 +92,38 @@ class Connector:
                 if reachable and not public:
                     failure = _more_telling(failure, _private(host.name, reachable))
                 reachable = public
+            plan = await self._plan(route, host, answer) if reachable else None
+            if isinstance(plan, Deferred):
+                failure = _more_telling(failure, plan)
+                continue
             for address in reachable:
                 if tried >= self._limit:
-                    return failure
+                    return second_best or failure
                 tried += 1
-                opened = await open_session(host, address, route, self._settings, self._contexts)
-                if isinstance(opened, Session):
+                opened = await open_session(
+                    host, address, route, self._settings, self._contexts, plan, self._sessions
+                )
+                if isinstance(opened, Deferred):
+                    failure = _more_telling(failure, opened)
+                elif opened.offers.requiretls or not route.demand.is_requiretls:
+                    if second_best is not None:
+                        await second_best.end()
                     return opened
-                failure = _more_telling(failure, opened)
-        return failure
+                elif second_best is None:
+                    second_best = opened
+                else:
+                    await opened.end()
+        return second_best or failure
+
+    async def _plan(self, route: Route, host: Host, addresses: Answer) -> TlsPlan | Deferred:
+        """What is required of sessions to this host, or why there may be none."""
+        found = await find_tlsa(self._addresses, host, addresses) if asks_tlsa(route) else NO_TLSA
+        plan = decide(route, host.name, found)
+        if isinstance(plan, TlsPlan):
+            return plan
+        if self._sessions is not None:
+            self._sessions.note(TlsSession(plan.policy, plan.failure, host.name, detail=plan.detail))
+        return Deferred(Scope.SITE, Reason.TLS, None, plan.detail, Peer(host.name))
 
     def _reachable(self, addresses: Sequence[str]) -> list[str]:
         """Those of the family that our source address has."""

@@ -7,14 +7,16 @@ about the site or about us, never about a message.
 - EHLO refused with 5xx: HELO, and no extensions (RFC 5321 3.2), unless TLS or AUTH is required.
 - Opportunistic TLS: STARTTLS refused, the session goes on in clear; the handshake fails, one more connection
   is made without it (RFC 7435: some encryption is better than none, and none is better than no mail).
-- Required: no STARTTLS, a refusal or a certificate that does not verify is Deferred(SITE, TLS). Never
-  downgraded.
+- All other modes: no STARTTLS, a refusal or a certificate that is not as the plan wants it is Deferred(SITE,
+  TLS). Never downgraded.
+- ``plan.try_first`` is tried before the plan; if TLS fails it, that is noted and the plan follows.
+- Each session for which the plan had something to say about TLS is noted once, for the receivers' reports.
 - After STARTTLS everything learned before is forgotten (RFC 3207 4.2).
 - A host that answers EHLO with our own name is ourselves, whatever the DNS calls it: Deferred(SITE, LOOP).
 - Credentials go only over verified TLS. The password file is read at each connect, so that a new password
   needs no restart; one that others may read is refused, for its owner should know.
 
-Not here: which address, which host (``connect``); certificates by DANE or MTA-STS.
+Not here: which address, which host (``connect``); what TLS is required (``tls_decision``).
 """
 
 from __future__ import annotations
@@ -23,46 +25,85 @@ import asyncio
 import os
 import ssl
 import stat
+from datetime import UTC, datetime
 
 from relay.base.errors import ConfigError
 from relay.base.outcome import Deferred, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.base.route import Host, Route, TlsMode
+from relay.base.tls_session import TlsFailure, TlsPolicy, TlsSession, TlsSessionLog
 from relay.transport.commands import read_offers
+from relay.transport.dane import judge_chain
 from relay.transport.replies import Command, refusal
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
-from relay.transport.tls_policy import TlsContexts
+from relay.transport.tls_decision import TlsPlan
+from relay.transport.tls_failure import failure_of
+from relay.transport.tls_policy import ResumingContext, TlsContexts
 from relay.transport.wire import Wire, auth_lines, read_extensions
 
 _MAX_PASSWORD_BYTES = 4096
-_VERIFIED = (TlsMode.REQUIRED, TlsMode.WRAPPER)
+_VERIFIED = (TlsMode.REQUIRED, TlsMode.WRAPPER, TlsMode.DANE_ONLY)
+_PROOFS = dict(zip(_VERIFIED, (" (CA)", " (CA)", " (DANE)"), strict=True))  # who vouches, for the log
 
 
 async def open_session(
-    host: Host, address: str, route: Route, settings: SessionSettings, contexts: TlsContexts
+    host: Host,
+    address: str,
+    route: Route,
+    settings: SessionSettings,
+    contexts: TlsContexts,
+    plan: TlsPlan | None = None,
+    sessions: TlsSessionLog | None = None,
 ) -> Session | Deferred:
-    """Connect to one address of a host of the route."""
-    opening = Opening(host, address, route, settings, contexts)
-    opened = await opening.run(route.tls)
-    if opening.has_failed_handshake and route.tls is TlsMode.OPPORTUNISTIC:
-        return await Opening(host, address, route, settings, contexts).run(TlsMode.NONE)
+    """Connect to one address of a host of the route, as planned (else as the route's mode alone asks)."""
+    if plan is None:
+        plan = TlsPlan(route.tls, TlsPolicy(route.domain))
+
+    def note(opening: Opening, opened: Session | Deferred) -> None:
+        if sessions is None or not plan.policy.domain or plan.mode is TlsMode.NONE:
+            return  # nobody to tell
+        if opening.fault is not None or isinstance(opened, Session):
+            failure, detail = opening.fault or (None, "")
+            sessions.note(TlsSession(plan.policy, failure, host.name, address, "", detail))
+
+    if plan.try_first is not None:
+        opening = Opening(host, address, route, settings, contexts, plan)
+        opened = await opening.run(plan.try_first)
+        note(opening, opened)
+        if isinstance(opened, Session) or opening.fault is None:
+            return opened
+        sessions = None  # the session that follows is the same one to the report
+    opening = Opening(host, address, route, settings, contexts, plan)
+    opened = await opening.run(plan.mode)
+    note(opening, opened)
+    if opening.has_failed_handshake and plan.may_fall_back:
+        return await Opening(host, address, route, settings, contexts, plan).run(TlsMode.NONE)
     return opened
 
 
 class Opening:
-    """One connection on its way to becoming a session."""
+    """One connection on its way to becoming a session. ``fault``: what was not well with its TLS."""
 
     def __init__(
-        self, host: Host, address: str, route: Route, settings: SessionSettings, contexts: TlsContexts
+        self,
+        host: Host,
+        address: str,
+        route: Route,
+        settings: SessionSettings,
+        contexts: TlsContexts,
+        plan: TlsPlan,
     ) -> None:
         self._host = host
         self._address = address
         self._route = route
         self._settings = settings
         self._contexts = contexts
+        self._plan = plan
+        self._name = plan.name or host.name  # for SNI, and what the certificate must be for
         self._peer = Peer(host.name, address)
         self._mechanisms: list[str] = []
+        self.fault: tuple[TlsFailure, str] | None = None
         self.has_failed_handshake = False
 
     async def run(self, mode: TlsMode) -> Session | Deferred:
@@ -97,10 +138,10 @@ class Opening:
                         self._address,
                         self._host.port,
                         local_addr=source,
-                        ssl=self._contexts.context(mode),
-                        server_hostname=self._host.name,
+                        ssl=self._context(mode),
+                        server_hostname=self._name,
                     )
-                    self._note_tls(wire)
+                    self._note_tls(wire, mode)
                 else:
                     _, wire = await loop.create_connection(
                         lambda: Wire(loop), self._address, self._host.port, local_addr=source
@@ -108,7 +149,7 @@ class Opening:
         except TimeoutError:
             return self._site(Reason.CONNECT, f"no connection within {settings.connect_s:g} s")
         except ssl.SSLError as fault:
-            return self._site(Reason.TLS, str(fault))
+            return self._tls(failure_of(fault), str(fault))
         except ConfigError as fault:
             return self._site(Reason.TLS, str(fault))
         except OSError as fault:
@@ -124,7 +165,7 @@ class Opening:
         failure = await self._greet(wire, session, mode)
         if failure is not None:
             return failure
-        if mode in (TlsMode.OPPORTUNISTIC, TlsMode.REQUIRED):
+        if mode not in (TlsMode.NONE, TlsMode.WRAPPER):
             failure = await self._start_tls(wire, session, mode)
             if failure is not None:
                 return failure
@@ -151,20 +192,34 @@ class Opening:
     async def _start_tls(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
         """STARTTLS as the mode wants it; None where the session may go on, in clear or not."""
         if not session.offers.starttls:
-            if mode is TlsMode.REQUIRED:
-                return self._site(Reason.TLS, "TLS is required and not offered")
-            return None
+            self.fault = TlsFailure.STARTTLS_NOT_SUPPORTED, "STARTTLS is not offered"
+            is_choice = mode is TlsMode.OPPORTUNISTIC
+            return None if is_choice else self._site(Reason.TLS, "TLS is required and not offered")
         reply = await self._ask(wire, "STARTTLS\r\n", Command.STARTTLS, self._settings.ehlo_s)
         if isinstance(reply, Deferred):
             is_refusal = reply.reply is not None and reply.reason is not Reason.BUSY
+            if is_refusal:
+                self.fault = TlsFailure.STARTTLS_NOT_SUPPORTED, f"STARTTLS refused: {reply.reply}"
             return None if is_refusal and mode is TlsMode.OPPORTUNISTIC and wire.fault is None else reply
         try:
-            await wire.encrypt(self._contexts.context(mode), self._host.name, self._settings.tls_s)
+            await wire.encrypt(self._context(mode), self._name, self._settings.tls_s)
         except (OSError, ConfigError, ValueError) as fault:  # ValueError: a host name that TLS cannot carry
             self.has_failed_handshake = True
-            return self._site(Reason.TLS, f"TLS handshake: {fault}")
-        self._note_tls(wire)
-        return await self._greet(wire, session, TlsMode.REQUIRED)
+            return self._tls(failure_of(fault), f"TLS handshake: {fault}")
+        if mode is TlsMode.DANE_ONLY:
+            now = datetime.now(UTC).timestamp()
+            wrong = judge_chain(wire.peer_chain(), self._plan.records, self._name, now)
+            if wrong is not None:
+                return self._tls(wrong.failure, f"DANE: {wrong.detail}")
+        self._note_tls(wire, mode)
+        failed = await self._greet(wire, session, TlsMode.REQUIRED)
+        connection = wire.tls_connection()
+        if failed is None and connection is not None:  # tickets of TLS 1.3 came before the answer to EHLO
+            self._context(mode).keep(connection)
+        return failed
+
+    def _context(self, mode: TlsMode) -> ResumingContext:
+        return self._contexts.context(mode, self._route.client_certificate, self._route.client_key)
 
     async def _authenticate(self, wire: Wire, mode: TlsMode) -> Deferred | None:
         """AUTH PLAIN, or LOGIN where only that is offered."""
@@ -204,8 +259,13 @@ class Opening:
             return reply
         return refusal_of_opening(command, reply, self._peer)
 
-    def _note_tls(self, wire: Wire) -> None:
-        self._peer = Peer(self._host.name, self._address, wire.tls_text())
+    def _note_tls(self, wire: Wire, mode: TlsMode) -> None:
+        proof = _PROOFS.get(mode, "")
+        self._peer = Peer(self._host.name, self._address, f"{wire.tls_text()}{proof}")
+
+    def _tls(self, failure: TlsFailure, detail: str) -> Deferred:
+        self.fault = failure, detail
+        return self._site(Reason.TLS, detail)
 
     def _site(self, reason: Reason, detail: str) -> Deferred:
         return Deferred(Scope.SITE, reason, None, detail, self._peer)

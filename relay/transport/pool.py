@@ -30,6 +30,7 @@ from contextlib import AsyncExitStack
 from relay.base.clock import Clock
 from relay.base.route import Host, LaneLimits, Route
 from relay.base.tasks import Tasks
+from relay.base.tls_session import TlsSessionLog
 from relay.transport.connect import Addresses, Connector
 from relay.transport.places import Places
 from relay.transport.settings import PoolSettings, SessionSettings
@@ -50,13 +51,14 @@ class Pools:
         session_settings: SessionSettings,
         clock: Clock,
         shuffle: Callable[[list[Host]], None] = random.shuffle,
+        tls_sessions: TlsSessionLog | None = None,
     ) -> None:
-        """``shuffle`` orders hosts of equal preference in place."""
+        """``shuffle`` orders hosts of equal preference in place. ``tls_sessions`` hears how TLS fared."""
         self.work = work
         self.settings = settings
         self.clock = clock
         self.connector = Connector(
-            addresses, contexts, session_settings, shuffle, settings.addresses_per_attempt
+            addresses, contexts, session_settings, shuffle, settings.addresses_per_attempt, tls_sessions
         )
         self.places = Places(settings.connections)
         self.tasks = Tasks("transport")

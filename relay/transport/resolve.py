@@ -11,7 +11,11 @@ If one family is found and the other unknown, what is found is used.
 Cost: a question that the cache knows is a coroutine call and a dict lookup; routes are cached above it
 (``route``), so that no message pays it.
 
-Not here: MX rules and fallback (``route``), validation (the resolver's task), TLSA and MTA-STS.
+DNSSEC: validation is the resolver's task. Where the way to it is trusted (``is_trusted``) it is asked for its
+AD bit (RFC 6840 5.7), and ``Answer.is_secure`` says that it was set; else no answer is secure. A bogus answer
+comes as SERVFAIL, which is TEMPORARY.
+
+Not here: MX rules and fallback (``route``), which TLSA records are asked for (``tlsa_lookup``).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from itertools import chain, zip_longest
 import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.resolver
@@ -34,6 +39,7 @@ from relay.base.clock import Clock
 from relay.base.endpoint import parse_endpoint
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
+from relay.codec.tlsa import Tlsa
 from relay.transport.answers import Answer, AnswerCache, CacheSettings, Mx, Status, lifetime_s
 
 _EDNS_PAYLOAD_BYTES = 1232  # what passes any path unfragmented (DNS flag day 2020)
@@ -49,15 +55,20 @@ class Resolver:
         server: str = "",
         timeout_s: float = 10.0,
         cache: CacheSettings | None = None,
+        dnssec: str = "off",
     ) -> None:
         """``server``: "host:port" with an IP address as host; empty for /etc/resolv.conf. ``timeout_s`` is
-        for a question in all, resent in between. Raises ConfigError."""
+        for a question in all, resent in between. ``dnssec``: "off", "auto" (believe a resolver on this
+        machine) or "trust". Raises ConfigError."""
         self._clock = clock
         self._cache_settings = cache or CacheSettings()
         self._cache = AnswerCache(self._cache_settings.limit)
         self._running: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._tasks = Tasks("dns")
         self._stub = _stub(server, timeout_s)
+        self.is_trusted = dnssec == "trust" or (dnssec == "auto" and _is_local(self._stub))
+        if self.is_trusted:
+            self._stub.flags = dns.flags.RD | dns.flags.AD
         self.questions = 0  # asked of the server
         self.failures = 0  # of them, without an answer
 
@@ -80,6 +91,10 @@ class Resolver:
     async def cname(self, name: str, *, is_fresh: bool = False) -> Answer:
         """The target of a CNAME record."""
         return await self._ask(name, "CNAME", is_fresh=is_fresh)
+
+    async def tlsa(self, name: str) -> Answer:
+        """The TLSA records of ``_port._tcp.host``."""
+        return await self._ask(name, "TLSA")
 
     async def ptr(self, address: str) -> Answer:
         """The names of an address, as it is looked up backwards."""
@@ -104,7 +119,9 @@ class Resolver:
         pairs = zip_longest(six.addresses, four.addresses)
         both = tuple(address for address in chain.from_iterable(pairs) if address is not None)
         found = six if six.status is Status.FOUND else four
-        return replace(found, addresses=both, expires_at=min(six.expires_at, four.expires_at))
+        is_secure = all(one.is_secure for one in (six, four) if one.status is Status.FOUND)
+        expires_at = min(six.expires_at, four.expires_at)
+        return replace(found, addresses=both, expires_at=expires_at, is_secure=is_secure)
 
     async def _ask(self, name: str, kind: str, *, is_fresh: bool = False) -> Answer:
         name = name.rstrip(".").lower()
@@ -140,6 +157,10 @@ class Resolver:
         else:
             ttl_s = found.chaining_result.minimum_ttl
             answer = _read(found, name, kind)
+            if self.is_trusted:
+                canonical = found.canonical_name.to_text(omit_final_dot=True).lower()
+                is_secure = bool(found.response.flags & dns.flags.AD)
+                answer = replace(answer, is_secure=is_secure, canonical=canonical)
         lifetime = lifetime_s(answer.status, ttl_s, self._cache_settings)
         answer = replace(answer, expires_at=self._clock.monotonic() + lifetime)
         self._cache.put(name, kind, answer)
@@ -155,6 +176,9 @@ def _read(found: dns.resolver.Answer, name: str, kind: str) -> Answer:
     if kind in ("CNAME", "PTR"):
         targets = tuple(record.target.to_text(omit_final_dot=True).lower() for record in found.rrset)
         return Answer(Status.FOUND, texts=targets)
+    if kind == "TLSA":
+        fields = [(one.usage, one.selector, one.mtype, one.cert) for one in found.rrset]
+        return Answer(Status.FOUND, tlsa=tuple(Tlsa(*one) for one in sorted(fields)))
     if kind != "MX":
         return Answer(Status.FOUND, addresses=tuple(record.address for record in found.rrset))
     records = [
@@ -192,6 +216,12 @@ def _stub(server: str, timeout_s: float) -> dns.asyncresolver.Resolver:
     stub.timeout = min(2.0, timeout_s)  # then the question is sent again
     stub.use_edns(0, 0, _EDNS_PAYLOAD_BYTES)
     return stub
+
+
+def _is_local(stub: dns.asyncresolver.Resolver) -> bool:
+    """All its servers are on this machine: nobody on the way could set a bit."""
+    servers = [str(one) for one in stub.nameservers]
+    return all(_is_address(one) and ipaddress.ip_address(one).is_loopback for one in servers)
 
 
 def _is_address(text: str) -> bool:

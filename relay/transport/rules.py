@@ -32,6 +32,8 @@ class RoutingRule:
     tls: TlsMode = TlsMode.OPPORTUNISTIC
     username: str = ""
     password_file: str = ""
+    client_certificate: str = ""  # PEM files of a certificate that we show; "" for none
+    client_key: str = ""
 
 
 class Rules:
@@ -102,4 +104,6 @@ def _route(rule: RoutingRule) -> Route:
         tls=rule.tls,
         username=rule.username,
         password_file=rule.password_file,
+        client_certificate=rule.client_certificate,
+        client_key=rule.client_key,
     )

@@ -100,7 +100,7 @@ class SitePool:
         """The newest route to the site; another policy makes connections of the old one leave."""
         old = self.route
         self.route = route
-        if (old.tls, old.username, old.password_file) != (route.tls, route.username, route.password_file):
+        if _policy(old) != _policy(route):
             self.generation += 1
             self.close_idle()
 
@@ -142,3 +142,7 @@ class SitePool:
         if self._ceiling_timer is not None:
             self._ceiling_timer.cancel()
             self._ceiling_timer = None
+
+
+def _policy(route: Route) -> tuple[str, ...]:
+    return (route.tls, route.username, route.password_file, route.client_certificate, route.client_key)

@@ -170,6 +170,21 @@ class Wire(SMTPProtocol):
         cipher = self.transport.get_extra_info("cipher") if self.transport is not None else None
         return f"{cipher[1]} {cipher[0]}" if cipher else ""
 
+    def tls_connection(self) -> ssl.SSLObject | None:
+        """The TLS of the connection; None in clear."""
+        found = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        return cast("ssl.SSLObject | None", found)
+
+    def peer_chain(self) -> list[bytes]:
+        """The certificates that the peer has shown, in DER, its own first; nobody has verified them."""
+        connection = self.tls_connection()
+        if connection is None:
+            return []
+        if hasattr(connection, "get_unverified_chain"):  # Python 3.13
+            return list(connection.get_unverified_chain() or [])
+        inner = connection._sslobj  # type: ignore[attr-defined]
+        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in inner.get_unverified_chain() or []]
+
     async def drained(self, timeout_s: float) -> None:
         """Wait until the transport takes more; a fault ends the wait."""
         if not self._paused or self.fault is not None:

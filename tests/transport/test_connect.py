@@ -64,7 +64,7 @@ def opened(monkeypatch):
     """The addresses that are tried; none answers."""
     tried = []
 
-    async def open_session(host, address, route, settings, contexts):
+    async def open_session(host, address, route, *_):
         tried.append(address)
         return Deferred(Scope.SITE, Reason.CONNECT, None, f"{address} does not answer")
 
