@@ -65,11 +65,22 @@ class Uncertain:
     why: str  # "reply-lost" or "crash"
 
 
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said when a recipient was last tried, as lines for people."""
+
+    key: int
+    number: int
+    at: float
+    dialogue: str
+
+
 @dataclass(slots=True)
 class Change:
     """What one transaction writes to a shard. ``settled`` are (message key, recipient number) pairs that are
     done; ``finished`` are keys of messages whose last recipient is done. ``told`` are (message key, recipient
-    number) of those that go on waiting as they do, and of whose delay the sender has heard."""
+    number) of those that go on waiting as they do, and of whose delay the sender has heard. ``transcripts``
+    replace those of earlier attempts; ``tried_before`` are the settled ones that may have one."""
 
     stored: list[Message] = field(default_factory=list)
     settled: list[tuple[int, int]] = field(default_factory=list)
@@ -79,5 +90,7 @@ class Change:
     events: list[Event] = field(default_factory=list)
     uncertain: list[Uncertain] = field(default_factory=list)
     told: list[tuple[int, int]] = field(default_factory=list)
+    transcripts: list[Transcript] = field(default_factory=list)
+    tried_before: list[tuple[int, int]] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)  # journal places to clear once this is on disk
     files: list[str] = field(default_factory=list)  # ids of finished messages whose content is a file

@@ -142,3 +142,4 @@ class Attempt:
     lane: str
     slots: tuple[int, ...] = ()  # places in the journal of dots sent, while the reply is unknown
     took_s: float = 0.0  # from MAIL to the last reply, as the transport measured; 0 if nothing was answered
+    transcript: str = ""  # what was said, if it did not go well; else nothing is written down

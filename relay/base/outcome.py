@@ -6,7 +6,7 @@ the next host, and defer. The unknown is temporary. Expiry, not a count of 4xx r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -91,6 +91,7 @@ class Deferred:
     reply: Reply | None = None
     detail: str = ""
     peer: Peer = NOBODY
+    dialogue: str = field(default="", compare=False, repr=False)  # of a connection that was not opened
 
 
 @dataclass(frozen=True, slots=True)

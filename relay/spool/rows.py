@@ -87,6 +87,15 @@ _TELL = {
 }
 
 
+_KEEP_TRANSCRIPT = {  # unless the recipient is gone
+    n: f"WITH d (message, number, at, dialogue) AS (VALUES {','.join(['(?,?,?,?)'] * n)}) "  # noqa: S608
+    "INSERT OR REPLACE INTO transcript SELECT d.* FROM d "
+    "JOIN recipient r ON r.message = d.message AND r.number = d.number"
+    for n in _CHUNKS
+}
+_DELETE_TRANSCRIPT = {n: sql.replace("recipient", "transcript") for n, sql in _DELETE_RECIPIENT.items()}
+
+
 def _run(
     connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[Sequence[Any]] | Sequence[Any]
 ) -> None:
@@ -113,6 +122,8 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
     parked: list[tuple[Any, ...]] = []
     uncertain: list[tuple[Any, ...]] = []
     told: list[tuple[int, int]] = []
+    transcripts: list[tuple[Any, ...]] = []
+    tried_before: list[tuple[int, int]] = []
     for change in changes:
         for message in change.stored:
             content = message.content
@@ -133,6 +144,9 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
         for p in change.parked:
             parked.append((p.key, p.number, p.reply))
         told += change.told
+        tried_before += change.tried_before
+        for t in change.transcripts:
+            transcripts.append((t.key, t.number, t.at, t.dialogue))
         for u in change.uncertain:
             uncertain.append((u.message_id, u.address, u.at, u.why))
     _run(connection, _INSERT_MESSAGE, messages)
@@ -141,6 +155,8 @@ def write(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[str
     _run(connection, _DEFER, deferred)
     _run(connection, _PARK, parked)
     _run(connection, _TELL, told)
+    _run(connection, _KEEP_TRANSCRIPT, transcripts)
+    _run(connection, _DELETE_TRANSCRIPT, tried_before)
     _run(connection, _DELETE_RECIPIENT, settled)
     _run(connection, _DELETE_RECIPIENTS, finished)
     _run(connection, _DELETE_BODY, finished)

@@ -229,4 +229,4 @@ class Shard:
             await asyncio.get_running_loop().run_in_executor(
                 None, aside.write, self.folder, message, recipients, body, damage
             )
-        return Change(settled=pairs, finished=[message.key])
+        return Change(settled=pairs, finished=[message.key], tried_before=pairs)

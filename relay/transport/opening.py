@@ -26,6 +26,7 @@ import os
 import ssl
 import stat
 from datetime import UTC, datetime
+from dataclasses import replace
 
 from relay.base.errors import ConfigError
 from relay.base.outcome import Deferred, Peer, Reason, Scope
@@ -40,6 +41,7 @@ from relay.transport.settings import SessionSettings
 from relay.transport.tls_decision import TlsPlan
 from relay.transport.tls_failure import failure_of
 from relay.transport.tls_policy import ResumingContext, TlsContexts
+from relay.transport.transcript import bounded, lines_of
 from relay.transport.wire import Wire, auth_lines, read_extensions
 
 _MAX_PASSWORD_BYTES = 4096
@@ -118,7 +120,7 @@ class Opening:
             fresh = Session(wire, self._settings)
             failure = await self._converse(wire, fresh, mode)
             if failure is not None:
-                return failure
+                return replace(failure, dialogue=self._dialogue(wire, failure))
             fresh.peer = self._peer
             session = fresh
             return session
@@ -245,6 +247,7 @@ class Opening:
         self, wire: Wire, line: str, command: Command, timeout_s: float, hoped: int = 0
     ) -> Reply | Deferred:
         wire.expect(1)
+        wire.note(secretless(line) if command is Command.AUTH else line.rstrip())
         wire.send(line.encode("ascii"))
         return await self._answer(wire, command, timeout_s, hoped)
 
@@ -267,8 +270,22 @@ class Opening:
         self.fault = failure, detail
         return self._site(Reason.TLS, detail)
 
+    def _dialogue(self, wire: Wire, failure: Deferred) -> str:
+        """What was said, and what ended it where that was no reply."""
+        to = f"# to {self._host.name} [{self._address}]:{self._host.port}"
+        end = [f"# {failure.reason}: {failure.detail}"] if failure.reply is None else []
+        return bounded([to, *lines_of(wire.opening), *end])
+
     def _site(self, reason: Reason, detail: str) -> Deferred:
         return Deferred(Scope.SITE, reason, None, detail, self._peer)
+
+
+def secretless(line: str) -> str:
+    """A line of AUTH without what must not be seen."""
+    words = line.split()
+    if words[0] != "AUTH":
+        return "***"
+    return " ".join([*words[:2], *["***"] * len(words[2:])])
 
 
 def refusal_of_opening(command: Command, reply: Reply, peer: Peer) -> Deferred:

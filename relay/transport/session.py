@@ -26,7 +26,7 @@ from time import monotonic
 
 from relay.base.clock import Clock, SystemClock
 from relay.base.message import Attempt, Message, Recipient
-from relay.base.outcome import NOBODY, Deferred, Outcome, Peer, Reason, Scope
+from relay.base.outcome import NOBODY, Deferred, Delivered, Outcome, Peer, Reason, Scope
 from relay.codec import data
 from relay.transport.blocks import BLOCK_BYTES, blocks
 from relay.transport.commands import (
@@ -40,6 +40,7 @@ from relay.transport.commands import (
 from relay.transport.replies import Judged, early_answer, judge_dot, judge_envelope
 from relay.transport.reply_parser import RawReply, as_reply
 from relay.transport.settings import SessionSettings
+from relay.transport.transcript import bounded, in_pairs, lines_of
 from relay.transport.wire import Wire
 
 _BUSY = 421
@@ -53,6 +54,7 @@ class Session:
     __slots__ = (
         "_clock",
         "_is_clean",
+        "_said",
         "_settings",
         "_wire",
         "delivered",
@@ -67,6 +69,7 @@ class Session:
         self._wire = wire
         self._settings = settings
         self._is_clean = True
+        self._said: list[RawReply] = []  # to the present attempt's envelope
         self.offers = Offers()
         self.peer: Peer = NOBODY
         self.delivered = 0  # attempts made through this session
@@ -123,8 +126,12 @@ class Session:
             if not judged.may_send:
                 if judged.is_usable and self._wire.is_in_step:
                     self._is_clean = True
+                attempt.transcript = self._transcript(message, recipients, is_content_sent=False)
                 return judged.outcomes | barred
+            may_send = self._wire.fault is None
             outcome = await self._hand_over(content, message, before_dot)
+            if judged.outcomes or not isinstance(outcome, Delivered):
+                attempt.transcript = self._transcript(message, recipients, is_content_sent=may_send)
         except BaseException:
             self.abort()
             raise
@@ -157,6 +164,7 @@ class Session:
             replies = await wire.answered(settings.mail_s)
         else:
             replies = await self._introduce_stepwise(message, recipients)
+        self._said = replies
         self.is_answered = bool(replies) and replies[0][0] != _BUSY
         return judge_envelope(recipients, replies, self._lost, self.peer)
 
@@ -221,6 +229,17 @@ class Session:
         before_dot()
         self.dot_sent = True
         wire.send(stuffer.finish())
+
+    def _transcript(self, message: Message, recipients: Sequence[Recipient], *, is_content_sent: bool) -> str:
+        """The opening, and what became of this message, as lines."""
+        wire, peer, offers = self._wire, self.peer, self.offers
+        commands = [*envelope_lines(message, recipients, offers, self._clock.now()), "DATA"]
+        said = in_pairs(commands, self._said, all_sent=offers.pipelining)
+        if is_content_sent:
+            dot = "the dot" if self.dot_sent else "no dot"
+            said.append((f"# {message.size_bytes} bytes of content, {dot}", wire.replies))
+        end = [f"# {wire.fault}: {wire.fault_detail}"] if wire.fault is not None else []
+        return bounded([f"# to {peer.host} [{peer.address}]", *lines_of([*wire.opening, *said]), *end])
 
     def _lost(self) -> Deferred:
         """No reply came, or none that could be read. After the dot the peer may have the message."""

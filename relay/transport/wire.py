@@ -29,6 +29,7 @@ from relay.base.outcome import Reason
 from relay.base.reply import Reply
 from relay.transport.deadline import Deadline
 from relay.transport.reply_parser import RawReply, ReplyParser, as_reply
+from relay.transport.transcript import Exchange
 
 _BUSY = 421
 
@@ -56,6 +57,7 @@ class Wire(SMTPProtocol):
         self.fault: Reason | None = None
         self.fault_detail = ""
         self.replies: list[RawReply] = []
+        self.opening: list[Exchange] = []  # what was said before the first MAIL, for transcripts
         self._parser = ReplyParser()
         self._expected = 0
         self._missing = 0  # replies asked for and not yet here
@@ -67,6 +69,7 @@ class Wire(SMTPProtocol):
         """The greeting may come before anyone waits for it."""
         super().connection_made(transport)
         self.expect(1)
+        self.note("")
 
     def data_received(self, received: bytes) -> None:
         """Sort what came into replies."""
@@ -131,6 +134,10 @@ class Wire(SMTPProtocol):
         """The next ``count`` replies belong together; called before what they answer is written."""
         self.replies = []
         self._expected = self._missing = count
+
+    def note(self, said: str) -> None:
+        """Keep what is said now for a transcript; the replies expected join it as they come."""
+        self.opening.append((said, self.replies))
 
     def send(self, wire: bytes) -> None:
         """Write without waiting; on a connection that is gone, nothing."""
@@ -211,3 +218,4 @@ class Wire(SMTPProtocol):
             raise ConnectionResetError("closed during the TLS handshake")
         self.transport = transport
         self._over_ssl = True
+        self.opening.append((f"# {self.tls_text()}", ()))

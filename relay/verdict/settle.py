@@ -24,7 +24,7 @@ from typing import Protocol
 
 from relay.base.clock import Clock
 from relay.base.control import add_to
-from relay.base.events import Change, Deferral, Event, EventKind, Uncertain
+from relay.base.events import Change, Deferral, Event, EventKind, Transcript, Uncertain
 from relay.base.log import MessageLog
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Reason
@@ -122,6 +122,8 @@ class Settler:
             if isinstance(outcome, Deferred) and outcome.reason is Reason.REPLY_LOST:
                 change.uncertain.append(Uncertain(message.id, recipient.address, now, "reply-lost"))
             verdict = classify(outcome, message, recipient, now, self.schedule, self._dice())
+            if recipient.attempts and not isinstance(verdict, Wait):
+                change.tried_before.append((message.key, recipient.number))
             if isinstance(verdict, Done):
                 assert isinstance(outcome, Delivered)
                 self._done(change, message, recipient, outcome, now)
@@ -130,6 +132,9 @@ class Settler:
             elif isinstance(verdict, Wait):
                 assert isinstance(outcome, Deferred)
                 self._wait(change, message, recipient, outcome, verdict)
+                said = attempt.transcript or outcome.dialogue
+                if said:
+                    change.transcripts.append(Transcript(message.key, recipient.number, now, said))
                 if is_late(message, recipient, now, self.notices) and not is_shutdown(outcome):
                     waiting.append((recipient, outcome))
             else:

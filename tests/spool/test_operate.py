@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from relay.base.events import Change, Transcript
 from relay.spool import operate
 from relay.spool.choosing import BEFORE_ALL, Chooser, Chosen
 from relay.spool.shard import SpoolLimits
@@ -122,6 +123,17 @@ async def test_delete_recipients_then_messages(queue) -> None:
     assert await shard.is_empty()
     assert tables(shard.folder)["body"] == 0
     assert await apply(shard, "delete", Chosen()) == (0, [])
+
+
+async def test_transcripts_are_deleted_with_their_recipients(queue) -> None:
+    shard, one, large = queue
+    said = [Transcript(m.key, n, NOW, "> MAIL") for m in (one, large) for n in (0, 1)]
+    await shard.commit(Change(transcripts=said))
+    await apply(shard, "delete", Chosen(domain="one.example"))
+    counted = "SELECT count(*) FROM transcript"
+    assert await shard.control(lambda c: c.execute(counted).fetchone()) == (2,)
+    await apply(shard, "delete", Chosen())
+    assert await shard.control(lambda c: c.execute(counted).fetchone()) == (0,)
 
 
 async def test_a_crash_before_the_files_are_removed(shards, queue) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.base.events import Change, Deferral
+from relay.base.events import Change, Deferral, Transcript
 from relay.base.message import Message, Recipient, RecipientState
 from relay.spool import remnant, rows, schema
 from tests.fakes.spool import NOW, done, message
@@ -154,3 +154,23 @@ def test_what_is_left_of_an_outcome_has_no_text(connection) -> None:
         (2, 1, schema.FRESH, -NOW),
     ]
     connection.execute("ROLLBACK")
+
+
+def test_transcripts_replace_each_other_and_go_with_their_recipient(connection) -> None:
+    one = message("a@example.org", "b@example.org", "c@example.org")
+    one.key = 10**9
+
+    def kept() -> dict[int, str]:
+        found = connection.execute("SELECT number, dialogue FROM transcript WHERE message = ?", (one.key,))
+        return dict(found.fetchall())
+
+    rows.write(connection, [Change(stored=[one])])
+    said = [Transcript(one.key, number, NOW, f"first {number}") for number in (0, 1, 5)]
+    rows.write(connection, [Change(transcripts=said)])
+    assert kept() == {0: "first 0", 1: "first 1"}  # there is no recipient 5 (any more)
+    rows.write(connection, [Change(transcripts=[Transcript(one.key, 1, NOW, "second")])])
+    assert kept() == {0: "first 0", 1: "second"}
+    rows.write(connection, [Change(settled=[(one.key, 0)], tried_before=[(one.key, 0)])])
+    assert kept() == {1: "second"}
+    rows.write(connection, [Change(finished=[one.key], tried_before=[(one.key, 1)])])
+    assert kept() == {}

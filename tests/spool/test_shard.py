@@ -128,7 +128,7 @@ async def test_a_row_that_is_gone(shards) -> None:
     found = await shard.contents([one])
     assert isinstance(found[7], SpoolCorrupt)
     change = await shard.set_aside(one, found[7])
-    assert change == Change(settled=[(7, 0)], finished=[7])
+    assert change == Change(settled=[(7, 0)], finished=[7], tried_before=[(7, 0)])
     assert shard.corrupt == 0
     assert list((shard.folder / "corrupt").iterdir()) == []
 

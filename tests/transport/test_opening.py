@@ -8,7 +8,7 @@ import pytest
 
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route, TlsMode
-from relay.transport.opening import open_session
+from relay.transport.opening import open_session, secretless
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_policy import TlsContexts
@@ -240,3 +240,47 @@ async def test_a_host_name_that_tls_cannot_carry(tmp_path):
     server, _ = certificate(tmp_path, "mx.example.net")
     async with ScriptedPeer(tls=server) as peer:
         assert await delivers(await open_to(peer, name="\\000" * 40 + ".example"))
+
+
+async def test_what_was_said_is_told_where_no_session_came_of_it(tmp_path):
+    tls, ca_file = certificate(tmp_path, "mx.example.net")
+    async with ScriptedPeer({"AUTH": "535 5.7.8 wrong"}, extensions=("AUTH PLAIN",), tls=tls) as peer:
+        password = tmp_path / "password"
+        password.write_text("open sesame")
+        os.chmod(password, 0o600)
+        host = peer.host("mx.example.net")
+        route = Route("hop:x", (host,), TlsMode.REQUIRED, "user", str(password))
+        opened = await open_to(peer, ca_file=ca_file, route=route)
+        lines = opened.dialogue.split("\n")
+        assert lines[0] == f"# to mx.example.net [127.0.0.1]:{peer.port}"
+        assert [line for line in lines if line.startswith(">")] == [
+            "> EHLO me.example",
+            "> STARTTLS",
+            "> EHLO me.example",
+            "> AUTH PLAIN ***",
+        ]
+        assert [line for line in lines if line.startswith("# TLSv1")] != []
+        assert lines[-1] == "< 535 5.7.8 wrong"
+        assert "sesame" not in opened.dialogue
+        assert base64.b64encode(b"\0user\0open sesame").decode() not in opened.dialogue
+
+
+async def test_what_ended_it_is_told_where_that_was_no_reply():
+    async with ScriptedPeer({"EHLO": DROP}) as peer:
+        opened = await open_to(peer)
+        assert opened.dialogue.split("\n")[-2:] == [
+            "> EHLO me.example",
+            "# connection-lost: EHLO: closed by the peer",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "AUTH PLAIN ***"),
+        ("AUTH LOGIN\r\n", "AUTH LOGIN"),
+        ("c2VjcmV0\r\n", "***"),
+    ],
+)
+def test_no_secret_is_ever_shown(line, shown):
+    assert secretless(line) == shown

@@ -400,3 +400,50 @@ async def test_smtp_sink_misbehaves(options, outcome):
         outcomes = await session.deliver(make_attempt(), BODY, Journal())
         assert told(outcomes[0]) == outcome
         await session.end()
+
+
+async def transcript(replies, *addresses, extensions=("PIPELINING",), **settings):
+    """What is written down of one attempt, from MAIL on."""
+    async with ScriptedPeer(replies, extensions=extensions) as peer:
+        session = await open_to(peer.port, **settings)
+        attempt = make_attempt(*addresses)
+        await session.deliver(attempt, BODY, Journal())
+        session.abort()
+        lines = attempt.transcript.split("\n")
+        if lines == [""]:
+            return []
+        assert lines[0] == "# to 127.0.0.1 [127.0.0.1]"
+        assert lines[2] == "> EHLO me.example"
+        return lines[next(n for n, line in enumerate(lines) if line.startswith("> MAIL")) + 1 :]
+
+
+async def test_nothing_is_written_down_of_what_went_well():
+    assert await transcript({}, "bob@example.net", "eve@example.net") == []
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
+async def test_a_refused_recipient_is_written_down(extensions):
+    replies = {"RCPT bob@example.net": "450 4.2.2 full"}
+    lines = await transcript(replies, "bob@example.net", "eve@example.net", extensions=extensions)
+    assert lines[1:5:2] == ["> RCPT TO:<bob@example.net>", "> RCPT TO:<eve@example.net>"]
+    assert lines[2] == "< 450 4.2.2 full"
+    assert lines[5] == "> DATA"
+    assert lines[6].startswith("< 354 ")
+    assert lines[7] == f"# {len(BODY)} bytes of content, the dot"
+    assert lines[8].startswith("< 250 ")
+    assert BODY.split(b"\r\n")[0].decode() not in "\n".join(lines)
+
+
+async def test_a_refused_message_and_a_lost_reply_are_written_down():
+    lines = await transcript({".": "451 4.7.1 not now"}, "bob@example.net")
+    assert lines[-2:] == [f"# {len(BODY)} bytes of content, the dot", "< 451 4.7.1 not now"]
+    lines = await transcript({".": DROP}, "bob@example.net")
+    assert lines[-1] == "# connection-lost: closed by the peer"
+    assert lines[-2] == f"# {len(BODY)} bytes of content, the dot"
+
+
+async def test_what_was_not_said_is_not_written_down():
+    lines = await transcript({"MAIL": DROP}, "bob@example.net", extensions=())
+    assert lines == ["# connection-lost: closed by the peer"]
+    lines = await transcript({"DATA": SILENT}, "bob@example.net", extensions=(), data_s=0.05)
+    assert lines[-2:] == ["> DATA", "# timeout: no reply within 0.05 s"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from relay.base.events import Change, EventKind
+from relay.base.events import Change, EventKind, Transcript
 from relay.base.message import Attempt, Message
 from relay.base.outcome import STOPPED as STOPPED_TEXT
 from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
@@ -266,3 +266,21 @@ def test_no_line_is_made_that_is_not_written() -> None:
 )
 def test_one_line_for_people(outcome: Deferred | Failed, text: str) -> None:
     assert describe(outcome) == text
+
+
+def test_what_was_said_is_kept_while_a_recipient_waits_and_no_longer(room: Room) -> None:
+    one = stored("a@example.org", "b@example.org", "c@example.org", "d@example.org")
+    for recipient in one.recipients[:3]:
+        recipient.attempts = 1
+    attempt = Attempt(one, one.recipients, "mx:example.org", transcript="> MAIL")
+    change = room.settler.judge(attempt, dict(enumerate((OK, LATER, NEVER, OK))), None)
+    assert change.transcripts == [Transcript(7, 1, NOW, "> MAIL")]
+    assert change.tried_before == [(7, 0), (7, 2)]  # the last had no earlier attempt, hence no transcript
+
+
+def test_of_a_connection_that_was_not_opened_its_dialogue_is_kept(room: Room) -> None:
+    one = stored("a@example.org", "b@example.org")
+    refused = Deferred(Scope.SITE, Reason.GREETING, Reply(554, "go away"), dialogue="< 554 go away")
+    unknown = Deferred(Scope.SITE, Reason.DNS_TEMPORARY)
+    change = room.judge(one, refused, unknown)
+    assert change.transcripts == [Transcript(7, 0, NOW, "< 554 go away")]
