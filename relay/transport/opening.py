@@ -25,8 +25,8 @@ import asyncio
 import os
 import ssl
 import stat
-from datetime import UTC, datetime
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from relay.base.errors import ConfigError
 from relay.base.outcome import Deferred, Peer, Reason, Scope
