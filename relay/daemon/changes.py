@@ -46,6 +46,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "delay_notice",
         "delay_notice_after",
         "window",
+        "shaping",
     ),
     "log": ("format", "level"),
 }

@@ -30,6 +30,7 @@ class DeliverySection(Section):
     connections: int = Field(default=200, ge=1)
     connections_per_site: int = Field(default=20, ge=1)
     messages_per_connection: int = Field(default=1000, ge=1)
+    shaping: Path | None = None
     idle: Seconds = 30.0
     connect_timeout: Seconds = 30.0
     reply_timeout: Seconds = 300.0

@@ -15,6 +15,7 @@ from pathlib import Path
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError
 from relay.base.route import TlsMode
+from relay.daemon import shaping_sections
 from relay.daemon.config import Config
 from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules, tls_rules
 from relay.directory.secrets import KeyFile
@@ -53,6 +54,7 @@ def check(config: Config) -> None:
     if config.delivery.ca_file is not None:
         contexts = TlsContexts(str(config.delivery.ca_file))
         tried("[delivery] ca_file: ", lambda: contexts.context(TlsMode.REQUIRED))
+    tried("", lambda: shaping_sections.load(config))
     server, timeout_s = endpoint_text(config.delivery.resolver), config.delivery.resolver_timeout
     tried("[delivery] resolver: ", lambda: Resolver(SystemClock(), server, timeout_s))
     if wrong:

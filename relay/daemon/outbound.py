@@ -18,14 +18,15 @@ from relay.base.clock import Clock
 from relay.base.log import MessageLog
 from relay.base.route import LaneLimits, Route
 from relay.base.simulator import simulator_domain
+from relay.daemon import shaping_sections
 from relay.daemon.config import Config
 from relay.daemon.translate import delay_notices, endpoint_text, routing_rules, session_settings, tls_rules
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.settings import TrafficSettings
+from relay.traffic.shaping import Shaping
 from relay.traffic.shared_limits import Asking, SharedLimits
-from relay.traffic.site_rule import OneRule, SiteRule
 from relay.transport.https import Https
 from relay.transport.mta_sts import StsPolicies
 from relay.transport.pool import Pools
@@ -53,6 +54,7 @@ class OutboundPlan:
     routes: list[RoutingRule]
     tls_rules: list[TlsRule]
     schedule: RetrySchedule
+    shaping: Shaping
 
 
 class Outbound:
@@ -71,6 +73,7 @@ class Outbound:
         without which all of a rule's numbers are this worker's."""
         self._config = config
         delivery = config.delivery
+        self._shaping = shaping_sections.load(config)
         self.resolver = Resolver(
             clock, endpoint_text(delivery.resolver), delivery.resolver_timeout, dnssec=delivery.dnssec
         )
@@ -94,6 +97,7 @@ class Outbound:
             simulator_domain=simulator_domain(config.signing.service_domain),
             tls_rules=tls_rules(config),
             policies=self.sts if delivery.mta_sts else None,
+            set_apart=lambda domain, route: self._shaping.set_apart(domain, route),
         )
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
         bounces = BounceMaker(config.relay.hostname, prepare, clock)
@@ -111,7 +115,7 @@ class Outbound:
                 window=delivery.window,
                 site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
             ),
-            OneRule(SiteRule(delivery.connections_per_site, delivery.messages_per_connection)),
+            self._shaping,
         )
         self.simulator = Simulator(self.scheduler)
         self.pools = Pools(
@@ -157,8 +161,8 @@ class Outbound:
                 self.shares.wanted(route.lane, queued)
             self.pools.wake(route, queued)
 
-    def limit(self, lane: str, limits: LaneLimits) -> None:
-        """What a lane may do from now on."""
+    def limit(self, lane: str, limits: LaneLimits | None) -> None:
+        """What a lane may do from now on; None: it is no more."""
         self.pools.limit(lane, limits)
 
     @staticmethod
@@ -168,11 +172,13 @@ class Outbound:
         Rules(routes)
         rules = tls_rules(config)
         TlsRules(rules)
-        return OutboundPlan(config, routes, rules, _schedule(config))
+        return OutboundPlan(config, routes, rules, _schedule(config), shaping_sections.load(config))
 
     def take_over(self, plan: OutboundPlan) -> None:
         """A new configuration comes into force, for the next connection and the next retry."""
         config = plan.config
+        self._shaping = plan.shaping
+        self.scheduler.lanes.replace_rules(plan.shaping)
         self.router.replace_rules(
             plan.routes, simulator_domain(config.signing.service_domain), plan.tls_rules
         )

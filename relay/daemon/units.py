@@ -50,6 +50,20 @@ def parse_size(text: object) -> int:
     raise ValueError(f'{text!r} is not a size: write a number and a unit, e.g. "10 MB" or "256 KiB"')
 
 
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|min|m|minute|h|hour|d|day)\s*", re.IGNORECASE)
+_PER_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_rate(text: object) -> float:
+    """How many a second, from ``"20/s"``, ``"100/min"``, ``"1000/h"``, ``"5000/day"``."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    if match is None or not float(match.group(1)):
+        raise ValueError(
+            f'{text!r} is not a rate: write a number and a unit of time, e.g. "20/s" or "100/min"'
+        )
+    return float(match.group(1)) / _PER_S[match.group(2)[0].lower()]
+
+
 def parse_endpoint(text: object) -> tuple[str, int]:
     """Host and port from ``"127.0.0.1:2525"``, ``"[::1]:2525"``, ``"mail.example.org:25"``."""
     try:

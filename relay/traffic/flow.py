@@ -35,10 +35,20 @@ from relay.traffic.site_rule import SiteRule
 class Flow:
     """The loops of one receiver."""
 
-    __slots__ = ("_shared", "concurrency", "group", "latency", "limits", "pace", "refused_by_policy", "rule")
+    __slots__ = (
+        "__weakref__",
+        "_shared",
+        "concurrency",
+        "group",
+        "latency",
+        "limits",
+        "pace",
+        "refused_by_policy",
+        "rule",
+    )
 
     def __init__(self, rule: SiteRule, group: str = "") -> None:
-        """``group``: the name under which several lanes share it; "" for a lane of its own."""
+        """``group``: the name under which its lanes share it."""
         self.rule = rule
         self.group = group
         self.concurrency = Concurrency(rule.connections)

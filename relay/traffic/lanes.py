@@ -17,10 +17,10 @@ from relay.base.clock import Clock
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
 from relay.base.route import Route
+from relay.traffic.controls import Controls
 from relay.traffic.neighbours import Connections
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.settings import TrafficSettings
-from relay.traffic.site_control import SiteControl
 from relay.traffic.site_rule import SiteRules
 
 _NEXT_MOMENTS_S = 1.0  # at the latest; who brings them calls the connections
@@ -42,7 +42,7 @@ class Lanes:
         self.taken: set[Attempt] = set()  # in the hands of a connection
         self.opened: Callable[[ReadyQueue], None] = _ours_alone  # hears of each lane that comes into use
         self._connections = connections
-        self._rules = rules
+        self.controls = Controls(rules, settings.site_backoff)
         self._clock = clock
         self._settings = settings
         self._most = _KEEP
@@ -57,13 +57,23 @@ class Lanes:
         return queue
 
     def _open(self, route: Route) -> ReadyQueue:
-        rule = self._rules.rule(route)
-        queue = ReadyQueue(route, SiteControl(rule, self._settings.site_backoff))
+        queue = ReadyQueue(route, self.controls.open(route))
         self.by_name[route.lane] = queue
         if route.hosts:
             self.opened(queue)
         self.obey(queue)
         return queue
+
+    def replace_rules(self, rules: SiteRules) -> None:
+        """Other bounds, from the next message on."""
+        self.controls.replace_rules(rules)
+        for queue in self.by_name.values():
+            self.controls.renew(queue.route, queue.control)
+            if queue.route.hosts:
+                self.opened(queue)
+            self.obey(queue)
+            if queue.waiting:
+                self.wake(queue)
 
     def obey(self, queue: ReadyQueue) -> None:
         """Pass on what the lane may do, if it has changed."""
@@ -165,11 +175,14 @@ class Lanes:
         if len(self.by_name) <= self._most:
             return
         now = self._clock.monotonic()
-        self.by_name = {
-            name: queue
+        gone = [
+            name
             for name, queue in self.by_name.items()
-            if queue.waiting or queue.control.is_worth_keeping(now)
-        }
+            if not queue.waiting and not queue.control.is_worth_keeping(now)
+        ]
+        for name in gone:
+            del self.by_name[name]
+            self._connections.limit(name, None)
         self._most = max(_KEEP, 2 * len(self.by_name))
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:

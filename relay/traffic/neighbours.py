@@ -48,8 +48,8 @@ class Connections(Protocol):
         """So many attempts of the route's lane could be taken now."""
         ...
 
-    def limit(self, lane: str, limits: LaneLimits) -> None:
-        """What the lane may do from now on."""
+    def limit(self, lane: str, limits: LaneLimits | None) -> None:
+        """What the lane may do from now on; None: it is no more."""
         ...
 
 

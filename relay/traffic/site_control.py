@@ -110,7 +110,7 @@ class SiteControl:
 
     def _fail(self, now: float, why: str, dice: float) -> None:
         self._breaker.fail(now, why, dice)
-        if not self.flow.group:
+        if not self.flow.rule.is_rollup:  # else the other sites still take mail
             self.flow.restart()
 
     def state(self, now: float) -> str:

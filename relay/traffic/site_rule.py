@@ -20,6 +20,7 @@ class SiteRule:
     rate_per_s: float = 0.0  # messages a second; 0: no bound
     recipients_per_message: int = 100
     name: str = ""  # which rule it was, for people; "" for the default
+    is_rollup: bool = False  # all sites that it matches share the bounds, and what is found out
 
 
 class SiteRules(Protocol):

@@ -137,13 +137,13 @@ class Connection:
                     or site.open > site.limit
                     or self._generation != site.generation
                     or pools.is_draining
-                    or pools.must_yield(site.held)
+                    or pools.must_yield(site)
                 ):
                     break
                 attempt = self._attempt = take(name)
                 if attempt is None:
                     site.queued = 0
-                    if pools.places.has_line or not await self._stay_idle():
+                    if pools.places.has_line or site.has_others_waiting or not await self._stay_idle():
                         break
                     continue
                 if site.queued > 0:

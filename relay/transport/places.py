@@ -96,3 +96,18 @@ class Places:
     def must_yield(self, held: int, sites: int) -> bool:
         """Others wait and a site that holds ``held`` of the places has more than its even share of them."""
         return bool(self._line) and held > max(1, self.limit // max(1, sites))
+
+
+class Group(Places):
+    """The connections of lanes that have their number in common."""
+
+    __slots__ = ("lanes",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.lanes = 0  # with connections, or waiting for one
+
+    def wants_back(self, held: int) -> bool:
+        """A lane that holds ``held`` of them must let one go: there are too many, or others wait."""
+        share = max(1, self.limit // max(1, self.lanes))
+        return (bool(self._line) or self.taken > self.limit) and held > share

@@ -32,11 +32,11 @@ from relay.base.route import Host, LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.base.tls_session import TlsSessionLog
 from relay.transport.connect import Addresses, Connector
-from relay.transport.places import Places
+from relay.transport.places import Group, Places
 from relay.transport.settings import PoolSettings, SessionSettings
 from relay.transport.site_pool import SitePool
 from relay.transport.tls_policy import TlsContexts
-from relay.transport.work import Work
+from relay.transport.work import Site, Work
 
 
 class Pools:
@@ -72,6 +72,7 @@ class Pools:
         self._sites: dict[str, SitePool] = {}  # by lane
         self._usual = LaneLimits(settings.connections_per_site, settings.messages_per_connection)
         self._limits: dict[str, LaneLimits] = {}  # of lanes with others
+        self._groups: dict[str, Group] = {}  # of lanes that have connections
         self._gone = asyncio.Event()
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -89,27 +90,54 @@ class Pools:
             limits = self._limits.get(route.lane, self._usual)
             if self.is_draining or queued <= 0 or limits.connections <= 0:
                 return
-            site = self._sites[route.lane] = SitePool(self, route, limits)
+            site = self._sites[route.lane] = SitePool(self, route, limits, self._join(limits))
         elif route is not site.route:
             site.change_route(route)
         site.queued = queued
         if queued > site.roused + site.opening and (site.idle or site.held < site.limit):
             site.arrange()
 
-    def limit(self, lane: str, limits: LaneLimits) -> None:
+    def limit(self, lane: str, limits: LaneLimits | None) -> None:
         """What the lane may do from now on; connections above it go after their present message. A lane that
-        might do nothing before is woken by the caller."""
-        if limits == self._usual:
+        might do nothing before is woken by the caller. None: nothing is known of it any more."""
+        if limits is None or limits == self._usual:
             self._limits.pop(lane, None)
         else:
             self._limits[lane] = limits
+        if limits is None:
+            return
+        if (group := self._groups.get(limits.group)) is not None:
+            group.limit = limits.connections
         if (site := self._sites.get(lane)) is not None:
+            if limits.group != site.limits.group:
+                self._leave(site)
+                site.group = self._join(limits, site.held)
             site.change_limits(limits)
 
     def held(self, lane: str) -> tuple[int, int]:
         """Connections of the lane, on their way in and out included, and how many of them idle."""
         site = self._sites.get(lane)
         return (0, 0) if site is None else (site.held, len(site.idle))
+
+    def _join(self, limits: LaneLimits, held: int = 0) -> Group | None:
+        """The group of a lane, with the ``held`` connections that it brings."""
+        if not limits.group:
+            return None
+        group = self._groups.get(limits.group)
+        if group is None:
+            group = self._groups[limits.group] = Group(limits.connections)
+        group.lanes += 1
+        group.taken += held
+        return group
+
+    def _leave(self, site: SitePool) -> None:
+        """A lane goes out of its group."""
+        group = site.group
+        if group is not None:
+            group.lanes -= 1
+            group.taken -= site.held
+            if not group.lanes:
+                self._groups.pop(site.limits.group, None)
 
     async def drain(self, deadline_s: float) -> None:
         """Take no more attempts; wait up to ``deadline_s`` for those in flight, then cancel the rest."""
@@ -132,24 +160,43 @@ class Pools:
                     site.idle[0].leave()
                     return
 
-    def must_yield(self, held: int) -> bool:
-        """A site that holds so many places must let one go."""
-        return self.places.has_line and self.places.must_yield(held, len(self._sites))
+    def make_room_in_group(self, asking: SitePool) -> None:
+        """Close an idle connection of another lane of the group, if there is one."""
+        for site in self._sites.values():
+            if site.group is asking.group and site is not asking and site.idle:
+                site.idle[0].leave()
+                return
+
+    def must_yield(self, site: Site) -> bool:
+        """A site must let one of its places go, to another or because its group has too many."""
+        if self.places.has_line and self.places.must_yield(site.held, len(self._sites)):
+            return True
+        return site.group is not None and site.group.wants_back(site.held)
 
     def place_freed(self, site: SitePool) -> None:
         """A connection of ``site`` has gone: serve the line first, then the site itself."""
         self.places.give()
-        while (name := self.places.next_in_line()) is not None:
+        if site.group is not None:
+            site.group.give()
+            self._serve(site.group)
+        self._serve(self.places)
+        self._go_on(site)
+        self._gone.set()
+
+    def _serve(self, places: Places) -> None:
+        """Those who stand in line, as far as there is room."""
+        while (name := places.next_in_line()) is not None:
             waiting = self._sites.get(name)
             if waiting is not None:
                 self._go_on(waiting)
-        self._go_on(site)
-        self._gone.set()
 
     def _go_on(self, site: SitePool) -> None:
         """Open what the site still needs, or forget it."""
         if site.queued and not self.is_draining:
             site.arrange()
-        if not site.held and not self.places.is_waiting(site.name) and self._sites.get(site.name) is site:
+        if site.held or self.places.is_waiting(site.name) or self._sites.get(site.name) is not site:
+            return
+        if site.group is None or not site.group.is_waiting(site.name):
             site.end()
+            self._leave(site)
             del self._sites[site.name]

@@ -19,7 +19,7 @@ Not here: the rules about MX (``mail_exchangers``), patterns (``rules``), the as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -77,9 +77,10 @@ class Router:
         simulator_domain: str = "",
         tls_rules: Iterable[TlsRule] = (),
         policies: Policies | None = None,
+        set_apart: Callable[[str, Route], Route] = lambda domain, route: route,
     ) -> None:
         """``own_names``: names and addresses under which this relay takes mail. ``simulator_domain`` in lower
-        case; "" for none. Raises ConfigError."""
+        case; "" for none. ``set_apart`` may give a domain's route a site of its own. Raises ConfigError."""
         self._names = names
         self._clock = clock
         self._monotonic = clock.monotonic
@@ -90,6 +91,7 @@ class Router:
         self._mx_port = mx_port
         self._limit = limit
         self._simulator_domain = simulator_domain
+        self._set_apart = set_apart
         self._routes: dict[str, tuple[Route, float]] = {}
 
     def replace_rules(
@@ -129,6 +131,7 @@ class Router:
             if not isinstance(secured, Route):
                 return secured
             route = secured
+        route = self._set_apart(domain, route)
         if rules is self._rules:  # else replaced while we asked: the answer holds for this message only
             self._keep(domain, route, expires_at)
         return route

@@ -17,7 +17,7 @@ from typing import Protocol
 from relay.base.route import LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.transport.connection import Connection
-from relay.transport.places import plan
+from relay.transport.places import Group, plan
 from relay.transport.work import Idler, Shared
 
 
@@ -28,6 +28,10 @@ class Owner(Shared, Protocol):
 
     def make_room(self, asking: SitePool) -> None:
         """Close an idle connection of another site."""
+        ...
+
+    def make_room_in_group(self, asking: SitePool) -> None:
+        """Close an idle connection of another lane of the group."""
         ...
 
     def place_freed(self, site: SitePool) -> None:
@@ -41,6 +45,7 @@ class SitePool:
     __slots__ = (
         "_ceiling_timer",
         "generation",
+        "group",
         "idle",
         "is_up",
         "limit",
@@ -54,8 +59,10 @@ class SitePool:
         "route",
     )
 
-    def __init__(self, pools: Owner, route: Route, limits: LaneLimits) -> None:
+    def __init__(self, pools: Owner, route: Route, limits: LaneLimits, group: Group | None = None) -> None:
+        """``group``: the lanes with which this one has its number of connections in common."""
         self.pools = pools
+        self.group = group
         self.route = route
         self.name = route.lane
         self.limits = limits
@@ -74,25 +81,36 @@ class SitePool:
         """Places of the worker that this site takes."""
         return self.open + self.opening
 
+    @property
+    def has_others_waiting(self) -> bool:
+        """Lanes of its group wait for a connection."""
+        return self.group is not None and self.group.has_line
+
     def arrange(self) -> None:
         """Rouse, open or stand in line, as much as is needed."""
-        pools = self.pools
+        pools, group = self.pools, self.group
         steps = plan(
             queued=max(0, self.queued - self.roused),
             idle=len(self.idle),
             open_=self.open,
             opening=self.opening,
             limit=self.limit,
-            free=pools.places.free,
+            free=pools.places.free if group is None else min(pools.places.free, group.free),
             is_up=self.is_up,
         )
         for _ in range(steps.wake):
             self.idle[-1].rouse()
         for _ in range(steps.open):
             pools.places.take()
+            if group is not None:
+                group.take()
             self.opening += 1
             pools.tasks.spawn(Connection(pools, self).run(), self.name)
-        if steps.wait:
+        if steps.wait and group is not None and group.free <= 0:
+            if not group.is_waiting(self.name):  # once: connections that come free later see the line
+                group.stand_in_line(self.name)
+                pools.make_room_in_group(self)
+        elif steps.wait:
             pools.places.stand_in_line(self.name)
             pools.make_room(self)
 

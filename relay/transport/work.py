@@ -19,7 +19,7 @@ from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
 from relay.base.route import LaneLimits, Route
 from relay.transport.connect import Connector
-from relay.transport.places import Places
+from relay.transport.places import Group, Places
 from relay.transport.settings import PoolSettings
 
 
@@ -81,10 +81,16 @@ class Site(Protocol):
     roused: int
     idle: list[Idler]
     is_up: bool
+    group: Group | None
 
     @property
     def held(self) -> int:
         """Places of the worker that this site takes."""
+        ...
+
+    @property
+    def has_others_waiting(self) -> bool:
+        """Lanes of its group wait for a connection."""
         ...
 
     def arrange(self) -> None:
@@ -115,6 +121,6 @@ class Shared(Protocol):
     closed_total: int
     failed_total: int
 
-    def must_yield(self, held: int) -> bool:
-        """A site that holds so many places must let one go."""
+    def must_yield(self, site: Site) -> bool:
+        """A site must let one of its places go."""
         ...

@@ -133,7 +133,7 @@ def test_the_commented_default_shows_the_defaults() -> None:
     """Switching a setting on changes nothing, but where the comment says that the site decides."""
     shown = parse(uncommented(DEFAULTS.read_text()), HERE)
     plain = parse(CERTIFICATE, HERE)
-    decided = {"hostname", "certificate", "private_key", "service_key", "ca_file"}
+    decided = {"hostname", "certificate", "private_key", "service_key", "ca_file", "shaping"}
     for section in ("relay", "limits", "spool", "directory", "delivery", "workers", "metrics", "log"):
         a, b = getattr(shown, section), getattr(plain, section)
         for name in type(a).model_fields:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from relay.daemon.units import parse_duration, parse_endpoint, parse_size
+from relay.daemon.units import parse_duration, parse_endpoint, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,17 @@ def test_no_endpoints(text: Any) -> None:
 def test_an_ipv6_address_without_brackets_is_ambiguous() -> None:
     with pytest.raises(ValueError, match="in brackets"):
         parse_endpoint("::1:25")
+
+
+@pytest.mark.parametrize(
+    ("text", "per_s"),
+    [("20/s", 20.0), ("100/min", 100 / 60), ("1.5 / m", 0.025), ("7200/hour", 2.0), ("86400/day", 1.0)],
+)
+def test_rates(text: str, per_s: float) -> None:
+    assert parse_rate(text) == pytest.approx(per_s)
+
+
+@pytest.mark.parametrize("text", ["20", 20, "", "/s", "0/s", "-1/s", "5/week", None])
+def test_what_is_no_rate(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a rate: write a number and a unit of time"):
+        parse_rate(text)

@@ -10,6 +10,7 @@ import pytest
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
 from relay.base.log import SilentLog
+from relay.base.route import Host, Route
 from relay.daemon.config import load
 from relay.daemon.wiring import Logins, Works
 from relay.directory.records import Credential
@@ -78,6 +79,21 @@ async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None
     assert works.policy.return_path_domain == "bounces.relay.example"
     assert b"220" not in await greeting(started)  # loopback is no longer trusted
     assert works.config is config
+
+
+async def test_rules_of_shaping_are_in_force_at_once(started: Started) -> None:
+    works = started.works
+    file = started.works.config.path.parent / "shaping.toml"
+    route = Route("mx:mx.example.org", (Host("mx.example.org"),))
+    queue = works.outbound.scheduler.lanes.at(route)
+    assert queue.control.rule.name == ""
+    file.write_text('[[rule]]\nname = "small"\nmx = ["*.example.org"]\nconnections = 1\nrate = "1/s"\n')
+    works.take_over(works.plan(started.changed()))
+    assert (queue.control.rule.name, queue.control.rule.rate_per_s) == ("small", 1.0)
+    file.write_text('[[rule]]\nname = "small"\nmx = ["*.example.org"]\nconections = 1\n')
+    with pytest.raises(ConfigError, match=r"shaping\.toml: .*did you mean 'connections'"):
+        works.plan(started.changed())
+    assert queue.control.rule.rate_per_s == 1.0
 
 
 @pytest.mark.parametrize(

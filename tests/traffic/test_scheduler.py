@@ -61,8 +61,11 @@ class World:
     def wake(self, route: Route, waiting: int) -> None:
         self.woken.append(route.site)
 
-    def limit(self, lane: str, limits: LaneLimits) -> None:
-        self.limits[lane] = limits
+    def limit(self, lane: str, limits: LaneLimits | None) -> None:
+        if limits is None:
+            self.limits.pop(lane)
+        else:
+            self.limits[lane] = limits
 
     async def send(self, *addresses: str, **fields) -> Message:
         """What intake does: announce, store, submit."""

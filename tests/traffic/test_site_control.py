@@ -140,7 +140,7 @@ def test_a_crowded_receiver_names_its_cap(control: SiteControl) -> None:
 
 
 def test_lanes_may_share_a_flow_but_not_a_breaker() -> None:
-    flow = Flow(SiteRule(connections=8, name="big"), "rule:big")
+    flow = Flow(SiteRule(connections=8, name="big", is_rollup=True), "rule:big")
     one, other = (SiteControl(flow.rule, SiteBackoff(30, 300), flow) for _ in range(2))
     one.unreachable(0.0, DOWN, 0.5)
     assert one.is_down(1.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.transport.places import Places, Plan, plan
+from relay.transport.places import Group, Places, Plan, plan
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,20 @@ def test_more_than_an_even_share_is_let_go_when_others_wait(limit, held, sites, 
     if has_line:
         places.stand_in_line("other")
     assert places.must_yield(held, sites) is must
+
+
+def test_a_group_wants_back_what_one_lane_has_too_much():
+    group = Group(4)
+    group.lanes = 2
+    for _ in range(4):
+        group.take()
+    assert not group.wants_back(4)  # no one waits
+    group.stand_in_line("other")
+    assert group.wants_back(3)
+    assert not group.wants_back(2)
+    assert group.next_in_line() is None
+    group.give()
+    assert group.next_in_line() == "other"
+    group.limit = 2
+    assert group.wants_back(2)
+    assert not group.wants_back(1)

@@ -9,7 +9,7 @@ import pytest
 
 from relay.base.errors import SpoolCorrupt
 from relay.base.outcome import Delivered, Failed, Reason, Scope
-from relay.base.route import Host, Route
+from relay.base.route import Host, LaneLimits, Route
 from relay.transport.answers import Answer, Status
 from relay.transport.pool import Pools
 from relay.transport.settings import PoolSettings, SessionSettings
@@ -216,6 +216,42 @@ async def test_a_site_that_refuses_one_more_connection_has_not_failed():
         assert queue.failed == []
         assert [(reason, open_) for _, reason, open_ in queue.refused] == [(Reason.BUSY, 1)]
         assert pools.places.taken == 1  # and no other is tried for the time being
+
+
+async def test_lanes_of_a_group_share_their_number_of_connections():
+    async with ScriptedPeer() as peer, pooling() as (pools, queue):
+        most = []
+        take = queue.take
+        queue.take = lambda lane: (most.append(pools.open), take(lane))[1]
+        for number in range(4):
+            pools.limit(f"hop:{number}", LaneLimits(2, 1000, "rule:big"))
+        for number in range(4):
+            queue.put(site(peer, number), 10)
+        outcomes = await queue.settled(40)
+        assert {type(one) for one in outcomes} == {Delivered}
+        assert max(most) == 2
+        assert pools._groups["rule:big"].taken <= 2
+        pools.limit("hop:0", LaneLimits(4, 1000, "rule:big"))
+        assert pools._groups["rule:big"].limit == 4
+        for number in range(4):
+            queue.put(site(peer, number), 10)
+        await queue.settled(80)
+        assert max(most) <= 4
+        for number in range(4):
+            pools.limit(f"hop:{number}", None)
+    assert (pools._groups, pools._limits) == ({}, {})
+
+
+async def test_a_lane_may_change_its_group_while_it_is_open():
+    async with ScriptedPeer() as peer, pooling() as (pools, queue):
+        pools.limit("hop:0", LaneLimits(2, 1000, "a"))
+        queue.put(site(peer), 10)
+        await queue.settled(10)
+        held = pools.places.taken
+        pools.limit("hop:0", LaneLimits(2, 1000, "b"))
+        assert list(pools._groups) == ["b"]
+        assert pools._groups["b"].taken == held
+    assert pools._groups == {}
 
 
 async def test_a_connection_that_idled_and_was_closed_costs_the_message_nothing():

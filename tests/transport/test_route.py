@@ -1,6 +1,7 @@
 """From a domain to a route: rules, MX, fallback, loops, and what is remembered."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -140,6 +141,17 @@ async def test_rules_come_first_and_can_be_replaced():
     assert router.cached("example.net") is None
     assert (await router.find("example.net")).site.startswith("mx:")
     assert dns.asked == ["example.net"]
+
+
+async def test_a_domain_may_be_set_apart_from_others_behind_the_same_hosts():
+    def apart(domain, route):
+        return replace(route, site=f"{route.site}#small") if domain == "same.example" else route
+
+    router, _, _ = routing(set_apart=apart)
+    shared, alone = await router.find("example.net"), await router.find("same.example")
+    assert {host.name for host in alone.hosts} == {host.name for host in shared.hosts}
+    assert alone.lane == f"{shared.lane}#small"
+    assert router.cached("same.example") is alone
 
 
 async def test_the_simulator_comes_before_rules_and_records():
