@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.base.address import domain_of, parse_path
+from relay.base.address import as_ascii, check_address, domain_of, parse_path
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpora" / "addresses" / "isemail-tests.xml"
 L60 = "a" * 60
@@ -156,3 +156,36 @@ def test_corpus():
         if accepted != expected:
             wrong.append((number, address, category, diagnosis, accepted))
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("a@example.org", "a@example.org"),
+        ("a@Bücher.Example", "a@xn--bcher-kva.example"),
+        ("rené@bücher.example", "rené@bücher.example"),  # no form in ASCII: nothing is changed
+        ("rené@example.org", "rené@example.org"),
+        ('"a b@c"@bücher.example', '"a b@c"@xn--bcher-kva.example'),
+        ("a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]"),
+        ("", ""),
+    ],
+)
+def test_as_ascii_where_that_is_possible(address, written):
+    assert as_ascii(address) == written
+
+
+@pytest.mark.skipif(not CORPUS.exists() and not os.environ.get("CI"), reason="the corpus is not here")
+def test_addresses_of_the_corpus_stay_addresses_and_lead_to_the_same_domain():
+    checked = 0
+    for _, address, _, _ in _corpus():
+        for beyond in (address, address.replace("iana", "bücher"), address.replace("test@", "tést@")):
+            try:
+                check_address(beyond)
+            except ValueError:
+                continue
+            written = as_ascii(beyond)
+            check_address(written)
+            assert domain_of(written) == domain_of(beyond)
+            assert written.isascii() == beyond.rpartition("@")[0].isascii()
+            checked += 1
+    assert checked > 100

@@ -11,7 +11,7 @@ from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed, Onward, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.codec.data import find_fault
-from relay.codec.dsn import FULL_LIMIT_BYTES, bounce, success
+from relay.codec.dsn import FULL_LIMIT_BYTES, bounce, delay, success
 
 ARRIVED, NOW = 1_700_000_000.0, 1_700_003_600.0
 ID = "0000018bcfe56800-5b1c0000-0000-4000-8000-000000000000-000001"
@@ -248,3 +248,69 @@ def test_success(onward, enhanced, action, status, says):
     }
     assert header.get_content_type() == "text/rfc822-headers"  # RFC 3461 6.2: never the whole message
     assert header.get_payload() == HEADER.decode()
+
+
+def test_what_has_a_form_in_ascii_is_written_in_it():
+    """So that the report reaches a sender whose server knows no SMTPUTF8."""
+    recipient = Recipient(0, "a@bücher.example", "xn--bcher-kva.example", orcpt="utf-8;rené@example.org")
+    content, parsed, text, report, _ = made(
+        [(recipient, NO_USER)], sender="shop@bücher.example", is_utf8=True
+    )
+    assert content.isascii()
+    assert parsed["To"] == "shop@xn--bcher-kva.example"
+    assert "<a@xn--bcher-kva.example>" in text.get_content()
+    of_recipient = groups(report)[1]
+    assert of_recipient["Final-Recipient"] == "rfc822; a@xn--bcher-kva.example"
+    assert of_recipient["Original-Recipient"] == "utf-8;ren\\x{E9}@example.org"
+
+
+@pytest.mark.parametrize(
+    ("is_notify", "deadline", "status"),
+    [
+        (False, NOW - 1, "5.4.7"),
+        (True, NOW - 1, "4.4.1"),  # it went on after its deadline, and expired
+        (False, NOW + 60, "4.4.1"),
+    ],
+)
+def test_a_deadline_is_named_and_is_the_reason_once_it_has_passed(is_notify, deadline, status):
+    _, _, _, report, _ = made(
+        [(Recipient(0, "a@example.org", "example.org"), TOO_OLD)], deadline=deadline, is_by_notify=is_notify
+    )
+    of_message, of_recipient = groups(report)
+    assert list(of_message) == ["Reporting-MTA", "Arrival-Date", "Deliver-By-Date"]
+    assert (of_recipient["Action"], of_recipient["Status"]) == ("failed", status)
+
+
+def test_a_delay():
+    content = delay(
+        message=a_message(CONTENT, ret="FULL", envid="QQ314159", expires_at=NOW + 3600),
+        waiting=[(Recipient(4, "user@example.org", "example.org"), TOO_OLD)],
+        original=CONTENT,
+        hostname="relay.example.net",
+        now=NOW,
+    )
+    assert find_fault(content) is None
+    parsed = message_from_bytes(content, policy=default)
+    assert not parsed.defects
+    text, report, header = parsed.get_payload()
+    assert (parsed["Subject"], parsed["Message-ID"]) == (
+        "Your message is delayed",
+        f"<{ID}.delay.4@relay.example.net>",
+    )
+    assert "We go on trying until Wed, 15 Nov 2023 00:13:20 +0000." in text.get_content()
+    assert groups(report) == [
+        {
+            "Reporting-MTA": "dns; relay.example.net",
+            "Original-Envelope-Id": "QQ314159",
+            "Arrival-Date": "Tue, 14 Nov 2023 22:13:20 +0000",
+        },
+        {
+            "Final-Recipient": "rfc822; user@example.org",
+            "Action": "delayed",
+            "Status": "4.4.1",
+            "Diagnostic-Code": "x-relay; connect",
+            "Last-Attempt-Date": "Tue, 14 Nov 2023 23:13:20 +0000",
+            "Will-Retry-Until": "Wed, 15 Nov 2023 00:13:20 +0000",
+        },
+    ]
+    assert header.get_content_type() == "text/rfc822-headers"

@@ -35,6 +35,8 @@ def expired(reason, reply=None):
         (failed(Reason.NULL_MX), "5.1.10"),
         (failed(Reason.SIZE), "5.3.4"),
         (failed(Reason.UNSUPPORTED), "5.6.3"),
+        (failed(Reason.UTF8_ADDRESS), "5.6.7"),
+        (failed(Reason.UTF8_HEADER), "5.6.9"),
         (failed(Reason.LOOP), "5.4.6"),
         (failed(Reason.DELETED), "5.7.1"),
         (failed(Reason.EXPIRED), "4.4.7"),

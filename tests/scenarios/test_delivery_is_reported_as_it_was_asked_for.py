@@ -78,6 +78,48 @@ def mail(notify: str, ret: str = "", sender: str = "app@sender.example") -> Mess
     return one
 
 
+@pytest.mark.parametrize("offered", ["", "8BITMIME", "SMTPUTF8", "8BITMIME SMTPUTF8"])
+@pytest.mark.parametrize(
+    ("recipient", "sender", "header", "is_8bit", "needs", "status", "sent"),
+    [
+        ("a@r.example", "a@s.example", False, False, "", "", "a@r.example"),
+        ("a@bücher.example", "a@s.example", False, False, "", "", "a@xn--bcher-kva.example"),
+        ("a@r.example", "a@bücher.example", False, False, "", "", "a@r.example"),
+        ("rené@r.example", "a@s.example", False, False, "SMTPUTF8", "5.6.7", "rené@r.example"),
+        ("rené@bücher.example", "a@s.example", False, False, "SMTPUTF8", "5.6.7", "rené@bücher.example"),
+        ("a@r.example", "jörg@s.example", False, False, "SMTPUTF8", "5.6.7", "a@r.example"),
+        ("a@r.example", "a@s.example", True, True, "8BITMIME SMTPUTF8", "5.6.9", "a@r.example"),
+        ("a@r.example", "a@s.example", False, True, "8BITMIME", "5.6.3", "a@r.example"),
+    ],
+)
+async def test_what_is_not_ascii_goes_where_it_is_taken_and_bounces_with_its_code_elsewhere(
+    offered: str, recipient: str, sender: str, header: bool, is_8bit: bool, needs: str, status: str, sent: str
+) -> None:
+    """RFC 6531 3.5, RFC 6152, codes of RFC 5248. Nothing is converted: that would break the signature."""
+    async with Sink(extensions=("PIPELINING", *offered.split())) as sink:
+        world = World(sink)
+        one = message(recipient, content=CONTENT, sender=sender, max_age=MAX_AGE)
+        one.key, one.is_utf8, one.is_8bit = 7, header, is_8bit
+        change = await world.attempt(one)
+        assert change.settled == [(7, 0)]
+        missing = set(needs.split()) - set(offered.split())
+        if not missing:
+            assert [got.recipients for got in sink.received] == [[sent]]
+            assert ("SMTPUTF8" in sink.received[0].mail_line) == ("SMTPUTF8" in needs)
+            return
+        assert sink.received == []
+        if missing == {"8BITMIME"}:
+            status = "5.6.3"
+        assert not any(line.startswith("RCPT") for line in sink.commands)
+        ((_, submission),) = world.intakes.asked
+        is_utf8 = "5.6.7" in status
+        assert submission.content.isascii() is not is_utf8
+        fields = submission.content.decode()
+        assert f"Status: {status}\r\n" in fields
+        kind = "utf-8" if not recipient.rpartition("@")[0].isascii() else "rfc822"
+        assert f"Final-Recipient: {kind}; {sent}\r\n" in fields
+
+
 def read(content: bytes):
     """(report's header, fields of the message, fields by recipient, type of the last part, whole report)."""
     parsed = message_from_bytes(content, policy=SMTP)
