@@ -65,8 +65,9 @@ async def open_session(
     def note(opening: Opening, opened: Session | Deferred) -> None:
         if sessions is None or not plan.policy.domain or plan.mode is TlsMode.NONE:
             return  # nobody to tell
-        if opening.fault is not None or isinstance(opened, Session):
-            failure, detail = opening.fault or (None, "")
+        fault = plan.amiss or opening.fault
+        if fault is not None or isinstance(opened, Session):
+            failure, detail = fault or (None, "")
             sessions.note(TlsSession(plan.policy, failure, host.name, address, "", detail))
 
     if plan.try_first is not None:

@@ -12,7 +12,8 @@ Never less than each of them requires:
 - REQUIRETLS: DNSSEC or MTA-STS vouches for the host, TLSA records or CA and name for the certificate
   (RFC 8689 4.2.1). That the host offers REQUIRETLS is seen later, in its EHLO.
 
-``try_first`` is a stronger plan that is tried, and whose failure is only noted: an MTA-STS policy in testing.
+An MTA-STS policy in testing changes nothing but what is noted: ``try_first`` is a stronger mode that is tried
+and may fail, ``amiss`` what is known to be against the policy before anything is tried.
 
 Not here: the handshake (``opening``), chains (``dane``), the questions (``tlsa_lookup``).
 """
@@ -26,8 +27,6 @@ from relay.base.route import Route, TlsMode
 from relay.base.tls_session import TlsFailure, TlsPolicy, TlsPolicyType
 from relay.codec.mta_sts import matches
 from relay.codec.tlsa import Tlsa
-
-_VERIFIED = (TlsMode.REQUIRED, TlsMode.DANE_ONLY, TlsMode.WRAPPER)
 
 
 class TlsaState(Enum):
@@ -62,11 +61,7 @@ class TlsPlan:
     records: tuple[Tlsa, ...] = ()
     name: str = ""
     try_first: TlsMode | None = None
-
-    @property
-    def is_verified(self) -> bool:
-        """Whom we talk to is proved."""
-        return self.mode in _VERIFIED
+    amiss: tuple[TlsFailure, str] | None = None
 
     @property
     def may_fall_back(self) -> bool:
@@ -103,8 +98,9 @@ def decide(route: Route, host: str, tlsa: TlsaFound = NO_TLSA) -> TlsPlan | Unfi
     if tlsa.state is TlsaState.UNKNOWN:
         return Unfit(policy, TlsFailure.DNSSEC_INVALID, f"TLSA records of {host}: {tlsa.detail}")
     sts = demand.sts if demand.is_sts_enforced else None
-    is_named = sts is not None and any(matches(pattern, host) for pattern in sts.mx)
-    if demand.is_requiretls and route.is_by_mx and not (demand.is_mx_secure or is_named):
+    is_named = demand.sts is not None and any(matches(pattern, host) for pattern in demand.sts.mx)
+    is_vouched_for = demand.is_mx_secure or (sts is not None and is_named)
+    if demand.is_requiretls and route.is_by_mx and not is_vouched_for:
         detail = f"the message demands TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS vouches for {host}"
         return Unfit(policy, TlsFailure.VALIDATION_FAILURE, detail)
     if tlsa.state is TlsaState.USABLE:
@@ -113,13 +109,18 @@ def decide(route: Route, host: str, tlsa: TlsaFound = NO_TLSA) -> TlsPlan | Unfi
         detail = f"{host} has no TLSA records that can be used, and DANE is required"
         return Unfit(policy, TlsFailure.DANE_REQUIRED, detail)
     if sts is not None and not is_named:
-        detail = f"the MTA-STS policy of {sts.domain} does not name {host}"
-        return Unfit(policy, TlsFailure.VALIDATION_FAILURE, detail)
+        return Unfit(policy, TlsFailure.VALIDATION_FAILURE, _unnamed(sts, host))
     if sts is not None or demand.is_requiretls or mode is TlsMode.REQUIRED:
         return TlsPlan(TlsMode.REQUIRED, policy)
     if tlsa.state is TlsaState.UNUSABLE:
         return TlsPlan(TlsMode.ENCRYPT, policy)
+    if demand.sts is not None and not is_named:
+        return TlsPlan(mode, policy, amiss=(TlsFailure.VALIDATION_FAILURE, _unnamed(demand.sts, host)))
     return TlsPlan(mode, policy, try_first=TlsMode.REQUIRED if demand.sts is not None else None)
+
+
+def _unnamed(sts: TlsPolicy, host: str) -> str:
+    return f"the MTA-STS policy of {sts.domain} does not name {host}"
 
 
 def _policy(route: Route, tlsa: TlsaFound) -> TlsPolicy:

@@ -94,6 +94,11 @@ def test_a_policy_in_testing_is_tried_first() -> None:
     plan = decide(asked(sts=STS), MX)
     assert isinstance(plan, TlsPlan)
     assert (plan.try_first, plan.mode, plan.policy) == (REQUIRED, OPPORTUNISTIC, STS)
+    plan = decide(asked(sts=ELSEWHERE), MX)
+    assert isinstance(plan, TlsPlan)
+    assert (plan.try_first, plan.mode) == (None, OPPORTUNISTIC)
+    assert plan.amiss is not None
+    assert plan.amiss[0] is WRONG
 
 
 def test_a_route_to_a_next_hop_needs_no_one_to_vouch_for_its_name() -> None:
