@@ -101,10 +101,14 @@ def needs_utf8(message: Message, recipients: Sequence[Recipient], offers: Offers
     """Whether MAIL says SMTPUTF8: for the header, or for an address that has no other form (RFC 6531 3.4)."""
     if message.is_utf8:
         return True
-    if not offers.utf8:
-        return False
+    if message.wire_sender.isascii():
+        for recipient in recipients:
+            if not recipient.address.isascii():
+                break
+        else:
+            return False
     addresses = [message.wire_sender, *[recipient.address for recipient in recipients]]
-    return not all([one.isascii() or as_ascii(one).isascii() for one in addresses])
+    return offers.utf8 and not all([as_ascii(one).isascii() for one in addresses])
 
 
 def mail_command(message: Message, offers: Offers, now: float = 0.0, is_utf8: bool = False) -> str:
