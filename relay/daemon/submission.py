@@ -16,6 +16,7 @@ from relay.base.errors import Refused, SpoolError
 from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.daemon.config import LimitsSection
 from relay.directory.records import Account
+from relay.ingress.parameters import Refusal, read_mail, read_rcpt
 
 
 class Accounts(Protocol):
@@ -52,9 +53,16 @@ async def submit(
     for address in addresses:
         if fault := _fault(address):
             return {"code": 553, "text": f"{address!r}: {fault}"}
-    recipients = [Recipient(number, one, domain_of(one)) for number, one in enumerate(addresses)]
     is_utf8 = not "".join([sender, *addresses]).isascii()
-    envelope = Envelope(sender=sender, recipients=recipients, is_8bit=True, is_utf8=is_utf8)
+    envelope = Envelope(sender=sender, is_8bit=True, is_utf8=is_utf8)
+    try:
+        read_mail(str(fields.get("mail", "")), envelope, limits.message_size)
+        notify, orcpt = read_rcpt(str(fields.get("rcpt", "")))
+    except Refusal:
+        return {"code": 501, "text": "-N, -R, -V or --deliver-by has a value that it cannot have"}
+    envelope.recipients = [
+        Recipient(number, one, domain_of(one), notify, orcpt) for number, one in enumerate(addresses)
+    ]
     try:
         promise = intake.accept(Submission(account.id, envelope, content, Client(protocol="local")))
         accepted = await promise

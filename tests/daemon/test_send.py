@@ -121,6 +121,16 @@ def test_the_ways_that_programs_call_sendmail(running: Running, monkeypatch: pyt
     assert running.asked[0]["sender"].endswith("@m.example.com")
 
 
+def test_reports_are_asked_for_as_of_sendmail(running: Running) -> None:
+    words = ["-N", "delay,failure", "-R", "hdrs", "-V", "order 7+1", "--deliver-by", "120;R", "x@y.example"]
+    assert running.send("-A", "shop", *words) == 0
+    assert running.send("-A", "shop", "x@y.example") == 0
+    assert [(one["mail"], one["rcpt"]) for one in running.asked] == [
+        ("RET=hdrs ENVID=order+207+2B1 BY=120;R", "NOTIFY=delay,failure"),
+        ("", ""),
+    ]
+
+
 @pytest.mark.parametrize("sender", ["", "<>"])
 def test_the_null_sender(running: Running, sender: str) -> None:
     assert running.send("-A", "shop", "-f", sender, "x@y.example") == 0

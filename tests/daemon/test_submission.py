@@ -91,3 +91,24 @@ async def test_refused(changes: dict[str, Any], code: int, said: str) -> None:
 )
 async def test_what_acceptance_says_is_passed_on(error: Exception, code: int, said: str) -> None:
     assert await submit(handed_in(), Known(), Intake(error), LIMITS) == {"code": code, "text": said}
+
+
+async def test_reports_are_asked_for_as_in_smtp() -> None:
+    intake = Intake()
+    asked = handed_in(mail="RET=full ENVID=a+20b BY=60;N", rcpt="NOTIFY=delay,failure")
+    assert (await submit(asked, Known(), intake, LIMITS))["code"] == 250
+    envelope = intake.taken[0].envelope
+    assert (envelope.ret, envelope.envid, envelope.deliver_within_s, envelope.is_by_notify) == (
+        "FULL",
+        "a b",
+        60.0,
+        True,
+    )
+    assert [one.notify for one in envelope.recipients] == ["DELAY,FAILURE"]
+
+
+@pytest.mark.parametrize("fields", [{"mail": "RET=all"}, {"rcpt": "NOTIFY=often"}, {"mail": "BY=0;R"}])
+async def test_a_wish_that_is_none_is_refused(fields: dict[str, str]) -> None:
+    answer = await submit(handed_in(**fields), Known(), Intake(), LIMITS)
+    assert answer["code"] == 501
+    assert "-N" in answer["text"]

@@ -6,6 +6,9 @@ read with ``-t`` and removed like anywhere else; a message without From gets the
 header an empty one, since callers of sendmail rely on that. Exit status as in sysexits.h: 75 means try again
 later.
 
+``-N``, ``-R`` and ``-V`` are those of sendmail: which reports are wanted, what they return, an id of one's
+own.
+
 Not here: the modes of sendmail that are not about sending (``-bs``, ``-bp``, ``-bd``).
 """
 
@@ -59,6 +62,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-A", "--account", default=os.environ.get("RELAY_ACCOUNT", ""), help="whose mail it is")
     made.add_argument("-c", "--config", default=None, metavar="FILE", help="configuration file")
     made.add_argument("-F", dest="full_name", default="", metavar="NAME", help="name for a missing From")
+    made.add_argument(
+        "-N", dest="notify", default="", metavar="WHEN", help="reports: never, or of success,delay,failure"
+    )
+    made.add_argument(
+        "-R", dest="ret", default="", metavar="WHAT", help="what a bounce returns: full or hdrs"
+    )
+    made.add_argument("-V", dest="envid", default="", metavar="ID", help="envelope id, told in reports")
+    made.add_argument(
+        "--deliver-by", default="", metavar="SECONDS;R|N", help="give up (R) or tell (N) after so long"
+    )
     made.add_argument("-o", dest="ignored", action="append", help=argparse.SUPPRESS)
     made.add_argument("-v", "-n", "-U", "-G", dest="flag", action="store_true", help=argparse.SUPPRESS)
     return made
@@ -114,6 +127,7 @@ def main(words: list[str]) -> int:
     """Run ``relay send``; returns the exit status."""
     options = parser().parse_args(words)
     from relay.base.errors import ConfigError, RelayError
+    from relay.codec.xtext import xtext
     from relay.daemon import config, control
 
     try:
@@ -141,6 +155,8 @@ def main(words: list[str]) -> int:
         "sender": sender,
         "recipients": recipients,
         "content": b64encode(complete(message, author, options.full_name)).decode(),
+        "mail": _parameters(RET=options.ret, ENVID=xtext(options.envid), BY=options.deliver_by),
+        "rcpt": _parameters(NOTIFY=options.notify),
     }
     try:
         answer = asyncio.run(control.ask(settings.spool.path, "submit", **fields))
@@ -148,6 +164,11 @@ def main(words: list[str]) -> int:
         print(f"relay send: {error}", file=sys.stderr)
         return EX_NOPERM if isinstance(error, control.NotAllowed) else EX_TEMPFAIL
     return _status(answer)
+
+
+def _parameters(**given: str) -> str:
+    """As in MAIL and RCPT (RFC 3461, 2852); the relay looks at them as it does there."""
+    return " ".join([f"{name}={value}" for name, value in given.items() if value])
 
 
 def _user() -> str:
