@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ROUNDS ?= 100
 STAMP := $(VENV)/.installed
 
-.PHONY: run test coverage check format bench bench-backlog crash rotation clean
+.PHONY: run test coverage check format bench bench-backlog bench-scale crash rotation clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ bench: $(STAMP)        ## against Postfix + OpenDKIM in one run (QUICK=1: under 
 
 bench-backlog: $(STAMP) ## 100,000 messages to a dead next hop, a restart in the middle
 	$(BIN)/python -m bench.backlog $(ARGS)
+
+bench-scale: $(STAMP)  ## a million waiting, 10,000 sites, 100 dead ones, a password behind a campaign (QUICK=1)
+	$(BIN)/python -m bench.scale $(ARGS)
 
 crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS)

@@ -58,8 +58,11 @@ class Rig:
         more_spool: str = 'disk_reserve = "0"',
         environment: dict[str, str] | None = None,
         sending_domain: str = SENDING_DOMAIN,
+        routes: str | None = None,
+        metrics: str = "",
     ) -> None:
-        """``sections``: TOML to append; ``delivery`` and ``more_spool``: the lines of these tables."""
+        """``sections``: TOML to append; ``delivery`` and ``more_spool``: the lines of these tables;
+        ``routes``: in place of one for everything to ``next_hop``; ``metrics``: what listens for them."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.workers = workers
@@ -72,6 +75,8 @@ class Rig:
         self._process: subprocess.Popen[bytes] | None = None
         self._known: set[int] = set()  # every process of the relay that we have seen
         self._make_directory(sending_domain)
+        if routes is None:
+            routes = f'[[route]]\ndomain = "*"\nnext_hop = "127.0.0.1:{next_hop}"\ntls = "none"\n'
         self.config.write_text(
             f"""
 [relay]
@@ -89,15 +94,12 @@ path = "{self.spool}"
 key_file = "relay.key"
 [delivery]
 {delivery}
-[[route]]
-domain = "*"
-next_hop = "127.0.0.1:{next_hop}"
-tls = "none"
+{routes}
 [workers]
 count = {workers}
 drain = "3s"
 [metrics]
-listen = ""
+listen = "{metrics}"
 {sections}
 """
         )
