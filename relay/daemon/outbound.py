@@ -87,6 +87,7 @@ class Outbound:
             PolicyFiles(config.spool.path / "mta-sts"),
             self.tls_tally,
             clock,
+            on_change=lambda domain: self.router.forget(domain),
         )
         self.router = Router(
             self.resolver,

@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -102,8 +102,10 @@ class StsPolicies:
         clock: Clock,
         wait_s: float = WAIT_S,
         limit: int = 50_000,
+        on_change: Callable[[str], None] | None = None,
     ) -> None:
-        """``sessions`` hears of fetches that fail."""
+        """``sessions`` hears of fetches that fail, ``on_change`` of domains whose policy is another than
+        ``cached`` or ``find`` said last."""
         self._records = records
         self._fetcher = fetcher
         self._files = files
@@ -112,6 +114,7 @@ class StsPolicies:
         self._monotonic = clock.monotonic
         self._wait_s = wait_s
         self._limit = limit
+        self._on_change = on_change
         self._entries: dict[str, _Entry] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._fetches = asyncio.Semaphore(_FETCHES)
@@ -224,8 +227,11 @@ class StsPolicies:
 
     def _keep(self, domain: str, kept: Kept | None, look_again_in_s: float) -> None:
         entries = self._entries
-        entries.pop(domain, None)
+        old = entries.pop(domain, None)
         if len(entries) >= self._limit:
             del entries[next(iter(entries))]
         now = self._monotonic()
         entries[domain] = _Entry(kept, now + look_again_in_s, now + look_again_in_s + _STALE_S)
+        before = old.kept.policy if old is not None and old.kept is not None else None
+        if self._on_change is not None and before != (kept.policy if kept is not None else None):
+            self._on_change(domain)

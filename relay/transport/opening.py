@@ -68,7 +68,9 @@ async def open_session(
         fault = plan.amiss or opening.fault
         if fault is not None or isinstance(opened, Session):
             failure, detail = fault or (None, "")
-            sessions.note(TlsSession(plan.policy, failure, host.name, address, "", detail))
+            sessions.note(
+                TlsSession(plan.policy, failure, host.name, address, opening.source_address, detail)
+            )
 
     if plan.try_first is not None:
         opening = Opening(host, address, route, settings, contexts, plan)
@@ -108,6 +110,7 @@ class Opening:
         self._mechanisms: list[str] = []
         self.fault: tuple[TlsFailure, str] | None = None
         self.has_failed_handshake = False
+        self.source_address = ""  # ours, once there is a connection
 
     async def run(self, mode: TlsMode) -> Session | Deferred:
         """Try once, with TLS as ``mode`` says; closes the connection unless it returns a session."""
@@ -118,6 +121,8 @@ class Opening:
             if isinstance(connected, Deferred):
                 return connected
             wire = connected
+            if wire.transport is not None:
+                self.source_address = wire.transport.get_extra_info("sockname", ("",))[0]
             fresh = Session(wire, self._settings)
             failure = await self._converse(wire, fresh, mode)
             if failure is not None:

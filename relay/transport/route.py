@@ -112,6 +112,10 @@ class Router:
             return known[0]
         return None
 
+    def forget(self, domain: str) -> None:
+        """Find the route of a domain anew."""
+        self._routes.pop(domain, None)
+
     async def find(self, domain: str) -> Route | Deferred | Failed:
         """The route of a domain, asking the DNS if need be."""
         known = self.cached(domain)

@@ -288,6 +288,7 @@ async def test_each_mode_with_each_server_and_each_fault_of_the_web(start: Any, 
     [failure] = part["failure-details"]
     assert failure["receiving-mx-hostname"] == f"enforce-expired.expired.{HOSTS}"
     assert failure["receiving-ip"] == SERVERS["expired"]
+    assert failure["sending-mta-ip"] == "127.0.0.1"
     assert failure["failed-session-count"] == part["summary"]["total-failure-session-count"] >= 1
     mail, _ = reports[f"no-right.{ZONE}"]
     assert mail["From"] == "postmaster@relay.test.example"
@@ -319,8 +320,14 @@ async def test_another_id_is_another_policy(start: Any, net: Net) -> None:
     net.dns.add(f"_mta-sts.{domain}", "TXT", "v=STSv1; id=2;")
     net.web.serve(domain, policy("enforce", f"*.expired.{HOSTS}"))
     relay.clock.moved += 3600  # past what the DNS lets us believe
-    await relay.works.outbound.sts.renew(domain)
+    await relay.works.outbound.sts.renew(domain)  # as the next question for the route would
     assert await relay.is_kept_back(domain)
+    net.dns.remove(f"_mta-sts.{domain}", "TXT")
+    net.dns.add(f"_mta-sts.{domain}", "TXT", "v=STSv1; id=3;")
+    net.web.serve(domain, b"version: STSv1\nmode: none\nmax_age: 86400\n")
+    relay.clock.moved += 3600
+    await relay.works.outbound.sts.renew(domain)
+    assert (await relay.sent(domain))[0] == "delivered"
 
 
 async def test_what_is_kept_holds_until_its_age_though_the_web_server_is_gone(start: Any, net: Net) -> None:

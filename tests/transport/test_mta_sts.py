@@ -32,6 +32,7 @@ class World:
         self.files: dict[str, bytes | FetchFailure] = {}
         self.fetched: list[str] = []
         self.noted: list[TlsSession] = []
+        self.changed: list[str] = []
         self.ttl_s = 300.0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -53,7 +54,8 @@ class World:
         self.noted.append(session)
 
     def policies(self, wait_s: float = 30.0, limit: int = 100) -> StsPolicies:
-        return StsPolicies(self, self, PolicyFiles(self.folder), self, self.clock, wait_s, limit)
+        files = PolicyFiles(self.folder)
+        return StsPolicies(self, self, files, self, self.clock, wait_s, limit, self.changed.append)
 
 
 @pytest.fixture
@@ -167,6 +169,10 @@ async def test_another_id_brings_another_policy(world: World, policies: StsPolic
     assert policies.cached(DOMAIN) == parse_policy(BODY, "1")  # until the other is there
     await settled(policies)
     assert policies.cached(DOMAIN) == parse_policy(TESTING, "2")
+    assert world.changed == [DOMAIN, DOMAIN]
+    world.clock.advance(DAY_S)
+    await settled(policies)
+    assert world.changed == [DOMAIN, DOMAIN]  # fetched anew, and the same
 
 
 async def test_what_is_kept_holds_while_the_server_is_down(world: World, policies: StsPolicies) -> None:
@@ -221,8 +227,10 @@ async def test_a_slow_server_does_not_keep_mail_for_long(world: World, stack: As
     assert await policies.find(DOMAIN) is None
     assert await policies.find(DOMAIN) is None
     assert world.fetched == [DOMAIN]  # it goes on, and is waited for once more
+    assert world.changed == []
     world.gate.set()
     await settled(policies)
+    assert world.changed == [DOMAIN]
     assert policies.cached(DOMAIN) == parse_policy(BODY, "1")
 
 

@@ -227,3 +227,12 @@ async def test_what_the_operator_rerouted_asks_no_dns_and_meets_no_rule_for_all(
     assert (await router.find("[2001:db8::1]:25")).site == "hop:[2001:db8::1]:25"
     assert isinstance(await router.find("not:a:next:hop"), Deferred)
     assert dns.asked == []
+
+
+async def test_a_route_is_found_anew_where_something_else_became_known():
+    router, _, _ = routing()
+    route = await router.find("example.net")
+    router.forget("example.net")
+    router.forget("never.example")
+    assert router.cached("example.net") is None
+    assert (await router.find("example.net")) == route
