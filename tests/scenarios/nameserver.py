@@ -1,10 +1,11 @@
 """A real authoritative name server on loopback, Knot DNS, whose zones a test changes while it runs.
 
-    with NameServer("owner.example", "service.example") as dns:
+    with NameServer("owner.example", "service.example", signed=("dane.example",)) as dns:
         dns.address                                        # "127.0.0.1:40001", UDP and TCP
         dns.add("_relay.owner.example", "TXT", "token")    # by knotc, seen by the next question
         dns.remove("_relay.owner.example", "TXT")
         dns.stop(), dns.start()                            # an outage; what was published stays
+        dns.keys("dane.example")                           # its DNSKEY records, for a validator to trust
 
 Names are given whole. Zones that it does not have are REFUSED, which a resolver takes for "no one knows".
 """
@@ -14,6 +15,9 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+
+import dns.message
+import dns.query
 
 from tests.fakes.machine import need
 from tests.fakes.prepared import wait_until
@@ -50,9 +54,10 @@ _TTL_S = "1"
 class NameServer:
     """See above."""
 
-    def __init__(self, *zones: str) -> None:
+    def __init__(self, *zones: str, signed: tuple[str, ...] = ()) -> None:
         self._knotd, self._knotc = need("knotd", "knot"), need("knotc", "knot")
-        self._zones = zones
+        self.zones = zones + signed
+        self.signed = signed
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,14 +67,15 @@ class NameServer:
 
     def __enter__(self) -> "NameServer":
         self._folder = open_folder()
+        (self._folder / "db").mkdir()
         try:
-            for zone in self._zones:
+            for zone in self.zones:
                 (self._folder / f"{zone}.zone").write_text(_ZONE.format(zone=zone))
             for _ in range(10):  # a port that is free for UDP may be taken for TCP by the time it starts
-                self.port = _free_port()
+                self.port = free_port()
                 text = _CONFIGURATION.format(port=self.port, folder=self._folder)
                 (self._folder / "knot.conf").write_text(
-                    text + "".join(f"  - domain: {zone}\n    file: {zone}.zone\n" for zone in self._zones)
+                    text + "".join(self._entry(zone) for zone in self.zones)
                 )
                 if self.start():
                     return self
@@ -100,9 +106,26 @@ class NameServer:
             self._process.wait(30)
         self._process = None
 
+    def _entry(self, zone: str) -> str:
+        signing = "    dnssec-signing: on\n" if zone in self.signed else ""
+        return f"  - domain: {zone}\n    file: {zone}.zone\n{signing}"
+
+    def keys(self, zone: str) -> list[str]:
+        """The DNSKEY records of a signed zone, in zone file form."""
+        query = dns.message.make_query(zone, "DNSKEY")
+        answer = dns.query.tcp(query, "127.0.0.1", 30, self.port).answer
+        return [f"{zone}. DNSKEY {record.to_text()}" for record in answer[0]]
+
     def add(self, name: str, kind: str, *values: str) -> None:
         """Publish records beside those that are there; the text of a TXT without quotes."""
         self._change(name, *[("zone-set", _TTL_S, kind, _written(kind, value)) for value in values])
+
+    def add_all(self, zone: str, records: list[tuple[str, str, str]]) -> None:
+        """Publish many records (name, kind, value) of a zone in one change."""
+        self._control("zone-begin", zone)
+        for name, kind, value in records:
+            self._control("zone-set", zone, f"{name}.", _TTL_S, kind, _written(kind, value))
+        self._control("zone-commit", zone)
 
     def remove(self, name: str, kind: str) -> None:
         """Remove all records of a kind at a name."""
@@ -112,7 +135,8 @@ class NameServer:
         return (self._folder / "log").read_text(errors="replace")
 
     def _change(self, name: str, *operations: tuple[str, ...]) -> None:
-        zone = next(one for one in self._zones if name == one or name.endswith(f".{one}"))
+        fits = [one for one in self.zones if name == one or name.endswith(f".{one}")]
+        zone = max(fits, key=len)
         self._control("zone-begin", zone)
         for what, *words in operations:
             self._control(what, zone, f"{name}.", *words)
@@ -124,7 +148,7 @@ class NameServer:
 
     def _serves(self) -> bool:
         return (
-            all(self._ask("zone-read", zone, "@", "SOA").returncode == 0 for zone in self._zones)
+            all(self._ask("zone-read", zone, "@", "SOA").returncode == 0 for zone in self.zones)
             and Path(self._folder / "control").exists()
         )
 
@@ -144,7 +168,7 @@ def _written(kind: str, value: str) -> str:
     return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
         udp.bind(("127.0.0.1", 0))
         port: int = udp.getsockname()[1]
