@@ -224,6 +224,8 @@ class Intake(Generic[K]):
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
             tls=envelope.tls,
+            deadline=now + envelope.deliver_within_s if envelope.deliver_within_s else 0.0,
+            is_by_notify=envelope.is_by_notify,
         )
         detail = add_to(_detail(submission), admission.control)
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]

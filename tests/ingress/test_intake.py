@@ -248,6 +248,25 @@ async def test_the_administrator_may_call_fewer_hops_a_loop(bench):
     assert len(bench.spool.changes) == 1
 
 
+@pytest.mark.parametrize(
+    ("within_s", "is_notify", "deadline", "gives_up"),
+    [
+        (0.0, False, 0.0, 3600.0),
+        (60.0, False, 60.0, 60.0),
+        (60.0, True, 60.0, 3600.0),
+        (-1.0, True, -1.0, 3600.0),  # it was too late when it came
+        (7200.0, False, 7200.0, 3600.0),
+    ],
+)
+async def test_the_deadline_counts_from_now(bench, within_s, is_notify, deadline, gives_up):
+    mail = submission()
+    mail.envelope.deliver_within_s, mail.envelope.is_by_notify = within_s, is_notify
+    message, _ = bench.intake.prepare(mail)
+    now = message.arrived_at
+    assert message.deadline == (now + deadline if deadline else 0.0)
+    assert (message.gives_up_at, message.is_by_notify) == (now + gives_up, is_notify)
+
+
 async def test_what_is_waited_for_decides_before_anything_is_stored(bench):
     asked = asyncio.Event()
 

@@ -4,6 +4,7 @@ Both end at one receiver, which takes some recipients and refuses others, and ge
 Postfix say that it understood what we passed on, those of the relay that it did not report twice.
 """
 
+import re
 from email import message_from_bytes
 from email.policy import SMTP
 from typing import Any
@@ -102,3 +103,32 @@ def test_a_delay_is_told_once_and_the_mail_arrives_after_it(
     told = relay.command("events", "tail", "--kind", "DeliveryDelay", "--json").stdout.splitlines()
     assert len(told) == 1
     assert b"slow@receiver.example" in told[0]
+
+
+def test_a_message_that_comes_too_late_is_given_up_or_told_of(
+    start_relay: StartRelay, receiver: Receiver
+) -> None:
+    """DELIVERBY (RFC 2852): mode R ends it at its time, mode N tells and goes on; a server that offers the
+    extension hears how much time is left."""
+    receiver.extensions.append("DELIVERBY")
+    relay = start_relay(next_hop=receiver.port, workers=1, retry='["100ms"]')
+    receiver.replies["RCPT given-up@receiver.example"] = ["450 4.2.0 Later"] * 1000
+    receiver.replies["RCPT told@receiver.example"] = ["450 4.2.0 Later"] * 4
+    with relay.client() as client:
+        assert client.has_extn("deliverby")
+        for name, by in (("given-up", "2;R"), ("told", "1;N"), ("in-time", "1000;R")):
+            client.mail(SENDER, [f"BY={by}"])
+            assert client.rcpt(f"{name}@receiver.example")[0] == 250
+            assert client.data(message(name))[0] == 250
+    in_time = receiver.wait_for("in-time")
+    assert re.search(r" BY=(1000|9[0-9][0-9]);R$", in_time.mail_line)
+    told = receiver.wait_for("told")
+    assert re.search(r" BY=-[0-9]+;N$", told.mail_line)  # it is late, and says so
+    receiver.wait_for("Your message could not be delivered")
+    wait_until(lambda: len(reports(receiver)) == 2, "both reports")
+    heard = {str(r["Final-Recipient"]): (str(r["Action"]), str(r["Status"])) for _, _, r in reports(receiver)}
+    assert heard == {
+        "rfc822; given-up@receiver.example": ("failed", "5.4.7"),
+        "rfc822; told@receiver.example": ("delayed", "4.4.7"),
+    }
+    assert "given-up" not in receiver.subjects()
