@@ -33,11 +33,13 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where connections come from: a name, our addresses to bind to (at most one of each family; none lets
-    the kernel choose), and our name in EHLO ("" for that of the relay)."""
+    the kernel choose), our name in EHLO ("" for that of the relay), and which family is tried first ("ipv4",
+    "ipv6", or "" for both in turn)."""
 
     name: str = ""
     addresses: tuple[str, ...] = ()
     helo_name: str = ""
+    prefer: str = ""
 
 
 ANY_SOURCE = Source()

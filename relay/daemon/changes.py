@@ -43,6 +43,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "retry_schedule",
         "retry_jitter",
         "max_age",
+        "source",
         "delay_notice",
         "delay_notice_after",
         "window",
@@ -50,12 +51,13 @@ LIVE: dict[str, tuple[str, ...]] = {
     ),
     "log": ("format", "level"),
 }
+_LISTS = ("route", "source", "source_pool", "tls_policy")  # tables of which there may be many
 LIVE_OF_LISTENER = ("trusted_networks", "account", "proxy_networks")
 
 
 def in_force(old: Config, new: Config) -> Config:
     """The configuration that a relay started with ``old`` follows once it has read ``new``."""
-    changed: dict[str, Any] = {"route": new.route, "tls_policy": new.tls_policy}
+    changed: dict[str, Any] = {name: getattr(new, name) for name in _LISTS}
     for section, names in LIVE.items():
         now = getattr(new, section)
         update = {name: getattr(now, name) for name in names}
@@ -69,7 +71,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """The settings, as ``[section] name``, that differ from those in force and wait for a restart."""
     found = []
     for section in Config.model_fields:
-        if section in ("path", "route", "tls_policy", "listener"):
+        if section in ("path", "listener", *_LISTS):
             continue
         then, now = getattr(old, section), getattr(new, section)
         found += [

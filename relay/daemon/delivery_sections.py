@@ -38,6 +38,7 @@ class DeliverySection(Section):
     site_retry: Seconds = 30.0
     site_retry_max: Seconds = 300.0
     source_address: str = ""
+    source: str = ""
     private_addresses: Literal["refuse", "allow"] = "refuse"
     ca_file: Path | None = None
     port: int = Field(default=25, ge=1, le=65535)

@@ -4,11 +4,12 @@
 check` says at the desk what `relay run` would say at night. It runs as whoever calls it: after root was
 dropped, it tells what the relay's user may read.
 
-Blocking; it reads files and loads keys, and opens neither the network nor the spool.
+Blocking; it reads files, loads keys and binds to addresses, and opens neither connections nor the spool.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,32 @@ def remarks(config: Config) -> list[str]:
         )
     if not config.listener:
         found.append("no [[listener]]: only `relay send` can hand mail in")
+    found += _sources(config)
     if config.http.listen is not None and not config.verification.url:
         found.append("[http] listen without [verification] url: no links are sent that lead to its page")
     return found
+
+
+def _sources(config: Config) -> list[str]:
+    """Addresses to leave from that this machine has not."""
+    found = []
+    named = [(f'[[source]] "{one.name}" addresses', one.addresses) for one in config.source]
+    simple = config.delivery.source_address
+    if simple:
+        named.append(("[delivery] source_address", [simple]))
+        if config.delivery.source:
+            found.append("[delivery] source_address is not used where source is set; remove one")
+    for setting, addresses in named:
+        for address in addresses:
+            if (why := _cannot_bind(address)) is not None:
+                found.append(f"{setting}: {address} cannot be bound ({why}); mail from there waits")
+    return found
+
+
+def _cannot_bind(address: str) -> str | None:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as trial:
+            trial.bind((address, 0))
+    except OSError as error:
+        return error.strerror
+    return None

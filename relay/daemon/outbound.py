@@ -9,6 +9,7 @@ Not here: how mail comes in, who may send (``wiring``).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,11 +17,19 @@ from dataclasses import dataclass
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.log import MessageLog
-from relay.base.route import LaneLimits, Route
+from relay.base.message import Message
+from relay.base.route import ANY_SOURCE, LaneLimits, Route, Source
 from relay.base.simulator import simulator_domain
 from relay.daemon import shaping_sections
 from relay.daemon.config import Config
-from relay.daemon.translate import delay_notices, endpoint_text, routing_rules, session_settings, tls_rules
+from relay.daemon.translate import (
+    delay_notices,
+    endpoint_text,
+    routing_rules,
+    session_settings,
+    sources_of,
+    tls_rules,
+)
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
@@ -44,6 +53,8 @@ from relay.transport.tls_rules import TlsRule, TlsRules
 from relay.transport.tls_tally import TlsTally
 from relay.verdict.bounce import BounceMaker, Prepare
 from relay.verdict.settle import Settler
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,10 @@ class Outbound:
                 site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
             ),
             self._shaping,
+            self._source,
         )
+        self.sources = sources_of(config, _unknown_source)
+        self.account_source: Callable[[int], str] = lambda account_id: ""  # the wiring knows
         self.simulator = Simulator(self.scheduler)
         self.pools = Pools(
             self.scheduler,
@@ -162,6 +176,13 @@ class Outbound:
                 self.shares.wanted(route.lane, queued)
             self.pools.wake(route, queued)
 
+    def _source(self, message: Message) -> Source:
+        """From where a message leaves."""
+        sources = self.sources
+        if sources.is_trivial:
+            return ANY_SOURCE
+        return sources.choose(self.account_source(message.account_id), message.id)
+
     def limit(self, lane: str, limits: LaneLimits | None) -> None:
         """What a lane may do from now on; None: it is no more."""
         self.pools.limit(lane, limits)
@@ -185,11 +206,19 @@ class Outbound:
         )
         self.contexts.forget()  # the CAs may be newer too
         self.https.forget()
+        self.sources = sources_of(config, _unknown_source)
         self.settler.schedule = plan.schedule
         self.settler.notices = delay_notices(config.delivery)
         self.scheduler.window.size = config.delivery.window
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self._config = config
+
+
+def _unknown_source(name: str) -> None:
+    log.warning(
+        "an account's source is not in the configuration; its mail leaves from the default",
+        extra={"source": name, "fix": "add a [[source]] or [[source_pool]], or relay account set --source"},
+    )
 
 
 def _schedule(config: Config) -> RetrySchedule:

@@ -21,6 +21,7 @@ from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
 from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsPolicySection, TlsReportsSection
 from relay.daemon.section import Bytes, Network, OptionalEndpoint, Seconds, Section, endpoints
+from relay.daemon.source_sections import SourcePoolSection, SourceSection, check_sources
 from relay.daemon.units import parse_endpoint
 
 
@@ -281,6 +282,8 @@ class Config(Section):
     signing: SigningSection = SigningSection()
     delivery: DeliverySection = DeliverySection()
     route: list[RouteSection] = []
+    source: list[SourceSection] = []
+    source_pool: list[SourcePoolSection] = []
     tls_reports: TlsReportsSection = TlsReportsSection()
     tls_policy: list[TlsPolicySection] = []
     workers: WorkersSection = WorkersSection()
@@ -299,6 +302,11 @@ class Config(Section):
                 raise ValueError(f"{format_endpoint(*address)} is listened on twice")
             if address is not None:
                 seen.add(address)
+        return self
+
+    @model_validator(mode="after")
+    def _sources(self) -> Config:
+        check_sources(self.source, self.source_pool, self.delivery.source)
         return self
 
     @model_validator(mode="after")

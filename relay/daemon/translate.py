@@ -6,8 +6,11 @@ fix.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
+from relay.base.route import Source
 from relay.codec.mime import Limits
 from relay.codec.tls_report import Reporter
 from relay.daemon.config import Config, ListenerSection
@@ -21,6 +24,7 @@ from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
 from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_extensions
 from relay.policy.scanner import ScannerSettings
+from relay.traffic.sources import Sources
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_rules import TlsRule
@@ -101,6 +105,21 @@ def delay_notices(section: DeliverySection) -> DelayNotices:
 def tls_rules(config: Config) -> list[TlsRule]:
     """The ``[[tls_policy]]`` tables as the router wants them."""
     return [TlsRule(one.domain, one.mode, one.dane, one.mta_sts) for one in config.tls_policy]
+
+
+def sources_of(config: Config, unknown: Callable[[str], None]) -> Sources:
+    """The ``[[source]]`` and ``[[source_pool]]`` tables; ``unknown`` hears of names that are not in them."""
+    by_name = {
+        one.name: Source(one.name, tuple(one.addresses), one.helo_name, one.prefer) for one in config.source
+    }
+    pools = {
+        pool.name: [
+            (by_name[name], weight)
+            for name, weight in zip(pool.sources, pool.weights or [1] * len(pool.sources), strict=True)
+        ]
+        for pool in config.source_pool
+    }
+    return Sources(by_name.values(), pools, config.delivery.source, unknown)
 
 
 def return_path_domain(config: Config) -> str:

@@ -204,6 +204,7 @@ class Works:
         ask = None if self.ask_ledger is _no_ledger else self.ask_ledger
         self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask)
         out = self.outbound
+        out.account_source = self._account_source
         self.steering = Steering(self.shards, out.scheduler, out.router, out.settler, clock, self.message_log)
         self.signing = Signing(self._signer(config))
         entrances = {
@@ -247,6 +248,10 @@ class Works:
             hostname=config.relay.hostname,
             clock=clock,
         )
+
+    def _account_source(self, number: int) -> str:
+        account = self.live.current.account(number)
+        return "" if account is None else account.source
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

@@ -46,6 +46,7 @@ class Accounts:
         max_send_rate: float | None = None,
         max_24_hours: int | None = None,
         over_quota: OverQuota = OverQuota.REJECT,
+        source: str = "",
     ) -> Account:
         """A new account. ``contact`` is the address that hears of bounces and revocations. Limits are in
         recipients, -1 is none; those that are not given are where SES starts with that access.
@@ -60,6 +61,7 @@ class Accounts:
             )
         _check_contact(contact)
         _check_limits(max_send_rate, max_24_hours)
+        _check_source(source)
         with self._database.writing() as session:
             if session.scalar(select(AccountTable.id).where(AccountTable.name == name)) is not None:
                 raise DirectoryError(f"there is an account {name!r} already: choose another name")
@@ -72,7 +74,7 @@ class Accounts:
                 max_send_rate=start_rate if max_send_rate is None else max_send_rate,
                 max_24_hours=start_quota if max_24_hours is None else max_24_hours,
                 over_quota=over_quota,
-                source="",
+                source=source,
                 created_at=self._clock.now(),
             )
             session.add(row)
@@ -98,6 +100,7 @@ class Accounts:
         max_send_rate: float | None = None,
         max_24_hours: int | None = None,
         over_quota: OverQuota | None = None,
+        source: str | None = None,
     ) -> Account:
         """Change what is given; None leaves it. A limit that is still the one that accounts start with
         follows the access; one that was chosen does not. Raises DirectoryError as ``create`` does.
@@ -105,6 +108,7 @@ class Accounts:
         if contact is not None:
             _check_contact(contact)
         _check_limits(max_send_rate, max_24_hours)
+        _check_source(source or "")
         with self._database.writing() as session:
             row = find_account(session, name)
             if access is not None:
@@ -123,6 +127,8 @@ class Accounts:
                 row.max_24_hours = max_24_hours
             if over_quota is not None:
                 row.over_quota = over_quota
+            if source is not None:
+                row.source = source
             session.flush()
             return account_of(row)
 
@@ -157,6 +163,14 @@ def _check_contact(contact: str) -> None:
         raise DirectoryError(
             f"{contact!r} is not an address ({error}): give a contact such as postmaster@example.org"
         ) from None
+
+
+def _check_source(source: str) -> None:
+    """Whether the configuration has it only a relay can tell, which may run elsewhere."""
+    if source and not _NAME.fullmatch(source):
+        raise DirectoryError(
+            f"{source!r} cannot name a source: give the name of a [[source]] or [[source_pool]], or none"
+        )
 
 
 def _check_limits(max_send_rate: float | None, max_24_hours: int | None) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from relay.base.budget import Budget
@@ -33,6 +32,7 @@ from relay.traffic.neighbours import Connections, Routes, Store, Verdict, any_so
 from relay.traffic.settings import TrafficSettings
 from relay.traffic.settling import Settling
 from relay.traffic.site_rule import OneRule, SiteRules
+from relay.traffic.sources import Departures
 from relay.traffic.window import Window
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Scheduler:
         self._shards = shards
         self._routes = routes
         self._source = source
+        self._departures = Departures()
         self._clock = clock
         self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
         self._tasks = Tasks("traffic")
@@ -167,8 +168,8 @@ class Scheduler:
         if message.tls:
             route = route.wished(message.tls)
         source = self._source(message)
-        if source is not ANY_SOURCE:
-            route = replace(route, source=source)
+        if source is not ANY_SOURCE and route.hosts:
+            route = self._departures.route(route, source)
         queue = self.lanes.at(route)
         control = queue.control
         most = control.rule.recipients_per_message if route.hosts else len(recipients)

@@ -22,7 +22,7 @@ from itertools import groupby
 from typing import Protocol
 
 from relay.base.outcome import Deferred, Peer, Reason, Scope
-from relay.base.route import Host, Route
+from relay.base.route import Host, Route, Source
 from relay.base.tls_session import TlsSession, TlsSessionLog
 from relay.transport.answers import Answer, Status
 from relay.transport.opening import open_session
@@ -86,7 +86,9 @@ class Connector:
                 reason = Reason.DNS_TEMPORARY if is_unknown else Reason.CONNECT
                 failure = _more_telling(failure, Deferred(Scope.SITE, reason, None, answer.detail))
                 continue
-            reachable = self._reachable(answer.addresses)
+            reachable = self._reachable(answer.addresses, route.source)
+            if not reachable:
+                failure = _more_telling(failure, _unreachable(host.name, route.source))
             if not self._settings.is_private_allowed and route.is_by_mx:
                 public = [address for address in reachable if is_public(address)]
                 if reachable and not public:
@@ -125,13 +127,23 @@ class Connector:
             self._sessions.note(TlsSession(plan.policy, plan.failure, host.name, detail=plan.detail))
         return Deferred(Scope.SITE, Reason.TLS, None, plan.detail, Peer(host.name))
 
-    def _reachable(self, addresses: Sequence[str]) -> list[str]:
-        """Those of the family that our source address has."""
-        source = self._settings.source_address
-        if not source:
+    def _reachable(self, addresses: Sequence[str], source: Source) -> list[str]:
+        """Those of the families that our source has, the preferred one first."""
+        own = source.addresses or ((self._settings.source_address,) if self._settings.source_address else ())
+        if not own and not source.prefer:
             return list(addresses)
-        version = ipaddress.ip_address(source).version
-        return [address for address in addresses if ipaddress.ip_address(address).version == version]
+        versions = {ipaddress.ip_address(one).version for one in own} or {4, 6}
+        found = [one for one in addresses if ipaddress.ip_address(one).version in versions]
+        if source.prefer:
+            first = int(source.prefer[-1])
+            found.sort(key=lambda one: ipaddress.ip_address(one).version != first)
+        return found
+
+
+def _unreachable(host: str, source: Source) -> Deferred:
+    setting = f'[[source]] "{source.name}" addresses' if source.addresses else "[delivery] source_address"
+    detail = f"{host} has no address of a family that {setting} has"
+    return Deferred(Scope.SITE, Reason.CONNECT, None, detail)
 
 
 def is_public(address: str) -> bool:

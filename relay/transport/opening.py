@@ -22,6 +22,7 @@ Not here: which address, which host (``connect``); what TLS is required (``tls_d
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 import stat
@@ -137,7 +138,8 @@ class Opening:
     async def _connect(self, mode: TlsMode) -> Wire | Deferred:
         settings = self._settings
         loop = asyncio.get_running_loop()
-        source = (settings.source_address, 0) if settings.source_address else None
+        own = self._own_address()
+        source = (own, 0) if own else None
         try:
             async with asyncio.timeout(settings.connect_s):
                 if mode is TlsMode.WRAPPER:
@@ -161,8 +163,21 @@ class Opening:
         except ConfigError as fault:
             return self._site(Reason.TLS, str(fault))
         except OSError as fault:
+            if fault.errno == errno.EADDRNOTAVAIL and own:
+                return self._site(Reason.CONNECT, self._not_ours(own))
             return self._site(Reason.CONNECT, str(fault))
         return wire
+
+    def _own_address(self) -> str:
+        """The source's address of the family of the peer's; "" lets the kernel choose."""
+        addresses = self._route.source.addresses or (self._settings.source_address,)
+        is_six = ":" in self._address
+        return next((one for one in addresses if one and (":" in one) is is_six), "")
+
+    def _not_ours(self, own: str) -> str:
+        name = self._route.source.name
+        setting = f'[[source]] "{name}" addresses' if name else "[delivery] source_address"
+        return f"{own} is not an address of this machine; set {setting} to one that is, or add it"
 
     async def _converse(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
         """Greeting to AUTH; None if all went well."""
@@ -184,10 +199,10 @@ class Opening:
     async def _greet(self, wire: Wire, session: Session, mode: TlsMode) -> Deferred | None:
         """EHLO, or HELO where EHLO is not known."""
         settings = self._settings
-        name = settings.helo_name
+        name = self._route.source.helo_name or settings.helo_name
         reply = await self._ask(wire, f"EHLO {name}\r\n", Command.EHLO, settings.ehlo_s)
         if isinstance(reply, Reply):
-            if reply.text.lower().split(None, 1)[:1] == [name.lower()]:
+            if reply.text.lower().split(None, 1)[:1] in ([name.lower()], [settings.helo_name.lower()]):
                 return self._site(Reason.LOOP, f"the host calls itself {name}, as we do: mail would loop")
             extensions, self._mechanisms = read_extensions(reply.text)
             session.offers = read_offers(extensions)

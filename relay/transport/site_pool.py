@@ -162,5 +162,6 @@ class SitePool:
             self._ceiling_timer = None
 
 
-def _policy(route: Route) -> tuple[str, ...]:
-    return (route.tls, route.username, route.password_file, route.client_certificate, route.client_key)
+def _policy(route: Route) -> tuple[object, ...]:
+    certificate = (route.client_certificate, route.client_key)
+    return (route.tls, route.username, route.password_file, certificate, route.source)

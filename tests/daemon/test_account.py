@@ -28,6 +28,7 @@ def test_the_life_of_an_account(account: CommandLine) -> None:
         "max_send_rate": 5.0,
         "max_24_hours": 10_000,
         "over_quota": "reject",
+        "source": "",
         "contact": "owner@example.org",
         "created": "",
         "credentials": 0,
@@ -43,7 +44,7 @@ def test_lists_are_columns_or_json(account: CommandLine) -> None:
     for name in ("shop", "a-long-name-of-an-account"):
         account("create", name, "--contact", "owner@example.org")
     head, first, second = account("list").splitlines()
-    columns = "NAME ID STATE REASON ACCESS MAX SEND RATE MAX 24 HOURS OVER QUOTA CONTACT CREATED"
+    columns = "NAME ID STATE REASON ACCESS MAX SEND RATE MAX 24 HOURS OVER QUOTA SOURCE CONTACT CREATED"
     assert head.split() == columns.split()
     assert first.index("active") == second.index("active") == head.index("STATE")
     assert [row["name"] for row in account.json("list")] == ["a-long-name-of-an-account", "shop"]
@@ -120,3 +121,10 @@ def test_errors_are_one_line_that_names_the_fix(account: CommandLine, tmp_path: 
     assert "`relay init`" in account.error("list")
     account.config.unlink()
     assert "`relay init`" in account.error("list")
+
+
+def test_the_source_that_mail_leaves_from(account: CommandLine) -> None:
+    assert account.json("create", "shop", "--source", "one")["source"] == "one"
+    assert account.json("set", "shop", "--source", "campaigns")["source"] == "campaigns"
+    assert account.json("set", "shop", "--contact", "owner@example.org")["source"] == "campaigns"
+    assert account.json("set", "shop", "--source", "")["source"] == ""

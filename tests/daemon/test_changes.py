@@ -119,7 +119,13 @@ def test_the_commented_default_marks_what_needs_a_restart() -> None:
         section, _, setting = name.rpartition(".")
         if section == "listener":
             continue  # in words there
-        live = setting in LIVE.get(section, ()) or section in ("route", "tls_policy", "signing.service_key")
+        live = setting in LIVE.get(section, ()) or section in (
+            "route",
+            "tls_policy",
+            "source",
+            "source_pool",
+            "signing.service_key",
+        )
         if live is is_marked:
             wrong.append(name)
     assert wrong == []

@@ -34,7 +34,7 @@ class Port:
     """A port of loopback that nobody else gets: bound, not listening, and open to our own program."""
 
     def __init__(self, host: str = "127.0.0.1", number: int = 0) -> None:
-        self._socket = socket.socket()
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             self._socket.setsockopt(socket.SOL_SOCKET, option, 1)
         self._socket.bind((host, number))

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.base.outcome import Deferred, Reason, Scope
-from relay.base.route import Host, Route
+from relay.base.route import Host, Route, Source
 from relay.transport import connect
 from relay.transport.answers import Answer, Status
 from relay.transport.connect import Connector, in_order, is_public
@@ -104,3 +104,28 @@ async def test_an_address_literal_is_no_way_around_it(opened):
 async def test_where_it_is_allowed_or_configured_it_is_tried(opened, site, allowed):
     await attempt(Addresses(inside_example=("127.0.0.1",)), site, "inside.example", allowed=allowed)
     assert opened == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "tried"),
+    [
+        (Source(), ["::6", "192.0.2.4", "::7", "192.0.2.5"]),
+        (Source("s", prefer="ipv4"), ["192.0.2.4", "192.0.2.5", "::6", "::7"]),
+        (Source("s", ("192.0.2.1", "::1"), prefer="ipv6"), ["::6", "::7", "192.0.2.4", "192.0.2.5"]),
+        (Source("s", ("192.0.2.1",)), ["192.0.2.4", "192.0.2.5"]),
+        (Source("s", ("::1",)), ["::6", "::7"]),
+    ],
+)
+async def test_a_source_says_which_families_are_tried_and_in_which_order(opened, source, tried):
+    names = Addresses(both=("::6", "192.0.2.4", "::7", "192.0.2.5"))
+    connector = Connector(names, TlsContexts(""), SessionSettings(), lambda group: None, 8)
+    await connector.connect(Route("hop:both", (Host("both"),), source=source))
+    assert opened == tried
+
+
+async def test_a_host_without_an_address_of_the_family_of_the_source_is_told_with_the_setting(opened):
+    names = Addresses(six=("::6",))
+    connector = Connector(names, TlsContexts(""), SessionSettings(), lambda group: None, 8)
+    failure = await connector.connect(Route("hop:six", (Host("six"),), source=Source("s", ("192.0.2.1",))))
+    assert opened == []
+    assert failure.detail == 'six has no address of a family that [[source]] "s" addresses has'

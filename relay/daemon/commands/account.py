@@ -48,6 +48,12 @@ OverQuotaOption = Annotated[
 ]
 
 
+Source = Annotated[
+    str | None,
+    typer.Option(help='The [[source]] or [[source_pool]] that its mail leaves from; "" for the default.'),
+]
+
+
 @app.command()
 def create(
     name: Name,
@@ -56,6 +62,7 @@ def create(
     rate: Rate = None,
     quota: Quota = None,
     over_quota: OverQuotaOption = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an account: for production, 5 recipients a second and 10,000 a day, unless told otherwise."""
@@ -67,6 +74,7 @@ def create(
             max_send_rate=rate,
             max_24_hours=quota,
             over_quota=over_quota or OverQuota.REJECT,
+            source=source or "",
         )
         print_row(_row(account, as_json), as_json=as_json)
         if not as_json:
@@ -83,11 +91,14 @@ def set_account(
     rate: Rate = None,
     quota: Quota = None,
     over_quota: OverQuotaOption = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account. Limits that it started with follow its access, others stay as they are."""
-    if all(value is None for value in (contact, access, rate, quota, over_quota)):
-        raise typer.BadParameter("say what to change: --contact, --access, --rate, --quota, --over-quota")
+    if all(value is None for value in (contact, access, rate, quota, over_quota, source)):
+        raise typer.BadParameter(
+            "say what to change: --contact, --access, --rate, --quota, --over-quota, --source"
+        )
     with opened() as directory:
         account = directory.accounts.set(
             name,
@@ -96,6 +107,7 @@ def set_account(
             max_send_rate=rate,
             max_24_hours=quota,
             over_quota=over_quota,
+            source=source,
         )
         print_row(_row(account, as_json), as_json=as_json)
 
@@ -171,6 +183,7 @@ def _row(account: Account, as_json: bool) -> Row:
         "max_send_rate": rate if as_json else _limit(f"{rate:g}/s", rate),
         "max_24_hours": quota if as_json else _limit(f"{quota:,}", quota),
         "over_quota": account.over_quota.value,
+        "source": account.source,
         "contact": account.contact,
         "created": moment(account.created_at),
     }
