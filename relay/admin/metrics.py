@@ -46,6 +46,12 @@ _COUNTERS = {
     ),
     "connections_opened": ("relay_delivery_connections_opened", "Connections made to receivers."),
     "connections_failed": ("relay_delivery_connections_failed", "Connections to receivers that failed."),
+    "tls_sessions": ("relay_delivery_tls_sessions", "Sessions to MX hosts with the TLS that was wanted."),
+    "sts_fetched": (
+        "relay_mta_sts_policies_fetched",
+        "MTA-STS policies fetched from receivers' web servers.",
+    ),
+    "sts_failed": ("relay_mta_sts_fetches_failed", "Fetches of MTA-STS policies that failed."),
     "loaded": ("relay_queue_loaded_recipients", "Recipients that came from disk into the window."),
     "commits": ("relay_spool_commits", "Transactions of the spool, each with one fsync."),
     "changes": ("relay_spool_changes", "Changes written in those transactions."),
@@ -64,6 +70,7 @@ _GAUGES = {
     "client_sessions": ("relay_client_sessions", "Open sessions with clients."),
     "connections": ("relay_delivery_connections", "Open connections to receivers."),
     "connections_idle": ("relay_delivery_connections_idle", "Those of them that are idle."),
+    "sts_policies": ("relay_mta_sts_policies", "Domains whose MTA-STS policy is in memory."),
     "window": ("relay_queue_window_recipients", "Recipients in memory."),
     "window_size": ("relay_queue_window_limit_recipients", "Bound on them."),
     "fresh_bytes": ("relay_queue_memory_bytes", "Content in memory that waits for delivery."),
@@ -79,6 +86,11 @@ _GAUGES = {
 }
 
 _LABELLED = {
+    "tls_faults": (
+        "relay_delivery_tls_failures",
+        "Sessions to MX hosts without the TLS that was wanted, by kind of failure (RFC 8460 4.3).",
+        "kind",
+    ),
     "refused": ("relay_messages_refused", "Messages refused, by reply code.", "code"),
     "limits_refused": ("relay_limits_refused", "Messages refused by sending limits, by limit.", "limit"),
     "operated": ("relay_queue_operations", "Recipients that operators changed, by operation.", "operation"),

@@ -119,10 +119,17 @@ class StsPolicies:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._fetches = asyncio.Semaphore(_FETCHES)
         self._tasks = Tasks("mta-sts")
+        self.fetched = 0
+        self.failed = 0
 
     async def start(self, stack: AsyncExitStack) -> None:
         """End what is under way when the stack unwinds."""
         await self._tasks.start(stack)
+
+    @property
+    def held(self) -> int:
+        """Domains in memory that have a policy."""
+        return sum(entry.kept is not None for entry in self._entries.values())
 
     def cached(self, domain: str) -> Known:
         """What is known of a domain (lower case, A-labels) without waiting."""
@@ -219,7 +226,9 @@ class StsPolicies:
                     "MTA-STS policy fetched",
                     extra={"domain": domain, "mode": policy.mode, "id": record_id},
                 )
+                self.fetched += 1
                 return Kept(domain, policy, self._clock.now())
+        self.failed += 1
         log.warning("MTA-STS policy not fetched", extra={"domain": domain, "why": got.detail})
         policy_of = TlsPolicy(domain, TlsPolicyType.STS)
         self._sessions.note(TlsSession(policy_of, got.kind, detail=got.detail))

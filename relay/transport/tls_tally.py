@@ -44,13 +44,15 @@ class TlsTally:
     """The counts of one worker since the last flush. Their owner is the event loop's thread."""
 
     def __init__(self, records: Records, clock: Clock, is_on: bool = True, limit: int = 50_000) -> None:
-        """``is_on`` False: nobody wants to know, and nothing is counted."""
+        """``is_on`` False: nobody reports, and only the totals below are kept."""
         self._records = records
         self._is_on = is_on
         self._clock = clock
         self._limit = limit
         self._counts: dict[tuple[int, TlsSession], int] = {}
         self._tasks = Tasks("tls-tally")
+        self.good = 0
+        self.failed: dict[str, int] = {}  # by kind
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Flush once a minute, and when the stack unwinds."""
@@ -60,6 +62,11 @@ class TlsTally:
 
     def note(self, session: TlsSession) -> None:
         """One more session."""
+        if session.failure is None:
+            self.good += 1
+        else:
+            kind = session.failure.value
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         if not self._is_on:
             return
         if session.failure is None:

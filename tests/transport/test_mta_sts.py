@@ -92,6 +92,8 @@ async def test_the_first_message_waits_and_the_next_does_not(world: World, polic
     assert policies.cached(DOMAIN) == parse_policy(BODY, "1")
     assert await policies.find(DOMAIN) == parse_policy(BODY, "1")
     assert world.fetched == [DOMAIN]
+    assert await policies.find("other.example") is None
+    assert (policies.held, policies.fetched, policies.failed) == (1, 1, 0)
 
 
 async def test_many_at_once_fetch_once(world: World, policies: StsPolicies) -> None:
@@ -149,6 +151,7 @@ async def test_a_failed_fetch_is_noted_and_tried_again_after_five_minutes(
     assert await policies.find(DOMAIN) is None
     assert policies.cached(DOMAIN) is None
     [noted] = world.noted
+    assert (policies.held, policies.fetched, policies.failed) == (0, 0, 1)
     assert (noted.failure, noted.policy.domain, noted.policy.type) == (kind, DOMAIN, TlsPolicyType.STS)
     assert noted.detail
     world.clock.advance(299)

@@ -89,5 +89,7 @@ async def test_nothing_is_counted_where_nobody_reports() -> None:
     records = FakeRecords()
     tally = TlsTally(records, ManualClock(MIDNIGHT), is_on=False)
     tally.note(EXPIRED)
+    tally.note(TlsSession(STS))
     await tally.flush()
     assert records.added == []
+    assert (tally.good, tally.failed) == (1, {"certificate-expired": 1})  # for the scrape
