@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
@@ -30,6 +31,7 @@ from relay.daemon.translate import (
     sources_of,
     tls_rules,
 )
+from relay.traffic import late_notices
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
@@ -68,13 +70,17 @@ class OutboundPlan:
     shaping: Shaping
 
 
+class Stored(Store, late_notices.Store, Protocol):
+    """All that the way out needs of a shard."""
+
+
 class Outbound:
     """The objects of the way out; their owner is the event loop's thread."""
 
     def __init__(
         self,
         config: Config,
-        shards: Mapping[int, Store],
+        shards: Mapping[int, Stored],
         prepare: Callable[[int], Prepare],
         clock: Clock,
         message_log: MessageLog,
@@ -147,6 +153,14 @@ class Outbound:
             clock,
             tls_sessions=self.tls_tally,
         )
+        self.late_notices = late_notices.LateNotices(
+            shards,
+            self.settler,
+            self.scheduler.window,
+            clock,
+            self.scheduler.announce,
+            self.scheduler.submit,
+        )
         self.shares: SharedLimits | None = None
         if ask is not None:
             self.shares = SharedLimits(ask, clock, self.pools, self.scheduler.lanes)
@@ -160,6 +174,7 @@ class Outbound:
         if self.shares is not None:
             await self.shares.start(stack)
         await self.scheduler.start(stack)
+        await self.late_notices.start(stack)
         await self.pools.start(stack)
         stack.push_async_callback(self._drain)
 

@@ -28,7 +28,7 @@ from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
-from relay.daemon.outbound import Outbound, OutboundPlan
+from relay.daemon.outbound import Outbound, OutboundPlan, Stored
 from relay.daemon.steering import Steering
 from relay.daemon.translate import (
     content_rules,
@@ -53,7 +53,6 @@ from relay.policy.limits import Asking, LeasedLimits
 from relay.policy.sending import Policy
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
-from relay.traffic.neighbours import Store
 from relay.traffic.scheduler import Scheduler
 from relay.verdict.bounce import Prepare
 
@@ -200,7 +199,7 @@ class Works:
         """The parts that need no waiting."""
         config, clock = self.config, self.clock
         self.tasks = Tasks("intake")
-        stores: dict[int, Store] = {**self.shards}
+        stores: dict[int, Stored] = {**self.shards}
         ask = None if self.ask_ledger is _no_ledger else self.ask_ledger
         self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask)
         out = self.outbound

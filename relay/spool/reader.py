@@ -22,7 +22,7 @@ from typing import TypeVar
 from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.base.message import Message
 from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
-from relay.spool import content, parked, rows, schema
+from relay.spool import content, parked, rows, schema, untold
 from relay.spool.faults import Fault, fault_of
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,14 @@ class Reader:
     ) -> list[Message]:
         """See ``Shard.parked_late``. Raises SpoolError."""
         return await self._ask(lambda connection: parked.late(connection, self._number, asks, now, known))
+
+    async def parked_untold(
+        self, after: int, limit: int, arrived_before: float, now: float
+    ) -> tuple[list[Message], int]:
+        """See ``Shard.parked_untold``. Raises SpoolError."""
+        return await self._ask(
+            lambda connection: untold.page(connection, self._number, after, limit, arrived_before, now)
+        )
 
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient is due; None if none waits. Raises SpoolError."""

@@ -209,6 +209,13 @@ class Shard:
         """The parked of these groups that are to be given up at ``now``. Raises SpoolError."""
         return await self._reader.parked_late(asks, now, known)
 
+    async def parked_untold(
+        self, after: int, limit: int, arrived_before: float, now: float
+    ) -> tuple[list[Message], int]:
+        """A page of those who are parked for long, and of whom the sender has not heard (``untold``).
+        Raises SpoolError."""
+        return await self._reader.parked_untold(after, limit, arrived_before, now)
+
     async def next_due(self) -> float | None:
         """When the earliest waiting recipient is due; None if none waits. Raises SpoolError."""
         return await self._reader.next_due()

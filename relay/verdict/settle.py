@@ -89,6 +89,10 @@ class Settler:
         now = self._clock.now()
         return any([self._hears_now(attempt.message, r, outcomes[r.number], now) for r in attempt.recipients])
 
+    def late_since(self, now: float) -> float:
+        """What arrived by then, and waits, is late; 0: nothing is for its age alone."""
+        return now - self.notices.after_s if self.notices.after_s else 0.0
+
     def wants_content_of_late(self, message: Message, recipients: list[Recipient]) -> bool:
         """As ``wants_content``, for ``late``."""
         now = self._clock.now()
