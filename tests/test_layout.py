@@ -37,6 +37,8 @@ WORDS_ONLY = {
 }
 COVERED_ELSEWHERE = {
     "relay/daemon/commands/app.py": "tests/daemon/test_cli.py",
+    "relay/daemon/commands/explain.py": "tests/daemon/test_queue.py",
+    "relay/daemon/commands/suspend.py": "tests/daemon/test_queue.py",
     "relay/daemon/commands/filters.py": "tests/daemon/test_queue.py",
     "relay/daemon/commands/steer.py": "tests/daemon/test_queue.py",
     "relay/daemon/delivery_sections.py": "tests/daemon/test_sections.py",

@@ -134,7 +134,7 @@ class Outbound:
                 site_backoff=SiteBackoff(delivery.site_retry, delivery.site_retry_max),
             ),
             self._shaping,
-            self._source,
+            self.source_of,
         )
         self.sources = sources_of(config, _unknown_source)
         self.account_source: Callable[[int], str] = lambda account_id: ""  # the wiring knows
@@ -191,7 +191,7 @@ class Outbound:
                 self.shares.wanted(route.lane, queued)
             self.pools.wake(route, queued)
 
-    def _source(self, message: Message) -> Source:
+    def source_of(self, message: Message) -> Source:
         """From where a message leaves."""
         sources = self.sources
         if sources.is_trivial:

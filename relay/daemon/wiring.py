@@ -26,6 +26,7 @@ from relay.codec.headers import Header
 from relay.daemon.config import Config
 from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
+from relay.daemon.explaining import Explaining
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
 from relay.daemon.outbound import Outbound, OutboundPlan, Stored
@@ -205,6 +206,9 @@ class Works:
         out = self.outbound
         out.account_source = self._account_source
         self.steering = Steering(self.shards, out.scheduler, out.router, out.settler, clock, self.message_log)
+        self.explaining = Explaining(
+            config.spool.path, out.scheduler, out.router, self.live, clock, out.source_of
+        )
         self.signing = Signing(self._signer(config))
         entrances = {
             number: Entrance(shard, self.outbound.scheduler) for number, shard in self.shards.items()

@@ -156,6 +156,8 @@ class Worker:
             return await self.works.steering.step(**{**fields, "chosen": Chosen(**fields["chosen"])})
         if what == "steer count":
             return await self.works.steering.count(fields["operation"], Chosen(**fields["chosen"]))
+        if what == "explain":
+            return await self.works.explaining.explain(**fields)
         if what == "domains of site":
             return await self.works.steering.domains(**fields)
         if what == "sites":

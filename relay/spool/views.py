@@ -160,6 +160,13 @@ def show(path: Path, message_id: str) -> Message | None:
     return message
 
 
+def transcripts(path: Path, message: Message) -> dict[int, dict[str, object]]:
+    """What was said when each recipient was last tried, by number: ``transcript`` and ``transcript_at``."""
+    sql = "SELECT number, at, dialogue FROM transcript WHERE message = ?"
+    found = _rows(path, message.shard, sql, [message.key])
+    return {number: {"transcript_at": at, "transcript": dialogue} for number, at, dialogue in found}
+
+
 def uncertain(path: Path) -> Iterator[Uncertain]:
     """Recipients whose last dot was sent and whose reply no one knows, by message id."""
     for shard in shards_in(path):

@@ -33,6 +33,7 @@ from relay.traffic.settings import TrafficSettings
 from relay.traffic.settling import Settling
 from relay.traffic.site_rule import OneRule, SiteRules
 from relay.traffic.sources import Departures
+from relay.traffic.whereabouts import Spot, whereabouts
 from relay.traffic.window import Window
 
 log = logging.getLogger(__name__)
@@ -263,6 +264,10 @@ class Scheduler:
         """The (message key, recipient number) of those of the messages that a connection has in hand."""
         attempts = [a for a in self.lanes.taken if a.message.shard == shard and a.message.key in keys]
         return {(a.message.key, r.number) for a in attempts for r in a.recipients}
+
+    def where(self, shard: int, key: int) -> dict[int, Spot]:
+        """Where the recipients of a message are in memory, by number."""
+        return whereabouts(self.lanes.by_name, self.lanes.taken, self._looking, shard, key)
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(site, attempts that wait, is down) of every site in memory."""

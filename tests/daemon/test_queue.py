@@ -163,6 +163,63 @@ def test_what_is_done_is_logged_with_who_did_it(queue: Queue) -> None:
     assert 'relay_queue_operations_total{operation="hold",worker=' in queue.relay.http("/metrics")[1]
 
 
+def test_what_holds_a_message_is_explained(queue: Queue) -> None:
+    one = queue.put("a@receiver.example")
+    found = queue.json("explain", one)
+    (recipient,) = found["recipients"]
+    assert (found["id"], found["account"], found["asked"]) == (one, ACCOUNT, "the relay")
+    assert (recipient["limit"], recipient["advice"]) == ("backoff", f"relay queue flush {one}")
+    assert recipient["why"].startswith("attempt 1 was answered: connect: ")
+    assert recipient["route"]["site"] == recipient["lane"]["name"]
+    assert recipient["route"]["hosts"][0].startswith("127.0.0.1:")
+    said = queue("explain", one)[1]
+    assert re.search(r"^limit: +backoff$", said, re.MULTILINE)
+    assert re.search(r"^next attempt: +20..-..-..T..:..:..Z$", said, re.MULTILINE)
+    queue("hold", one)
+    (recipient,) = queue.json("explain", one)["recipients"]
+    assert (recipient["limit"], recipient["next_at"]) == ("hold", None)
+    queue("delete", one)
+    assert "is not in the queue" in queue("explain", one)[2]
+
+
+def test_a_paused_account_explains_that_accepted_mail_still_leaves(queue: Queue) -> None:
+    one = queue.put("a@receiver.example")
+    directory = queue.relay.directory()
+    try:
+        directory.accounts.pause(ACCOUNT)
+        queue.relay.wait_for_directory(directory)
+        assert queue.json("explain", one)["account_state"].startswith("paused: nothing new is accepted")
+    finally:
+        directory.accounts.resume(ACCOUNT)
+        queue.relay.wait_for_directory(directory)
+        directory.close()
+
+
+def test_suspended_and_resumed(queue: Queue) -> None:
+    one = queue.put("a@other.example")
+    assert queue("suspended")[2] == "nothing is suspended\n"
+    said = queue("suspend", "--domain", "Other.example", "--reason", "they asked")
+    assert said == (0, "domain other.example is suspended\n", "")
+    queue("suspend", "--account", ACCOUNT)
+    assert [(row["kind"], row["name"], row["reason"]) for row in queue.json("suspended")] == [
+        ("account", ACCOUNT, ""),
+        ("domain", "other.example", "they asked"),
+    ]
+    directory = queue.relay.directory()
+    queue.relay.wait_for_directory(directory)
+    directory.close()
+    assert queue("resume", "--account", ACCOUNT)[1] == f"account {ACCOUNT} is resumed\n"
+    (recipient,) = queue.json("explain", one)["recipients"]
+    assert recipient["limit"] == "suspension"
+    assert recipient["advice"].startswith("relay queue resume --")
+    assert queue("resume", "--all")[1] == "domain other.example is resumed\n"
+    assert queue("resume", "--all") == (0, "", "nothing is suspended\n")
+    log = queue.relay.log()
+    assert 'event="deliveries are suspended"' in log
+    assert " kind=domain target=other.example " in log
+    assert 'event="deliveries are resumed"' in log
+
+
 def test_above_a_number_a_terminal_is_asked(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     one = queue.put("a@receiver.example", "b@receiver.example")
     monkeypatch.setattr(steer, "ASK_ABOVE", 1)
@@ -213,6 +270,11 @@ def test_ctrl_c_stops_after_the_step(queue: Queue, monkeypatch: pytest.MonkeyPat
         (["reroute", "--all", "--to", "no port:x"], "is not host:port"),
         (["reroute", "--to", "a:25"], "name messages or filters, or say --all"),
         (["delete", "--bounce"], "name messages or filters, or say --all"),
+        (["suspend"], "name one thing: --site, --domain or --account"),
+        (["suspend", "--site", "a", "--domain", "b"], "name one thing"),
+        (["suspend", "--account", "nobody"], "no account 'nobody'"),
+        (["resume", "--domain", "a.example"], "domain a.example is not suspended"),
+        (["explain", "nonsense"], "'nonsense' is not a message id"),
         (["delete", "nonsense"], "'nonsense' is not a message id; `relay queue list` shows them"),
         (["hold", "--state", "nonsense"], "'nonsense' is no state; there are "),
         (["flush", "--older", "soon"], "is not a duration"),

@@ -48,6 +48,12 @@ def told() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+def check_id(text: str) -> None:
+    """Raise ValueError unless it is a message id."""
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text!r} is not a message id; `relay queue list` shows them")
+
+
 def chosen_by(
     settings: Config,
     ids: list[str] | None = None,
@@ -61,8 +67,7 @@ def chosen_by(
 ) -> Chosen:
     """The filters of a command. Raises ValueError, RelayError."""
     for one in ids or ():
-        if not _ID.fullmatch(one):
-            raise ValueError(f"{one!r} is not a message id; `relay queue list` shows them")
+        check_id(one)
     if state and state not in STATES:
         raise ValueError(f"{state!r} is no state; there are {', '.join(STATES)}")
     account_id = None
