@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ROUNDS ?= 100
 STAMP := $(VENV)/.installed
 
-.PHONY: run test coverage check format bench bench-backlog bench-scale crash rotation clean
+.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping crash rotation clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,8 @@ bench-backlog: $(STAMP) ## 100,000 messages to a dead next hop, a restart in the
 
 bench-scale: $(STAMP)  ## a million waiting, 10,000 sites, 100 dead ones, a password behind a campaign (QUICK=1)
 	$(BIN)/python -m bench.scale $(ARGS)
+bench-shaping: $(STAMP) ## receivers of every kind on a virtual clock: capacity reached, mail refused (seconds)
+	$(BIN)/python -m bench.shaping $(ARGS)
 
 crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS)

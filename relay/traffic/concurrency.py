@@ -74,6 +74,16 @@ class Concurrency:
             self._debt = 0.0
             self.window = max(1, min(self.window, self.ceiling) - 1)
 
+    def give_way(self) -> None:
+        """A message went through more slowly than is usual. Not below the number it starts with: large
+        messages take long, too."""
+        self._cohorts = self._credit = 0.0
+        if self.window > START:
+            self._debt += 1.0 / self.window
+            if self._debt >= 1.0 - 1e-9:
+                self._debt = 0.0
+                self.window -= 1
+
     def cap(self, now: float, open_: int) -> None:
         """One more than ``open_`` was refused."""
         self.crowded += 1

@@ -121,6 +121,12 @@ def read_opening(outcome: Deferred) -> Feedback:
     return Feedback.CROWDED
 
 
+def is_crowded(outcome: Deferred) -> bool:
+    """A site refused a session because it has too many, in so many words."""
+    reply = outcome.reply
+    return reply is not None and (reply.enhanced in _CROWDED_CODES or _says(reply, _CROWDED))
+
+
 def _read_refusal(outcome: Outcome) -> Feedback:
     reply = outcome.reply
     if isinstance(outcome, Failed):

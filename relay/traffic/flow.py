@@ -3,7 +3,7 @@
 Contract: a decision; ``now`` is monotonic seconds. ``heard`` feeds each loop with what concerns it:
 
 ===========  ==================================================================================
-success      the window may grow, unless replies get slower; the pace counts it
+success      the window may grow, or gives way where replies get slower; the pace counts it
 throttled    the pace pauses, measures and goes on slower; the window stays
 crowded      the window becomes what was open, and stays there for a time
 failed       the window may shrink; where a pace is known it begins again a step below
@@ -81,7 +81,7 @@ class Flow:
         kind = read(outcomes)
         if kind is Feedback.SUCCESS:
             self.pace.answered(now, took_s)
-            if self.latency.heard(took_s) and self.latency.is_strained:
+            if self.latency.heard(now, took_s) and self.latency.is_strained:
                 self._strained(now)
             elif not self.concurrency.success(now):
                 return kind
@@ -118,11 +118,10 @@ class Flow:
         self._renew()
 
     def _strained(self, now: float) -> None:
-        """It takes what we send, more slowly than usual: no growth, and less if it is much more slowly."""
+        """It takes what we send, more slowly than usual: no growth but giving way, step by step."""
+        self.concurrency.give_way()
         if self.latency.is_overloaded:
-            self.concurrency.failure()
             self.pace.ease(now)
-        self.concurrency.answered()
 
     def _renew(self) -> None:
         limit = self.concurrency.limit

@@ -8,7 +8,9 @@ rule's. When it does:
    the minute sees a handful of refused messages, not a minute full.
 2. **Measure.** The rate that it bears is what it has taken since the last complaint, over that time with the
    pause in it: exact for one that counts by the minute; for a bucket that was full it is too high and the
-   next complaint corrects it. It is never more than the rate that it complained about.
+   next complaint corrects it. It is never more than the rate that it complained about. A pause of minutes is
+   another matter: that was no count but a storm, and what was before it is in force again; only if it happens
+   once more within the hour it is taken for a count by the hour.
 3. **Grow.** From a step below that peak the rate rises fast at first, slowly near the peak, and faster again
    beyond it (a cubic in time, as TCP has it, plus a small constant slope which lets workers that share a
    receiver without knowing of each other meet in the middle). Time in which nothing was sent does not count.
@@ -30,6 +32,7 @@ _SLOPE_SHARE = 1.0 / 1500.0  # of the peak, per second
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _MEASURE_S = 60.0
+_STORM_S = 150.0  # longer than those who count by the minute can say no
 _FORGET_S = 3600.0
 _SLICE_S = 0.05  # fast lanes get tokens in slices of this
 _LEAST = 1.0 / 60.0  # messages a second: a receiver that takes less is as good as down
@@ -45,6 +48,7 @@ class Pace:
         "_filled_at",
         "_hold_until",
         "_last_took",
+        "_long_at",
         "_pause_s",
         "_paused_at",
         "_peak",
@@ -73,6 +77,7 @@ class Pace:
         self._accepted = 0.0
         self._counted_from = 0.0
         self._throttled_at = 0.0
+        self._long_at = -_FORGET_S  # when a long pause ended
 
     @property
     def is_pausing(self) -> bool:
@@ -131,7 +136,7 @@ class Pace:
         """A message was taken, or refused for reasons of its own."""
         if self._hold_until:
             self._accepted += 1.0
-            if now - took_s >= self._paused_at:
+            if now - took_s > self._paused_at:
                 self._resume(now)
             return
         span = now - self._counted_from
@@ -154,7 +159,7 @@ class Pace:
             self._paused_at = now
             self._pause_s = _FIRST_PAUSE_S
             self._probes = 0
-        elif now - took_s < self._paused_at:
+        elif now - took_s <= self._paused_at:
             return  # it was on its way already
         else:
             self._probes += 1
@@ -170,13 +175,17 @@ class Pace:
     def _resume(self, now: float) -> None:
         """It takes mail again: go on with what it has borne."""
         measured = self._accepted / max(1.0, now - self._counted_from)
-        if self._was and not self._probes:
+        is_long = now - self._paused_at > _STORM_S
+        is_storm = is_long and self._paused_at - self._long_at > _FORGET_S
+        if is_long:
+            self._long_at = now
+        if is_storm or (self._was and not self._probes):
             peak = self._was
         elif self._was:
             peak = min(self._was, measured)
         else:
             peak = measured
-        self._peak = max(_LEAST if self._probes else _LEAST_AT_ONCE, peak)
+        self._peak = max(_LEAST if self._probes else _LEAST_AT_ONCE, peak) if peak else 0.0
         self._since = self._counted_from = self._last_took = self._filled_at = now
         self._accepted = self._tokens = self._hold_until = 0.0
 

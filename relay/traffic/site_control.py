@@ -20,7 +20,7 @@ from relay.base.outcome import Deferred, Outcome
 from relay.base.route import LaneLimits
 from relay.traffic.backoff import SiteBackoff
 from relay.traffic.breaker import Breaker
-from relay.traffic.feedback import Feedback
+from relay.traffic.feedback import Feedback, is_crowded
 from relay.traffic.flow import Flow
 from relay.traffic.site_rule import SiteRule
 
@@ -98,6 +98,8 @@ class SiteControl:
     def unreachable(self, now: float, outcome: Deferred, dice: float) -> None:
         """No host of the site could be reached; ``dice`` is uniform in [0, 1) and spreads the return."""
         said = str(outcome.reply) if outcome.reply is not None else outcome.detail
+        if is_crowded(outcome):  # it works, for others, or for another worker: no reason to wait ever longer
+            self._breaker.close()
         self._fail(now, f"{outcome.reason.value}: {said}", dice)
 
     def reached(self, now: float) -> None:

@@ -46,6 +46,17 @@ def test_an_answer_ends_the_row_of_failures_but_does_not_grow() -> None:
     assert window.window == 1
 
 
+def test_it_gives_way_to_slow_replies_but_not_below_its_start() -> None:
+    window = Concurrency(20)
+    for _ in range(200):
+        window.success(0.0)
+    assert window.window > 15
+    for _ in range(500):
+        window.give_way()
+    assert window.window == 5
+    assert not window.is_dead
+
+
 def test_a_cap_is_believed_for_longer_each_time() -> None:
     window = Concurrency(20)
     now, held = 0.0, []

@@ -38,17 +38,17 @@ def test_each_loop_hears_what_concerns_it(
     assert (flow.pace.wait_s(20.0) > 0 or flow.pace.is_pausing) is is_paced
 
 
-def test_replies_that_get_slower_stop_growth_then_lower() -> None:
+def test_replies_that_get_slower_give_way() -> None:
     flow = Flow(SiteRule(connections=50))
     for number in range(40):
         flow.heard(float(number), [OK], 0.4)
     before = flow.limits.connections
     for number in range(40):
         flow.heard(40.0 + number, [OK], 3.0)
-    assert before <= flow.limits.connections <= before + 1
+    assert 5 <= flow.limits.connections < before
     for number in range(200):
         flow.heard(80.0 + number, [OK], 30.0)
-    assert flow.limits.connections < before
+    assert flow.limits.connections == 5  # large messages take long, too
     assert not flow.concurrency.is_dead  # it is slow, and delivers
 
 

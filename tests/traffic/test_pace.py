@@ -111,6 +111,32 @@ def test_a_cap_that_falls_is_followed_and_one_that_rises_is_found() -> None:
     assert pace.rate(3100.0) > 5.0
 
 
+def test_after_a_storm_what_was_before_is_in_force_again_but_only_once_an_hour() -> None:
+    pace = Pace()
+    drive(pace, lambda now: True, 0.0, 100.0)
+    drive(pace, lambda now: now >= 400.0, 100.0, 500.0)
+    assert (pace.is_pausing, pace.rate(500.0)) == (False, 0.0)
+    drive(pace, lambda now: now >= 1000.0, 600.0, 1100.0)
+    assert 0.0 < pace.rate(1100.0) < 100.0
+
+
+def test_a_receiver_that_counts_by_the_hour_is_learned_the_second_time() -> None:
+    class ByTheHour:
+        taken, hour = 0, 0
+
+        def takes(self, now: float) -> bool:
+            if int(now // 3600) != self.hour:
+                self.hour, self.taken = int(now // 3600), 0
+            self.taken += 1
+            return self.taken <= 1000
+
+    receiver, pace = ByTheHour(), Pace()
+    drive(pace, receiver.takes, 0.0, 7200.0)
+    taken, refused = drive(pace, receiver.takes, 7200.0, 6 * 3600.0)
+    assert taken >= 0.85 * 4000
+    assert refused <= 0.05 * taken
+
+
 def test_what_was_on_its_way_counts_as_the_same_complaint() -> None:
     pace = Pace()
     for number in range(20):
