@@ -39,6 +39,7 @@ bench-backlog: $(STAMP) ## 100,000 messages to a dead next hop, a restart in the
 
 bench-scale: $(STAMP)  ## a million waiting, 10,000 sites, 100 dead ones, a password behind a campaign (QUICK=1)
 	$(BIN)/python -m bench.scale $(ARGS)
+
 bench-shaping: $(STAMP) ## receivers of every kind on a virtual clock: capacity reached, mail refused (seconds)
 	$(BIN)/python -m bench.shaping $(ARGS)
 
