@@ -3,7 +3,9 @@
 Every recipient address is used once: ``m<number>-<n>@<domain>``. The field ``X-Crash: NUMBER CRC`` holds
 the number of the submission and the CRC-32 of the body, so that the sink can tell a message that was mixed
 up or cut from a good one. Bodies hold lines that begin with a dot; now and then one is above the size from
-which the spool keeps content in a file, or has several recipients in two domains.
+which the spool keeps content in a file, or has several recipients in two domains. Some go to a receiver with
+narrow limits (``NARROW``), some to one that is never there (``GONE``) with a time after which the sender
+wants to hear (RFC 2852): these come back to ``SENDER``.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from dataclasses import dataclass
 SENDER = "app@crash.example"
 SENDING_DOMAIN = "crash.example"
 DOMAINS = ("receiver.example", "other.example")
+NARROW, GONE = "narrow.example", "gone.example"
+GIVEN_UP_AFTER_S = 2
 LARGE_BYTES = 300_000
 
 _MARK = re.compile(rb"\r\nX-Crash: (\d+) (\d+)\r\n")
 _LINE = b"..leading dots and a line of prose that says nothing in particular\r\n"
+_FAILED = re.compile(rb"\r\nFinal-Recipient: rfc822; ?(\S+)\r\nAction: failed\r\n")
 _SEARCHED = 16384  # trace and signature fields come before the mark
 
 
@@ -28,15 +33,23 @@ class Mail:
 
     recipients: list[str]
     content: bytes
+    by_s: int = 0  # seconds after which the sender wants to hear that it did not arrive
 
     @property
     def envelope(self) -> bytes:
         """MAIL, RCPT and DATA for one write (RFC 2920)."""
         rcpt = "".join(f"RCPT TO:<{address}>\r\n" for address in self.recipients)
-        return f"MAIL FROM:<{SENDER}>\r\n{rcpt}DATA\r\n".encode()
+        by = f" BY={self.by_s};R" if self.by_s else ""
+        return f"MAIL FROM:<{SENDER}>{by}\r\n{rcpt}DATA\r\n".encode()
 
 
-def make(number: int, size_bytes: int = 2000, recipients: int = 1) -> Mail:
+def make(
+    number: int,
+    size_bytes: int = 2000,
+    recipients: int = 1,
+    domains: tuple[str, ...] = DOMAINS,
+    by_s: int = 0,
+) -> Mail:
     """Submission ``number``."""
     stuffed = _LINE * max(1, size_bytes // len(_LINE))
     check = zlib.crc32(unstuff(stuffed))
@@ -44,8 +57,8 @@ def make(number: int, size_bytes: int = 2000, recipients: int = 1) -> Mail:
         f"From: {SENDER}\r\nTo: undisclosed-recipients:;\r\nSubject: message {number}\r\n"
         f"X-Crash: {number} {check}\r\nContent-Type: text/plain\r\n\r\n"
     ).encode()
-    addresses = [f"m{number}-{n}@{DOMAINS[n % len(DOMAINS)]}" for n in range(recipients)]
-    return Mail(addresses, head + stuffed + b".\r\n")
+    addresses = [f"m{number}-{n}@{domains[n % len(domains)]}" for n in range(recipients)]
+    return Mail(addresses, head + stuffed + b".\r\n", by_s)
 
 
 def make_mixed(number: int) -> Mail:
@@ -53,6 +66,20 @@ def make_mixed(number: int) -> Mail:
     if number % 211 == 0:
         return make(number, LARGE_BYTES)
     return make(number, 500 + number % 7 * 800, 3 if number % 13 == 0 else 1)
+
+
+def make_shaped(number: int) -> Mail:
+    """The same, and every ninth to the narrow receiver, every ninth to the one that is not there."""
+    if number % 9 == 4:
+        return make(number, 1000, 2, (NARROW, *DOMAINS) if number % 2 else (NARROW,))
+    if number % 9 == 7:
+        return make(number, 1000, domains=(GONE,), by_s=GIVEN_UP_AFTER_S)
+    return make_mixed(number)
+
+
+def given_up(report: bytes) -> list[str]:
+    """The recipients that a report to the sender gives up (RFC 3464)."""
+    return [address.decode() for address in _FAILED.findall(report)]
 
 
 def unstuff(lines: bytes) -> bytes:

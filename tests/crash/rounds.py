@@ -1,11 +1,15 @@
 """The proof: a relay under load is killed again and again, and then the ledgers are compared.
 
 Per round the relay is brought up, works for a random moment, and is killed in one of four ways: one worker;
-everything at once; SIGTERM and, while it drains, everything; the supervisor alone. At the end it starts
-cleanly with a well-behaved sink, and the queue runs empty. Then must hold:
+everything at once; SIGTERM and, while it drains, everything; the supervisor alone. Before that an operator
+holds, releases, reroutes or flushes (``operator``); a second receiver, with narrow limits, goes down and
+comes back; mail for a third, which is never there, is given up when its time has passed. At the end the relay
+starts cleanly with well-behaved sinks, all is released, and the queue runs empty. Then must hold:
 
-- every recipient of a message whose 250 a client saw is in the sink's ledger (lost: none);
-- a recipient that is there more than once is one that the relay lists as uncertain;
+- every recipient of a message whose 250 a client saw is in the sinks' ledger, or in one of the reports that
+  the sender got (lost: none), and only those are reported whose time had passed;
+- a recipient that is there more than once, or delivered and reported, is one that the relay lists as
+  uncertain;
 - every message the sink took was whole, and no client waited in vain for an answer.
 """
 
@@ -19,11 +23,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash import ledger
+from tests.crash import ledger, mail
+from tests.crash.operator import Operator
 from tests.crash.rig import Rig, SinkProcess, until
 from tests.crash.source import Source
+from tests.fakes.prepared import Port
 
 WAYS = ("one worker", "everything", "while it drains", "the supervisor")
+NARROW_PER_S = 40
 
 
 @dataclass(slots=True)
@@ -36,6 +43,8 @@ class Result:
     recipients: int = 0
     arrived: int = 0
     lost: int = 0
+    given_up: int = 0  # reported to the sender
+    given_up_too_soon: int = 0  # with no time that could have passed
     duplicates: int = 0
     duplicates_listed: int = 0
     uncertain_listed: int = 0
@@ -45,6 +54,7 @@ class Result:
     seconds: float = 0.0
     start_s: float = 0.0  # mean, from the exec to all workers ready
     drain_s: float = 0.0  # of the queue at the end
+    operations: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     lost_sample: list[str] = field(default_factory=list)
     unlisted_sample: list[str] = field(default_factory=list)
@@ -52,7 +62,7 @@ class Result:
     @property
     def is_good(self) -> bool:
         """The promise held."""
-        broken = self.lost or self.faults or self.tracebacks or self.silences
+        broken = self.lost or self.given_up_too_soon or self.faults or self.tracebacks or self.silences
         return bool(self.accepted) and not broken and self.duplicates == self.duplicates_listed
 
 
@@ -60,8 +70,13 @@ def compare(accepted: Path, arrived: Path, uncertain: set[str], result: Result) 
     """Fill in what the ledgers say."""
     promised = ledger.count(accepted)
     received = ledger.count(arrived)
-    lost = [address for address in promised if address not in received]
-    twice = [address for address, times in received.items() if times > 1]
+    reported = ledger.count(arrived.with_suffix(".bounced"))
+    lost = [address for address in promised if address not in received and address not in reported]
+    twice = [address for address, times in received.items() if times > 1 or address in reported]
+    if mail.SENDER not in uncertain:  # else a report itself may have come twice
+        twice += [address for address, times in reported.items() if times > 1]
+    result.given_up = len(reported)
+    result.given_up_too_soon = sum(not address.endswith(f"@{mail.GONE}") for address in reported)
     unlisted = [address for address in twice if address not in uncertain]
     result.recipients, result.arrived = len(promised), len(received)
     result.lost, result.lost_sample = len(lost), lost[:10]
@@ -86,6 +101,24 @@ async def _kill(rig: Rig, way: str, chance: random.Random) -> None:
     await rig.gone()  # workers without their supervisor end by themselves
 
 
+def _routes(sink: int, narrow: int, nobody: int) -> str:
+    return "".join(
+        f'[[route]]\ndomain = "{domain}"\nnext_hop = "127.0.0.1:{port}"\ntls = "none"\n'
+        for domain, port in (("*", sink), (mail.NARROW, narrow), (mail.GONE, nobody))
+    )
+
+
+def _shaping(narrow: int) -> str:
+    return f"""
+[[rule]]
+name = "narrow"
+next_hop = ["127.0.0.1:{narrow}"]
+connections = 2
+messages_per_connection = 20
+rate = "{NARROW_PER_S}/s"
+"""
+
+
 async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Result:
     """All rounds, and the comparison."""
     chance = random.Random(seed)
@@ -95,11 +128,19 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
     accepted, arrived = folder / "accepted", folder / "arrived"
     async with AsyncExitStack() as stack:
         sink = await SinkProcess.start(arrived, stack, "--seed", str(seed))
-        rig = stack.enter_context(Rig(folder / "relay", sink.port))
+        narrow, nobody = Port(), Port()
+        stack.callback(narrow.free)
+        stack.callback(nobody.free)
+        narrow_words = ("--seed", str(seed + 1), "--port", str(narrow.number))
+        second: SinkProcess | None = await SinkProcess.start(arrived, stack, *narrow_words)
+        routes = _routes(sink.port, narrow.number, nobody.number)
+        rig = stack.enter_context(Rig(folder / "relay", sink.port, routes=routes))
+        (rig.folder / "shaping.toml").write_text(_shaping(narrow.number))
+        operator = Operator(rig, chance, sink.port)
         book = ledger.Ledger(accepted)
         stack.callback(book.close)
         sink.behave("wild")
-        source = await stack.enter_async_context(Source(rig.port, book, connections))
+        source = await stack.enter_async_context(Source(rig.port, book, connections, mail.make_shaped))
         for number in range(rounds):
             started = time.monotonic()
             is_new = not rig.is_running
@@ -109,6 +150,13 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
             if is_new:
                 starts.append(time.monotonic() - started)
             await asyncio.sleep(chance.uniform(0.05, 0.8))
+            await operator.does_something()
+            if second is not None:
+                await second.end()
+                second = None
+            else:
+                second = await SinkProcess.start(arrived, stack, *narrow_words)
+                second.behave("wild")
             await _kill(rig, WAYS[number % len(WAYS)], chance)
             result.rounds += 1
         if not rig.is_running:
@@ -116,18 +164,23 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
         await rig.ready()
         await source.stop()
         sink.behave("calm")
+        if second is None:
+            second = await SinkProcess.start(arrived, stack, *narrow_words)
+        second.behave("calm")
         if await rig.stop() != 0:
             raise RuntimeError(f"the relay did not end well: {rig.log}")
         draining = time.monotonic()
         rig.start()
         await rig.ready()
-        await until(rig.is_empty, 120.0, "the queue is empty")
+        await operator.lets_all_go()
+        await until(rig.is_empty, 300.0, "the queue is empty")
         result.drain_s = round(time.monotonic() - draining, 2)
         await rig.stop()
         compare(accepted, arrived, rig.uncertain(), result)
         result.accepted, result.unknown = source.accepted, source.unknown
         result.silences, result.refusals = source.silences, dict(source.replies.most_common(10))
         result.faults, result.tracebacks = len(sink.faults), rig.traceback_count()
+        result.operations = dict(operator.done)
     result.start_s = round(sum(starts) / max(1, len(starts)), 2)
     result.seconds = round(time.monotonic() - began, 1)
     return result

@@ -11,7 +11,8 @@ later     451 to the dot
 busy      450 to one recipient
 
 Standard input takes ``calm`` or ``wild``; it ends when its standard input does. Its first line of output is
-``{"port": PORT}``. A message that is not whole is recorded in ``LEDGER.faults`` as well.
+``{"port": PORT}``. A message that is not whole is recorded in ``LEDGER.faults`` as well. What is reported to
+the sender of it all as given up is recorded in ``LEDGER.bounced`` instead.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class RecordingSink(Sink):
     def __init__(self, record: Path, seed: int, fault_of: FaultOf) -> None:
         super().__init__(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 104857600"))
         self.ledger = Ledger(record)
+        self.bounced = Ledger(record.with_suffix(".bounced"))
         self.fault_of = fault_of
         self.faults = record.with_suffix(".faults")
         self.chance = random.Random(seed)
@@ -79,6 +81,10 @@ class RecordingSink(Sink):
         return "take"
 
     def _take(self, message: Received) -> None:
+        if message.recipients == [mail.SENDER]:
+            if addresses := mail.given_up(message.wire):
+                self.bounced.note(addresses)
+            return
         if fault := self.fault_of(message.recipients, message.wire):
             with self.faults.open("a") as stream:
                 stream.write(f"{' '.join(message.recipients)}: {fault}\n")
