@@ -82,6 +82,7 @@ _GAUGES = {
     "limits_leases": ("relay_limits_leases", "Accounts of which the worker has a lease in hand."),
     "directory_stale": ("relay_directory_stale", "1 while the directory cannot be read."),
     "directory_revision": ("relay_directory_revision", "Revision of the directory in force."),
+    "suspensions": ("relay_suspensions", "Sites, domains and accounts whose deliveries are suspended."),
     "resident_bytes": ("relay_worker_resident_memory_bytes", "Resident memory of the worker."),
 }
 

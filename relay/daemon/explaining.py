@@ -177,6 +177,7 @@ def _route(route: Route) -> dict[str, Any]:
         "site": route.site,
         "hosts": [_host(host, route.is_by_mx) for host in route.hosts],
         "tls": route.tls.value,
+        "tls_asked_by": route.demand.name,
         "source": route.source.name,
     }
 

@@ -52,6 +52,7 @@ def readings(works: Works) -> dict[str, Any]:
         "loaded": works.outbound.scheduler.loader.loads,
         "sites": len(works.outbound.scheduler.sites()),
         "sites_down": sum(down for _, _, down in works.outbound.scheduler.sites()),
+        "suspensions": len(works.live.current.suspensions),
         "operated": dict(works.steering.operated),
         "commits": sum(x.commits for x in committers),
         "changes": sum(x.changes for x in committers),

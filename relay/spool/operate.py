@@ -11,7 +11,8 @@ ends, and a held one that was delivered meanwhile is simply gone. The caller tel
 The files of large messages that ``delete`` names are removed after the transaction; until then a crash
 leaves files that the next start removes.
 
-Cost, measured in a queue of a million messages of 4 KB, in the commit thread, per chunk: see ``CHUNK``.
+Cost, measured on a busy machine with 400,000 waiting: a chunk of 500 takes the commit thread 5 to 70 ms, fsync
+included, most where each recipient stands on another page of the database.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ AMONG = {
 """By operation: SQL over ``recipient r`` that says to whom it can be done."""
 
 CHUNK = {
-    "flush": 2000,
-    "hold": 2000,
-    "release": 2000,
-    "reroute": 2000,
-    "back": 2000,
+    "flush": 500,
+    "hold": 500,
+    "release": 500,
+    "reroute": 500,
+    "back": 500,
     "delete": 500,
     "bounce": 50,
 }

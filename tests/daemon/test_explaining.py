@@ -54,7 +54,13 @@ async def test_the_worker_names_route_lane_and_limit(started: Started, waits: st
     assert found is not None
     (recipient,) = found["recipients"]
     site = f"hop:127.0.0.1:{nobody}"
-    assert recipient["route"] == {"site": site, "hosts": [f"127.0.0.1:{nobody}"], "tls": "none", "source": ""}
+    assert recipient["route"] == {
+        "site": site,
+        "hosts": [f"127.0.0.1:{nobody}"],
+        "tls": "none",
+        "tls_asked_by": "",
+        "source": "",
+    }
     assert (recipient["lane"]["name"], recipient["lane"]["waiting"]) == (site, 0)
     assert recipient["lane"]["rule"] == "default"
     assert recipient["limit"] == "backoff"

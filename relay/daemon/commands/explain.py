@@ -87,7 +87,7 @@ def _lines(one: Mapping[str, Any]) -> dict[str, object]:
         "last_reply": printable(one["reply"]),
         "site": route.get("site", ""),
         "hosts": ", ".join(route.get("hosts", ())),
-        "tls": route.get("tls", ""),
+        "tls": " ".join(filter(None, (route.get("tls", ""), route.get("tls_asked_by", "")))),
         "source": route.get("source", ""),
         "lane": _lane(lane),
         "to_change_it": one["advice"],
