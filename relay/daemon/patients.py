@@ -45,6 +45,24 @@ def own_addresses(config: Config) -> tuple[str, ...]:
     return tuple(found)
 
 
+def leaving_from(config: Config, source: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The addresses that mail of an account with this source leaves from, and the name in EHLO of those that
+    have one of their own."""
+    pools = {one.name: one.sources for one in config.source_pool}
+    known = {one.name: one for one in config.source}
+    for name in (source, config.delivery.source):
+        members = [known[one] for one in pools.get(name, [name]) if one in known]
+        if members:
+            break
+    else:
+        return own_addresses(config), {}
+    addresses: dict[str, str] = {}
+    for member in members:
+        for address in member.addresses or own_addresses(config):
+            addresses[address] = member.helo_name.lower()
+    return tuple(addresses), {address: name for address, name in addresses.items() if name}
+
+
 def snapshot_of(directory: Directory) -> Snapshot:
     """The directory as workers see it."""
     return Snapshot(directory.read(), KeyRing(directory.vault(), directory.region))
@@ -65,13 +83,16 @@ def patient_of(
         identity = None  # its own is not verified; a wider one covers it
     mail_from, kind = _mail_from(identity, author, config)
     keys, dkim_state = _keys(held, identity, config, directory)
+    account = snapshot.account(row.account_id)
+    addresses, helo_of = leaving_from(config, account.source if account is not None else "")
     return Patient(
         domain=domain,
         helo=config.relay.hostname.lower(),
         host=return_path_host(config),
         mail_from=mail_from or domain,
         mail_from_kind=kind,
-        addresses=given or own_addresses(config),
+        addresses=given or addresses,
+        helo_of={one: name for one, name in helo_of.items() if one in (given or addresses)},
         smarthost="" if given else _smarthost(config),
         keys=(*keys, *(_public(key, is_service=True) for key in load_service_keys(config))),
         is_dkim_on=row.is_dkim_on,

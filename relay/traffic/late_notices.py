@@ -3,8 +3,8 @@ suspended.
 
 Contract: every ``EVERY_S`` all that is parked is looked through, a page at a time; of a recipient that waits
 for too long the sender hears what there is to tell, and the recipient stays where it is. The notice, and the
-note that it was made, are one change. Who is in memory is left alone: its next attempt tells. (One that comes into
-memory at that very moment may be told of twice.) While nothing is parked, nothing is read.
+note that it was made, are one change. Who is in memory is left alone: its next attempt tells. (One that
+comes into memory at that very moment may be told of twice.) While nothing is parked, nothing is read.
 
 After a crash: what was noted is not told again. Failure: logged, and tried again with the next look.
 

@@ -9,7 +9,7 @@ import pytest
 from relay.admin.doctor import Patient
 from relay.admin.finding import MailFrom
 from relay.daemon.config import parse
-from relay.daemon.patients import own_addresses, patient_of, snapshot_of
+from relay.daemon.patients import leaving_from, own_addresses, patient_of, snapshot_of
 from relay.directory.mail_from_life import Seen, Times, decide
 from relay.directory.records import OnMailFromFailure
 from relay.directory.secrets import create_key_file
@@ -116,3 +116,55 @@ def test_a_next_hop_for_all_mail_is_what_receivers_see(directory: Directory) -> 
     made = patient_of(directory.mail_froms.show("example.org"), snapshot_of(directory), config, (), directory)
     assert made.smarthost == "smarthost.example:587"
     assert tuple(made.addresses) == own_addresses(config)
+
+
+SOURCES = (
+    BASE
+    + """[delivery]
+source_address = "192.0.2.9"
+source = "both"
+[[source]]
+name = "one"
+addresses = ["192.0.2.1", "2001:db8::1"]
+helo_name = "One.example.net"
+[[source]]
+name = "two"
+addresses = ["192.0.2.2"]
+[[source]]
+name = "any"
+helo_name = "any.example.net"
+[[source_pool]]
+name = "both"
+sources = ["one", "two"]
+"""
+)
+ONE = {"192.0.2.1": "one.example.net", "2001:db8::1": "one.example.net"}
+
+
+@pytest.mark.parametrize(
+    ("source", "addresses", "helo_of"),
+    [
+        ("one", ("192.0.2.1", "2001:db8::1"), ONE),
+        ("two", ("192.0.2.2",), {}),
+        ("both", ("192.0.2.1", "2001:db8::1", "192.0.2.2"), ONE),
+        ("", ("192.0.2.1", "2001:db8::1", "192.0.2.2"), ONE),  # the default
+        ("gone", ("192.0.2.1", "2001:db8::1", "192.0.2.2"), ONE),
+        ("any", ("192.0.2.9",), {"192.0.2.9": "any.example.net"}),
+    ],
+)
+def test_sources_leave_from_their_own_addresses(
+    source: str, addresses: tuple[str, ...], helo_of: dict[str, str]
+) -> None:
+    config = parse(SOURCES, Path("/etc/relay/relay.toml"))
+    assert leaving_from(config, source) == (addresses, helo_of)
+    assert leaving_from(parse(BASE, Path("/etc/relay/relay.toml")), source)[1] == {}
+
+
+def test_an_account_is_examined_with_its_source(directory: Directory) -> None:
+    directory.accounts.set("shop", source="two")
+    config = parse(SOURCES, Path("/etc/relay/relay.toml"))
+    held = directory.mail_froms.show("example.org")
+    made = patient_of(held, snapshot_of(directory), config, (), directory)
+    assert (made.addresses, made.helo_of) == (("192.0.2.2",), {})
+    given = patient_of(held, snapshot_of(directory), config, ("192.0.2.1",), directory)
+    assert (given.addresses, given.helo_of) == (("192.0.2.1",), {})
