@@ -82,7 +82,16 @@ def configure(level: str, form: str, worker: int | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
-    for chatty in ("mail.log", "asyncio", "uvicorn", "uvicorn.access", "alembic", "sqlalchemy"):
+    for chatty in (
+        "mail.log",
+        "asyncio",
+        "uvicorn",
+        "uvicorn.access",
+        "alembic",
+        "sqlalchemy",
+        "httpx",
+        "httpcore",
+    ):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
 

@@ -11,9 +11,10 @@ import gzip
 import json
 import re
 import shutil
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from relay.daemon.wiring import Works
 from relay.ingress.connections import LocalTally
 from tests.fakes.authority import Authority
 from tests.fakes.prepared import ACCOUNT, SENDER, SHARED_FILES, Port, Prepared, message, wait_until
+from tests.fakes.running import RunningRelay
 from tests.fakes.web_server import WebServer
 from tests.scenarios.nameserver import NameServer
 from tests.scenarios.receiver import Receiver
@@ -61,6 +63,7 @@ BY_SERVER: dict[tuple[str, str], tuple[bool, str]] = {
     ("none", "expired"): (True, ""),
     ("no", "right"): (True, ""),
     ("no", "expired"): (True, ""),
+    ("no", "plain"): (True, PLAIN),
 }
 FETCH, DISTRUST, INVALID = "sts-policy-fetch-error", "sts-webpki-invalid", "sts-policy-invalid"
 
@@ -383,3 +386,48 @@ async def test_domains_behind_one_host_do_not_share_a_session_where_one_enforces
     for _ in range(2):
         assert (await relay.sent(lax))[0] == "delivered"
         assert await relay.is_kept_back(strict)
+
+
+def test_the_workers_of_a_relay_count_together_and_report_after_a_restart(
+    tmp_path: Path, prepared: Prepared, net: Net
+) -> None:
+    strict, reporting = f"daemon.{ZONE}", f"asks.{ZONE}"
+    net.publish(strict, "expired", policy("enforce", f"*.expired.{HOSTS}"))
+    net.publish(reporting, "right", policy("enforce", f"*.right.{HOSTS}"))
+    net.dns.remove(f"_smtp._tls.{strict}", "TXT")
+    net.dns.add(f"_smtp._tls.{strict}", "TXT", f"v=TLSRPTv1; rua=mailto:tls@{reporting}")
+    delivery = (
+        f'resolver = "{net.dns.address}"\nport = {net.port}\nca_file = "{net.authority.file}"\n'
+        f"mta_sts_port = {net.web.port}"
+    )
+    more = '[tls_reports]\norganization = "Sender Inc."\nspread = "0s"\n'
+    with RunningRelay(tmp_path, prepared, delivery=delivery, retry='["1h"]', more=more) as relay:
+        waiting = relay.wait_for_event(relay.send(message("x"), f"a@{strict}"), "deferred", "delivered")
+        assert (waiting["event"], waiting["reason"]) == ("deferred", "tls")
+        for _ in range(20):  # until each worker has had one
+            relay.wait_for_event(relay.send(message("x"), f"a@{reporting}"), "delivered")
+            readings = relay.ask("status")["readings"].values()
+            if all(one["tls_sessions"] for one in readings):
+                break
+        assert "relay_delivery_tls_failures_total" in relay.http("/metrics")[1]
+        relay.stop()
+        with closing(sqlite3.connect(relay.spool / "tls-sessions.db")) as connection:
+            [(sessions,)] = connection.execute("SELECT count FROM session WHERE domain = ?", (reporting,))
+            connection.execute("UPDATE session SET day = day - 2")  # it was the day before yesterday
+            connection.commit()
+        assert sessions >= 2
+        relay.start()
+        right = net.mail["right"]
+
+        def report() -> Any:
+            mails = [
+                email.message_from_bytes(one.content, policy=email.policy.default) for one in right.received
+            ]
+            return next((one for one in mails if one["TLS-Report-Domain"] == strict), None)
+
+        mail = wait_until(report, "the report arrives", 60.0)
+        assert mail["To"] == f"tls@{reporting}"
+        [part] = json.loads(gzip.decompress(list(mail.iter_parts())[1].get_content()))["policies"]
+        assert part["failure-details"][0]["result-type"] == EXPIRED
+        relay.stop()
+        assert "Traceback" not in relay.log()
