@@ -97,11 +97,13 @@ class Https:
                 if answer.status is not Status.FOUND:
                     return HttpsFailure(f"{host}: {answer.detail}")
                 got = HttpsFailure(f"{host} has only addresses that are not of the Internet")
-                try:
-                    context = self._context or await asyncio.to_thread(_context, self._ca_file)
-                except ConfigError as fault:
-                    return HttpsFailure(str(fault))
-                self._context = context
+                context = self._context
+                if context is None:
+                    try:
+                        context = await asyncio.to_thread(_context, self._ca_file)
+                    except ConfigError as fault:
+                        return HttpsFailure(str(fault))
+                    self._context = context
                 allowed = [one for one in answer.addresses if self._is_private_allowed or is_public(one)]
                 name = host if port == _PORT else f"{host}:{port}"
                 async with httpx.AsyncClient(verify=context, trust_env=False, timeout=_STEP_S) as client:
