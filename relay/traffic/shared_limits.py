@@ -30,10 +30,10 @@ from relay.base.clock import Clock
 from relay.base.errors import RelayError
 from relay.base.route import Route
 from relay.base.tasks import Tasks
+from relay.traffic.lane_share import LaneShare, name_of
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.shares import RENEW_S, Demand, Share
-from relay.traffic.site_control import SiteControl
-from relay.traffic.slots import Moments, Slots
+from relay.traffic.slots import Moments
 
 log = logging.getLogger(__name__)
 
@@ -76,44 +76,6 @@ class Queues(Protocol):
         ...
 
 
-class _Known:
-    """What this worker knows of the share of one lane, or of lanes that have one flow in common."""
-
-    __slots__ = ("asked_at", "connections", "due_at", "enough", "group", "name", "queues", "slots", "until")
-
-    def __init__(self, queue: ReadyQueue) -> None:
-        self.name = _name(queue)
-        self.group = _group(queue)
-        self.queues: dict[str, ReadyQueue] = {}
-        self.connections = 0
-        self.until = 0.0
-        self.asked_at = 0.0
-        self.due_at = float("inf")
-        self.enough = -1  # with more than this in a queue it asks at once
-        self.slots = Slots()
-
-    @property
-    def control(self) -> SiteControl:
-        """Of any of the lanes: they have its flow in common."""
-        return next(iter(self.queues.values())).control
-
-    def take_in(self, queue: ReadyQueue) -> None:
-        """A lane that has come into use, or has come back."""
-        self.queues[queue.route.lane] = queue
-        queue.slots = self.slots if queue.control.rule.rate_per_s else None
-
-
-def _name(queue: ReadyQueue) -> str:
-    return queue.control.limits.group or queue.route.lane
-
-
-def _group(queue: ReadyQueue) -> str:
-    """All lanes of one site and source share its bounds, whatever they ask of TLS; "" where there is one."""
-    route = queue.route
-    name = f"{route.site}@{route.source.name}" if route.source.name else route.site
-    return "" if name == route.lane or queue.control.limits.group else name
-
-
 class SharedLimits:
     """All lanes of one worker."""
 
@@ -122,8 +84,8 @@ class SharedLimits:
         self._clock = clock
         self._connections = connections
         self._queues = queues
-        self._lanes: dict[str, _Known] = {}
-        self._known: dict[str, _Known] = {}  # by the name under which they ask
+        self._lanes: dict[str, LaneShare] = {}
+        self._known: dict[str, LaneShare] = {}  # by the name under which they ask
         self._due: list[tuple[float, int, str]] = []
         self._number = count()
         self._is_due = asyncio.Event()
@@ -144,14 +106,17 @@ class SharedLimits:
     # -- what the scheduler and the connections tell ---------------------------------------------------------
 
     def opened(self, queue: ReadyQueue) -> None:
-        """A lane has come into use; until it is answered it may do nothing."""
-        known = self._known.get(_name(queue))
+        """A lane has come into use, or its rule has changed; until it is answered it may do nothing."""
+        lane, name = queue.route.lane, name_of(queue)
+        before, known = self._lanes.get(lane), self._known.get(name)
+        if before is not None and before is not known:  # it asks under another name now
+            before.queues.pop(lane, None)
+            del self._lanes[lane]
         if known is None:
             queue.control.share(0, None)
             return
-        known.enough = -1
         known.take_in(queue)
-        self._lanes[queue.route.lane] = known
+        self._lanes[lane] = known
         queue.control.share(known.connections, None)
 
     def wanted(self, lane: str, queued: int) -> None:
@@ -161,13 +126,12 @@ class SharedLimits:
             queue = self._queues.find(lane)
             if queue is None:
                 return
-            name = _name(queue)
+            name = name_of(queue)
             known = self._known.get(name)
             if known is None:
-                known = self._known[name] = _Known(queue)
+                known = self._known[name] = LaneShare(name, queue.control.rule)
             self._lanes[lane] = known
             known.take_in(queue)
-            known.enough = -1
         if queued > known.enough:
             known.enough = _ENOUGH
             self._ask_at(known, max(self._clock.monotonic(), known.asked_at + _EARLY_S))
@@ -182,7 +146,7 @@ class SharedLimits:
 
     # -- asking ----------------------------------------------------------------------------------------------
 
-    def _ask_at(self, known: _Known, at: float) -> None:
+    def _ask_at(self, known: LaneShare, at: float) -> None:
         if at >= known.due_at:
             return
         known.due_at = at
@@ -225,29 +189,24 @@ class SharedLimits:
             found.append(self._demand(known, now))
         return found
 
-    def _demand(self, known: _Known, now: float) -> Demand:
-        queued = held = idle = 0
-        for lane, queue in known.queues.items():
-            if not queue.control.is_down(now):
-                queued += queue.waiting
-            of_lane = self._connections.held(lane)
-            held += of_lane[0]
-            idle += of_lane[1]
-        if now >= known.until - _MARGIN_S or not (queued or held):
-            self._apply(known, 0)
-        rule = known.control.rule
+    def _demand(self, known: LaneShare, now: float) -> Demand:
+        needs = known.needs(now, self._connections.held, self._queues.find)
+        for lane in needs.gone:
+            self._lanes.pop(lane, None)
+        if now >= known.until - _MARGIN_S or not (needs.queued or needs.held):
+            known.apply(0, self._queues.obey)
+        rule = known.rule
         known.asked_at = now
         known.enough = _ENOUGH
         return Demand(
             known.name,
             rule.connections,
             rule.rate_per_s,
-            held,
-            min(queued + held - idle, rule.connections),
+            needs.held,
+            min(needs.queued + needs.held - needs.idle, rule.connections),
             known.connections,
-            max(0, queued - len(known.slots)) if rule.rate_per_s else 0,
+            max(0, needs.queued - len(known.slots)) if rule.rate_per_s else 0,
             known.slots.used_at if rule.rate_per_s else 0.0,
-            known.group,
         )
 
     async def _ask_once(self, demands: list[Demand]) -> None:
@@ -269,32 +228,26 @@ class SharedLimits:
             return
         known.until = share.until
         known.slots.add(share.moments)
-        queued = sum(queue.waiting for queue in known.queues.values())
+        queued = known.queued
         if not (demand.held or demand.wanted or demand.moments or share.connections or queued):
             self._let_go(known)
             return
         is_all = share.connections >= demand.connections and not demand.rate_per_s
         known.enough = _ENOUGH if is_all else max(demand.wanted, demand.moments)
         self._ask_at(known, share.again_at)
-        self._apply(known, share.connections)
-        if share.connections or share.moments.number:
+        is_more = share.connections > known.connections or share.moments.number > 0
+        known.apply(share.connections, self._queues.obey)
+        if is_more and queued:
             for queue in known.queues.values():
                 if queue.waiting:
                     self._connections.wake(queue.route, queue.waiting)
 
-    def _let_go(self, known: _Known) -> None:
-        """Nothing waits and nothing is held: its share went back, and it is asked no more."""
+    def _let_go(self, known: LaneShare) -> None:
+        """Nothing waits and nothing is held: its share went back, and it asks no more."""
         del self._known[known.name]
         for lane, queue in known.queues.items():
             self._lanes.pop(lane, None)
             queue.slots = None
-
-    def _apply(self, known: _Known, connections: int) -> None:
-        known.connections = connections
-        known.control.share(connections, None)
-        for queue in known.queues.values():
-            queue.slots = known.slots if queue.control.rule.rate_per_s else None
-            self._queues.obey(queue)
 
     def _not_answered(self, demands: list[Demand], why: str) -> None:
         """Shares hold to their end; it is asked again."""
@@ -307,4 +260,4 @@ class SharedLimits:
                 self._ask_at(known, now + RENEW_S)
         for known in self._known.values():
             if now >= known.until - _MARGIN_S and known.connections:
-                self._apply(known, 0)
+                known.apply(0, self._queues.obey)

@@ -23,7 +23,7 @@ Not here: the asking (``shared_limits``), the answering (daemon), what feedback 
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from relay.traffic.slots import AHEAD_S, NO_MOMENTS, Moments, Timetable
 
@@ -33,9 +33,6 @@ TURN_S = 5.0
 _SOON_S = 0.05  # before the last moment in hand passes the next ones are asked for
 _LEAVING_S = 0.1  # connections above the share end with their present message
 _PATIENCE_S = 0.5  # how long moments wait for the worker whose part they are
-
-
-_Who: TypeAlias = tuple[int, str]  # a worker and one of its lanes
 
 
 class Demand(NamedTuple):
@@ -49,7 +46,6 @@ class Demand(NamedTuple):
     cap: int  # connections that it may have opened before it reads the answer
     moments: int  # for so many messages it could use moments
     used_at: float  # when its last message left; 0 if none or if there is no rate
-    group: str = ""  # whose bounds they are: lanes of one site and source share them; "" for the lane itself
 
 
 class Share(NamedTuple):
@@ -72,15 +68,15 @@ class _Holder:
         self.fair_at = 0.0  # when its even part of the rate has come to the next moment
 
 
-class _Group:
-    """The bounds of one site and source, and who has how much of them."""
+class _Lane:
+    """The bounds of one lane, and which worker has how much of them."""
 
     __slots__ = ("connections", "holders", "times")
 
     def __init__(self) -> None:
         self.connections = 0
         self.times: Timetable | None = None
-        self.holders: dict[_Who, _Holder] = {}
+        self.holders: dict[int, _Holder] = {}
 
 
 def fill(wants: list[int], amount: int, first: int) -> list[int]:
@@ -106,59 +102,59 @@ def fill(wants: list[int], amount: int, first: int) -> list[int]:
 class SiteShares:
     """The lanes of all workers. Its owner is the event loop of the one process that keeps it."""
 
-    __slots__ = ("_calls", "_groups")
+    __slots__ = ("_calls", "_lanes")
 
     def __init__(self) -> None:
-        self._groups: dict[str, _Group] = {}
-        self._calls: set[_Who] = set()
+        self._lanes: dict[str, _Lane] = {}
+        self._calls: set[tuple[int, str]] = set()
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self._lanes)
 
     def ask(self, worker: int, demand: Demand, now: float) -> Share:
         """The worker's share from now on."""
-        name = demand.group or demand.lane
-        group = self._groups.get(name)
-        if group is None:
-            group = self._groups[name] = _Group()
-        _set_rule(group, demand)
-        _end_shares(group, now)
-        who = (worker, demand.lane)
-        self._calls.discard(who)
-        mine = group.holders.get(who)
+        lane = self._lanes.get(demand.lane)
+        if lane is None:
+            lane = self._lanes[demand.lane] = _Lane()
+        _set_rule(lane, demand)
+        _end_shares(lane, now)
+        self._calls.discard((worker, demand.lane))
+        mine = lane.holders.get(worker)
         if mine is None:
-            mine = group.holders[who] = _Holder()
+            mine = lane.holders[worker] = _Holder()
         mine.held, mine.moments, mine.until = demand.held, demand.moments, now + SHARE_S
-        mine.wanted = min(demand.wanted, group.connections)
-        needs, targets = _plan(group, now)
-        others = sum(one.reserved for one in group.holders.values()) - mine.reserved
-        mine.granted = max(0, min(targets[who], group.connections - others))
+        mine.wanted = min(demand.wanted, lane.connections)
+        needs, targets = _plan(lane, now)
+        others = sum(one.reserved for one in lane.holders.values()) - mine.reserved
+        mine.granted = max(0, min(targets[worker], lane.connections - others))
         mine.reserved = max(mine.granted, demand.held, demand.cap)
-        moments = _moments(group, mine, demand, now)
-        self._call(group, who, needs, targets)
+        moments = _moments(lane, mine, demand, now)
+        self._call(lane, demand.lane, worker, needs, targets)
         again_at = now + RENEW_S
         if mine.reserved > max(mine.granted, demand.held):
             again_at = now  # it says so as soon as it has followed, and others get the rest
         elif demand.held > mine.granted:
             again_at = now + _LEAVING_S
-        elif demand.moments > moments.number and group.times is not None:
+        elif demand.moments > moments.number and lane.times is not None:
             next_at = (
-                moments.last - _SOON_S if moments.number else max(group.times.next_at, mine.fair_at) - AHEAD_S
+                moments.last - _SOON_S if moments.number else max(lane.times.next_at, mine.fair_at) - AHEAD_S
             )
             again_at = min(again_at, max(next_at, now + _SOON_S))
         if not (mine.reserved or mine.wanted or mine.moments):
-            del group.holders[who]
+            del lane.holders[worker]
         return Share(mine.granted, mine.until, again_at, moments)
 
-    def _call(self, group: _Group, asker: _Who, needs: dict[_Who, int], targets: dict[_Who, int]) -> None:
+    def _call(
+        self, lane: _Lane, name: str, asker: int, needs: dict[int, int], targets: dict[int, int]
+    ) -> None:
         """Who should ask at once, since what the asker has said changes what is theirs."""
-        free = group.connections - sum(one.reserved for one in group.holders.values())
-        is_lacking = group.holders[asker].granted < needs[asker]
-        for who, one in group.holders.items():
-            if who == asker:
+        free = lane.connections - sum(one.reserved for one in lane.holders.values())
+        is_lacking = lane.holders[asker].granted < needs[asker]
+        for worker, one in lane.holders.items():
+            if worker == asker:
                 continue
-            if (is_lacking and one.granted > targets[who]) or (free > 0 and one.granted < needs[who]):
-                self._calls.add(who)
+            if (is_lacking and one.granted > targets[worker]) or (free > 0 and one.granted < needs[worker]):
+                self._calls.add((worker, name))
 
     def calls(self) -> list[tuple[int, str]]:
         """(worker, lane) of those who should ask at once; each is named once."""
@@ -168,54 +164,51 @@ class SiteShares:
 
     def forget(self, worker: int) -> None:
         """The worker has ended, and its connections with it."""
-        for group in self._groups.values():
-            gone = [who for who in group.holders if who[0] == worker]
-            for who in gone:
-                del group.holders[who]
-            if gone:
-                self._calls.update(who for who, one in group.holders.items() if one.wanted)
+        for name, lane in self._lanes.items():
+            if lane.holders.pop(worker, None) is not None:
+                self._calls.update((other, name) for other, one in lane.holders.items() if one.wanted)
 
     def sweep(self, now: float) -> None:
         """Let go of lanes that nobody has asked about for long, and whose last moment has come."""
-        for group in self._groups.values():
-            _end_shares(group, now)
-        self._groups = {
-            name: group
-            for name, group in self._groups.items()
-            if group.holders or (group.times is not None and group.times.next_at > now)
+        for lane in self._lanes.values():
+            _end_shares(lane, now)
+        self._lanes = {
+            name: lane
+            for name, lane in self._lanes.items()
+            if lane.holders or (lane.times is not None and lane.times.next_at > now)
         }
 
 
-def _set_rule(group: _Group, demand: Demand) -> None:
+def _set_rule(lane: _Lane, demand: Demand) -> None:
     """The newest rule holds; moments that were given out stay so."""
-    group.connections = demand.connections
-    times = group.times
+    lane.connections = demand.connections
+    times = lane.times
     if demand.rate_per_s <= 0.0:
-        group.times = None
+        lane.times = None
     elif times is None:
-        group.times = Timetable(demand.rate_per_s)
+        lane.times = Timetable(demand.rate_per_s)
     elif times.rate_per_s != demand.rate_per_s:
         times.rate_per_s = demand.rate_per_s
-    if group.times is not None and demand.used_at:
-        group.times.heard(demand.used_at)
+    if lane.times is not None and demand.used_at:
+        lane.times.heard(demand.used_at)
 
 
-def _end_shares(group: _Group, now: float) -> None:
-    over = [who for who, one in group.holders.items() if one.until <= now]
-    for who in over:
-        del group.holders[who]
+def _end_shares(lane: _Lane, now: float) -> None:
+    over = [worker for worker, one in lane.holders.items() if one.until <= now]
+    for worker in over:
+        del lane.holders[worker]
 
 
-def _plan(group: _Group, now: float) -> tuple[dict[_Who, int], dict[_Who, int]]:
-    """Per holder: what it needs and may have, and with what is left over what it should get."""
-    everyone = sorted(group.holders)
+def _plan(lane: _Lane, now: float) -> tuple[dict[int, int], dict[int, int]]:
+    """Per worker: what it needs and may have, and with what is left over what it should get."""
+    everyone = sorted(lane.holders)
     if len(everyone) == 1:
-        one = group.holders[everyone[0]]
-        most = group.connections if one.wanted else min(one.held, group.connections)
+        one = lane.holders[everyone[0]]
+        most = lane.connections if one.wanted else min(one.held, lane.connections)
         return {everyone[0]: one.wanted}, {everyone[0]: most}
-    holders = [group.holders[who] for who in everyone]
-    needs = fill([one.wanted for one in holders], group.connections, int(now / TURN_S))
-    left = group.connections - sum(needs)
+    holders = [lane.holders[worker] for worker in everyone]
+    needs = fill([one.wanted for one in holders], lane.connections, int(now / TURN_S))
+    left = lane.connections - sum(needs)
     kept = fill([one.held - need for one, need in zip(holders, needs, strict=True)], left, 0)
     left -= sum(kept)
     gifts = fill([left if one.wanted else 0 for one in holders], left, 0)
@@ -223,13 +216,13 @@ def _plan(group: _Group, now: float) -> tuple[dict[_Who, int], dict[_Who, int]]:
     return dict(zip(everyone, needs, strict=True)), dict(zip(everyone, targets, strict=True))
 
 
-def _moments(group: _Group, mine: _Holder, demand: Demand, now: float) -> Moments:
+def _moments(lane: _Lane, mine: _Holder, demand: Demand, now: float) -> Moments:
     """The moments that the worker gets: as many as its even part of the rate has come to, and part of what
     others have left."""
-    times = group.times
+    times = lane.times
     if times is None or demand.moments <= 0:
         return NO_MOMENTS
-    rivals = sum(one.moments > 0 for one in group.holders.values())
+    rivals = sum(one.moments > 0 for one in lane.holders.values())
     free = times.free(now)
     fair_at = max(mine.fair_at, now)
     count = 1 + int((now + AHEAD_S - fair_at) * times.rate_per_s / rivals) if fair_at <= now + AHEAD_S else 0

@@ -12,11 +12,11 @@ from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route, Source, TlsMode
 from relay.traffic.backoff import SiteBackoff
+from relay.traffic.controls import Controls
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.shared_limits import CHUNK, SharedLimits
 from relay.traffic.shares import RENEW_S, SHARE_S, Demand, SiteShares
-from relay.traffic.site_control import SiteControl
-from relay.traffic.site_rule import SiteRule
+from relay.traffic.site_rule import OneRule, SiteRule
 from tests.fakes.clock import ManualClock
 from tests.fakes.spool import message
 
@@ -34,6 +34,7 @@ class Lanes:
         self.woken: list[tuple[str, int]] = []
         self.requests: list[list[Demand]] = []
         self.is_deaf = False
+        self.controls: dict[SiteRule, Controls] = {}
         self.limited = SharedLimits(self.ask, clock, self, self)
 
     async def ask(self, what: str, timeout_s: float, **fields: Any) -> Any:
@@ -57,7 +58,10 @@ class Lanes:
         return self.holds.get(lane, (0, 0))
 
     def open(self, lane: str, rule: SiteRule = SiteRule(connections=10), **route: Any) -> ReadyQueue:  # noqa: B008
-        queue = ReadyQueue(Route(lane, (Host("mx"),), **route), SiteControl(rule, SiteBackoff()))
+        made = Route(lane, (Host("mx"),), **route)
+        queue = ReadyQueue(
+            made, self.controls.setdefault(rule, Controls(OneRule(rule), SiteBackoff())).open(made)
+        )
         lane = queue.route.lane
         self.queues[lane] = queue
         self.limited.opened(queue)
@@ -175,18 +179,55 @@ async def test_a_site_that_is_down_wants_nothing(lanes: Lanes) -> None:
     assert lanes.requests[0][0].wanted == 0
 
 
-async def test_lanes_that_ask_different_tls_share_the_bounds_of_their_site_and_source(lanes: Lanes) -> None:
+async def test_lanes_of_one_flow_ask_as_one(lanes: Lanes) -> None:
     source = Source("one")
     plain = lanes.open("mx:a", source=source)
     strict = lanes.open("mx:a", tls=TlsMode.REQUIRED, source=source)
     assert plain.route.lane != strict.route.lane
-    lanes.put(plain, 50)
-    lanes.put(strict, 50)
-    await lanes.until(lambda: len(lanes.requests) >= 1)
-    for _ in range(5):
-        await lanes.after(0.1)
-    assert lanes.limits[plain.route.lane] + lanes.limits[strict.route.lane] <= 10
-    assert len(lanes.ledger) == 1
+    lanes.put(plain, 5)
+    lanes.put(strict, 5)
+    await lanes.until(lambda: len(lanes.woken) >= 2)
+    assert {one.lane for asked in lanes.requests for one in asked} == {"mx:a@one"}
+    assert lanes.limits == {plain.route.lane: 10, strict.route.lane: 10}  # the pools count them together
+    assert max(one.wanted for asked in lanes.requests for one in asked) == 10
+    plain.empty()
+    lanes.holds[plain.route.lane] = (2, 2)
+    await lanes.after(RENEW_S)
+    assert (lanes.requests[-1][0].held, lanes.requests[-1][0].wanted) == (2, 5)
+
+
+async def test_sites_of_a_rollup_ask_as_one_and_those_that_have_gone_are_dropped(lanes: Lanes) -> None:
+    rule = SiteRule(connections=4, name="big", is_rollup=True)
+    for number in range(20):
+        lanes.put(lanes.open(f"mx:{number}", rule))
+    await lanes.until(lambda: len(lanes.woken) >= 20)
+    assert {one.lane for asked in lanes.requests for one in asked} == {"rule:big"}
+    assert len(lanes.limited) == 20
+    for number in range(19):
+        lanes.queues.pop(f"mx:{number}").empty()
+    await lanes.settle()
+    lanes.limited.call(["rule:big"])
+    await lanes.settle()
+    assert lanes.requests[-1][0].wanted == 1
+    assert len(lanes.limited) == 1
+
+
+async def test_a_lane_whose_rule_puts_it_elsewhere_asks_there(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a")
+    lanes.put(queue)
+    await lanes.until(lambda: lanes.woken)
+    other = Controls(OneRule(SiteRule(connections=3, name="big", is_rollup=True)), SiteBackoff())
+    queue.control.flow = other.open(queue.route).flow
+    lanes.limited.opened(queue)
+    assert queue.control.flow.concurrency.ceiling == 0
+    lanes.limited.wanted("mx:a", 1)
+    await lanes.until(lambda: queue.control.flow.concurrency.ceiling == 3)
+    lanes.limited.call(["mx:a"])
+    await lanes.settle()
+    assert len(lanes.ledger) == 2
+    lanes.clock.advance(SHARE_S)
+    lanes.ledger.sweep(lanes.clock.monotonic())
+    assert len(lanes.ledger) == 0
 
 
 async def test_a_rate_gives_moments_and_asks_for_more_of_them(lanes: Lanes) -> None:
