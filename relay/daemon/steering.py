@@ -147,8 +147,6 @@ class Steering:
         done = await shard.control(work)
         if what in ("hold", "reroute", "back"):
             self._scheduler.forget(shard.number, keys)
-        elif what == "release":
-            self._scheduler.flush()
         return done, 0, 0
 
     async def _bounce(self, shard: Shard, pairs: list[Pair], by: str) -> tuple[int, int, int]:

@@ -11,8 +11,8 @@ ends, and a held one that was delivered meanwhile is simply gone. The caller tel
 The files of large messages that ``delete`` names are removed after the transaction; until then a crash
 leaves files that the next start removes.
 
-Cost, measured on a busy machine with 400,000 waiting: a chunk of 500 takes the commit thread 5 to 70 ms, fsync
-included, most where each recipient stands on another page of the database.
+Cost, measured on a busy machine with 400,000 waiting: a chunk of 500 takes the commit thread 5 to 70 ms,
+fsync included, most where each recipient stands on another page of the database.
 """
 
 from __future__ import annotations
