@@ -127,18 +127,18 @@ account = "{OTHER_ACCOUNT}"
                 OTHER_ACCOUNT, OTHER_DOMAIN, algorithms=(keys.ED25519,), is_verified=True
             )
 
-    async def send(self, to: str, headers: str = "", is_other: bool = False) -> float:
-        """One small message; when its 250 came."""
-        return await asyncio.to_thread(self._send, to, headers, is_other)
+    async def send(self, to: str, by_s: int = 0, is_other: bool = False) -> float:
+        """One small message, with so many seconds until its deadline (RFC 2852); when its 250 came."""
+        return await asyncio.to_thread(self._send, to, by_s, is_other)
 
-    def _send(self, to: str, headers: str, is_other: bool) -> float:
+    def _send(self, to: str, by_s: int, is_other: bool) -> float:
         sender = f"app@{OTHER_DOMAIN}" if is_other else SENDER
         with smtplib.SMTP("127.0.0.1", self.other if is_other else self.rig.port, timeout=60) as client:
             client.ehlo()
-            client.mail(sender)
+            client.mail(sender, [f"BY={by_s};R"] if by_s else [])
             client.rcpt(to)
             code, reply = client.data(
-                f"From: {sender}\r\nTo: {to}\r\nSubject: 123456\r\n{headers}\r\n123456\r\n".encode()
+                f"From: {sender}\r\nTo: {to}\r\nSubject: 123456\r\n\r\n123456\r\n".encode()
             )
             at = time.monotonic()
         if code != 250:
