@@ -131,6 +131,8 @@ class Dialogue:
             words.append("STARTTLS")
         if self.settings.auth == "required" and self.tls:
             words.append("AUTH PLAIN LOGIN")
+        if self.tls:
+            words.append("REQUIRETLS")
         words.append("HELP")
         return pair(250, "\n".join(words))
 
@@ -169,7 +171,7 @@ class Dialogue:
             if not self.is_extended:
                 return replies.UNKNOWN_PARAMETER
             try:
-                read_mail(rest, envelope, self.settings.max_message_bytes)
+                read_mail(rest, envelope, self.settings.max_message_bytes, bool(self.tls))
             except Refusal as refusal:
                 return refusal.pair
         if not envelope.is_utf8 and not argument.isascii():

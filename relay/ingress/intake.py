@@ -31,7 +31,7 @@ from relay.base.errors import Refused, SpoolError
 from relay.base.events import Change, Event, EventKind
 from relay.base.ids import MessageIds
 from relay.base.log import MessageLog, SilentLog
-from relay.base.message import Message, Recipient, RecipientState, Submission
+from relay.base.message import Envelope, Message, Recipient, RecipientState, Submission, TlsWish
 from relay.base.reply import Reply
 from relay.base.tasks import Tasks
 from relay.codec.data import find_fault
@@ -127,6 +127,7 @@ class Intake(Generic[K]):
         admission: Admission[K] | None = None
         try:
             header = _inspect(submission.content, self.max_hops)
+            _heed_wish(submission.envelope, header)
             admission = self._policy.check(submission, header)
             waiting = self._policy.complete(submission, header, admission)
             if waiting is not None:
@@ -141,6 +142,7 @@ class Intake(Generic[K]):
     def prepare(self, submission: Submission) -> tuple[Message, list[Event]]:
         """A message of the relay's own that only has to be stored, and its event. Raises Refused."""
         header = _inspect(submission.content, self.max_hops)
+        _heed_wish(submission.envelope, header)
         admission = self._policy.check(submission, header)
         now = self._clock.now()
         message_id = self._ids.make(now)
@@ -170,6 +172,7 @@ class Intake(Generic[K]):
         admission: Admission[K] | None = None
         try:
             header = await loop.run_in_executor(None, _inspect, submission.content, self.max_hops)
+            _heed_wish(submission.envelope, header)
             admission = await loop.run_in_executor(None, self._policy.check, submission, header)
             waiting = self._policy.complete(submission, header, admission)
             if waiting is not None:
@@ -325,6 +328,13 @@ def _inspect(content: bytes, max_hops: int = MAX_HOPS) -> Header:
     if len(header.fields) > max_hops and len(header.get_all(b"received")) > max_hops:
         raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"))
     return header
+
+
+def _heed_wish(envelope: Envelope, header: Header) -> None:
+    """ "TLS-Required: No" (RFC 8689 3); REQUIRETLS in the envelope outdoes it."""
+    wish = header.first(b"tls-required")
+    if wish is not None and wish.lower() == b"no" and not envelope.tls:
+        envelope.tls = TlsWish.OPTIONAL
 
 
 def _make_wait(recipients: list[Recipient], admission: Admission[K]) -> None:

@@ -1,8 +1,8 @@
 """The parameters of MAIL and RCPT: pure parsing, one function each.
 
-MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), BY (RFC 2852), AUTH
-(RFC 4954, accepted and ignored). RCPT: NOTIFY and ORCPT (RFC 3461). BODY=BINARYMIME is not offered and not
-taken. Of BY, the trace flag is read and has no effect.
+MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), BY (RFC 2852),
+REQUIRETLS (RFC 8689, on encrypted sessions), AUTH (RFC 4954, accepted and ignored). RCPT: NOTIFY and ORCPT
+(RFC 3461). BODY=BINARYMIME is not offered and not taken. Of BY, the trace flag is read and has no effect.
 
 Contract: a fault is raised as ``Refusal`` with the reply's two wire forms; nothing else is raised. A keyword
 that appears twice is a fault, since taking either one would be a guess. xtext is decoded here once; control
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from relay.base.message import Envelope
+from relay.base.message import Envelope, TlsWish
 from relay.codec.xtext import decode_address, decode_xtext
 from relay.ingress import replies
 from relay.ingress.replies import Pair
@@ -45,7 +45,7 @@ def _split(rest: str) -> dict[str, str | None]:
     return found
 
 
-def read_mail(rest: str, envelope: Envelope, max_message_bytes: int) -> None:
+def read_mail(rest: str, envelope: Envelope, max_message_bytes: int, is_encrypted: bool = False) -> None:
     """Put the parameters of MAIL into the envelope. Raises Refusal."""
     for keyword, value in _split(rest).items():
         if keyword == "SIZE":
@@ -71,6 +71,10 @@ def read_mail(rest: str, envelope: Envelope, max_message_bytes: int) -> None:
             envelope.envid = _decoded(value, _MAX_ENVID)
         elif keyword == "BY":
             _read_by(value or "", envelope)
+        elif keyword == "REQUIRETLS" and is_encrypted:  # RFC 8689 4.1: not known where it is not offered
+            if value is not None:
+                raise Refusal(replies.BAD_PARAMETER)
+            envelope.tls = TlsWish.REQUIRED
         elif keyword == "AUTH":
             _decoded(value, _MAX_ORCPT)
         else:

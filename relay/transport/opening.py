@@ -192,6 +192,8 @@ class Opening:
             failure = await self._start_tls(wire, session, mode)
             if failure is not None:
                 return failure
+        elif mode is TlsMode.WRAPPER:
+            self._keep(wire, mode)
         if self._route.username:
             return await self._authenticate(wire, mode)
         return None
@@ -236,10 +238,15 @@ class Opening:
                 return self._tls(wrong.failure, f"DANE: {wrong.detail}")
         self._note_tls(wire, mode)
         failed = await self._greet(wire, session, TlsMode.REQUIRED)
-        connection = wire.tls_connection()
-        if failed is None and connection is not None:  # tickets of TLS 1.3 came before the answer to EHLO
-            self._context(mode).keep(connection)
+        if failed is None:
+            self._keep(wire, mode)
         return failed
+
+    def _keep(self, wire: Wire, mode: TlsMode) -> None:
+        """Let the next connection resume this TLS; tickets of TLS 1.3 came before the answer to EHLO."""
+        connection = wire.tls_connection()
+        if connection is not None and mode is not TlsMode.DANE_ONLY:
+            self._context(mode).keep(connection)
 
     def _context(self, mode: TlsMode) -> ResumingContext:
         return self._contexts.context(mode, self._route.client_certificate, self._route.client_key)

@@ -78,6 +78,7 @@ class BounceMaker:
     def _stored(self, message: Message, report: bytes) -> Change:
         recipient = Recipient(0, message.sender, domain_of(message.sender))
         envelope = Envelope(sender="", recipients=[recipient], is_utf8=True)  # as far as it needs it
+        envelope.tls = message.tls  # RFC 8689 5: what it quotes is not to travel otherwise than it came
         submission = Submission(0, envelope, report, Client())
         bounce, events = self._prepare(message.shard)(submission)
         return Change(stored=[bounce], events=events)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.base.message import TlsWish
 from relay.ingress.dialogue import Chunk, Dialogue
 from relay.ingress.settings import ListenerSettings
 
@@ -252,3 +253,15 @@ def test_deliver_by_is_offered_and_kept() -> None:
     assert answer == "250 2.1.0 Ok"
     assert dialogue.envelope is not None
     assert (dialogue.envelope.deliver_within_s, dialogue.envelope.is_by_notify) == (120.0, False)
+
+
+def test_requiretls_is_offered_under_tls_alone() -> None:
+    clear, encrypted = Dialogue(TRUSTED), Dialogue(TRUSTED, tls="TLSv1.3 X")
+    refused = run(clear, "EHLO c", "MAIL FROM:<a@x.test> REQUIRETLS")
+    assert "REQUIRETLS" not in refused[0]
+    assert refused[1].startswith("555 ")
+    offered, answer = run(encrypted, "EHLO c", "MAIL FROM:<a@x.test> REQUIRETLS")
+    assert "250-REQUIRETLS\r\n" in offered
+    assert answer == "250 2.1.0 Ok"
+    assert encrypted.envelope is not None
+    assert encrypted.envelope.tls is TlsWish.REQUIRED

@@ -8,7 +8,7 @@ import pytest
 from relay.base.admission import Accepted, Admission
 from relay.base.errors import Refused, SpoolError, SpoolFull
 from relay.base.events import EventKind
-from relay.base.message import Client, Envelope, Recipient, RecipientState, Submission
+from relay.base.message import Client, Envelope, Recipient, RecipientState, Submission, TlsWish
 from relay.base.reply import Reply
 from relay.base.tasks import Tasks
 from relay.ingress.counters import Counters
@@ -354,3 +354,23 @@ async def test_a_report_keeps_the_null_reverse_path(bench):
     bench.intake.accept(mail)
     [message] = bench.spool.changes[0].stored
     assert (message.return_path, message.wire_sender) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("field", "asked", "kept"),
+    [
+        (b"TLS-Required: No\r\n", TlsWish.NONE, TlsWish.OPTIONAL),
+        (b"tls-required:no\r\n", TlsWish.NONE, TlsWish.OPTIONAL),
+        (b"TLS-Required: Yes\r\n", TlsWish.NONE, TlsWish.NONE),
+        (b"", TlsWish.NONE, TlsWish.NONE),
+        (b"TLS-Required: No\r\n", TlsWish.REQUIRED, TlsWish.REQUIRED),  # RFC 8689 4.1
+    ],
+)
+@pytest.mark.parametrize("body", [b"body\r\n", b"body\r\n" * 1000])
+async def test_what_the_message_says_about_tls_is_kept_with_it(bench, field, asked, kept, body):
+    handed_in = submission(field + CONTENT + body)
+    handed_in.envelope.tls = asked
+    bench.intake.accept(handed_in)
+    await bench.spool.came.wait()
+    [message] = bench.spool.changes[0].stored
+    assert message.tls is kept

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.base.message import Envelope
+from relay.base.message import Envelope, TlsWish
 from relay.ingress import replies
 from relay.ingress.parameters import Refusal, read_mail, read_rcpt
 
@@ -115,3 +115,15 @@ def test_junk_is_refused_or_read(text):
             read(text)
         except (Refusal, ValueError):
             continue
+
+
+def test_requiretls_is_known_on_encrypted_sessions_alone() -> None:
+    envelope = Envelope()
+    read_mail("REQUIRETLS", envelope, 1000, True)
+    assert envelope.tls is TlsWish.REQUIRED
+    with pytest.raises(Refusal) as caught:
+        read_mail("REQUIRETLS=1", Envelope(), 1000, True)
+    assert caught.value.pair == replies.BAD_PARAMETER
+    with pytest.raises(Refusal) as caught:
+        read_mail("REQUIRETLS", Envelope(), 1000)
+    assert caught.value.pair == replies.UNKNOWN_PARAMETER

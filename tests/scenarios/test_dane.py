@@ -14,7 +14,7 @@ import pytest
 
 from relay.codec.tlsa import Tlsa
 from tests.fakes.chains import Made, make, server_context
-from tests.fakes.prepared import Port, Prepared, message
+from tests.fakes.prepared import SENDER, Port, Prepared, message
 from tests.fakes.running import RunningRelay
 from tests.fakes.sink import Sink
 from tests.scenarios.nameserver import NameServer
@@ -57,7 +57,10 @@ SERVERS: dict[str, Callable[[str], list[Made]] | None] = {
     "only-right": lambda host: [make("any name")],
     "only-none": lambda host: _by(PUBLIC, host),
     "exempt": lambda host: [make("any name")],
+    "offers": lambda host: _by(PUBLIC, host),  # REQUIRETLS, that is
+    "offers-stranger": lambda host: _by(STRANGER, host),
 }
+OFFERING = ("offers", "offers-stranger")
 # domain -> the TLSA records of its mail server, given what it shows
 RECORDS: dict[str, Callable[[list[Made]], list[Tlsa]]] = {
     "ee-right": lambda chain: [chain[0].tlsa(3, 1, 1)],
@@ -137,13 +140,20 @@ class Net:
                 texts = [str(one) for one in RECORDS[name](chain)]
                 records[SIGNED] += [(f"_{self.port}._tcp.{host}", "TLSA", text) for text in texts]
             self.sinks[name] = self._listen(stack, thread, addresses[name], tls)
+            if name in OFFERING:
+                self.sinks[name].extensions.append("REQUIRETLS")
         # a signed zone says that what is below is signed by a key which nobody has
         records[SIGNED] += [
             (child, "NS", f"ns.{UNSIGNED}."),
             (child, "DS", "1 13 2 " + 64 * "0"),
         ]
         right, wrong = f"mx-ee-right.{HOSTS}.", f"mx-ee-digest-wrong.{HOSTS}."
+        records[SIGNED] += [
+            (f"second-offers.{SIGNED}", "MX", f"10 mx-verify-right.{HOSTS}."),
+            (f"second-offers.{SIGNED}", "MX", f"20 mx-offers.{HOSTS}."),
+        ]
         records[UNSIGNED] += [
+            (f"offers.{UNSIGNED}", "MX", f"10 mx-offers.{HOSTS}."),
             (f"right.{UNSIGNED}", "MX", f"10 {right}"),
             (f"wrong.{UNSIGNED}", "MX", f"10 {wrong}"),
             (f"only.{UNSIGNED}", "MX", f"10 {right}"),
@@ -225,3 +235,49 @@ def test_dane_only_needs_mx_records_that_are_signed(relay: RunningRelay) -> None
     event = _sent(relay, f"only.{UNSIGNED}")
     assert (event["event"], event["reason"]) == ("deferred", "tls"), event
     assert "DNSSEC does not vouch for the MX records of only.open.example" in event["reply"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "outcome", "said"),
+    [
+        (f"offers.{SIGNED}", "delivered", ""),
+        (f"second-offers.{SIGNED}", "delivered", ""),
+        (f"verify-right.{SIGNED}", "failed", "5.7.30"),
+        (f"offers-stranger.{SIGNED}", "deferred", "self-signed certificate"),
+        (f"ee-right.{SIGNED}", "failed", "5.7.30"),
+        (f"no-records-plain.{SIGNED}", "deferred", "TLS is required and not offered"),
+        (f"offers.{UNSIGNED}", "deferred", "neither DNSSEC nor MTA-STS vouches for mx-offers"),
+    ],
+)
+def test_requiretls_goes_to_those_alone_who_promise_it(
+    relay: RunningRelay, net: Net, domain: str, outcome: str, said: str
+) -> None:
+    with relay.client() as client:
+        client.mail(SENDER, ["REQUIRETLS"])
+        client.rcpt(f"someone@{domain}")
+        _, answer = client.data(message(f"{domain} in TLS alone"))
+    event = relay.wait_for_event(answer.split()[-1].decode(), "delivered", "deferred", "failed")
+    assert event["event"] == outcome, str(event)
+    assert said in event["reply"]
+    if outcome == "delivered":
+        last = net.sinks["offers"].received[-1]
+        assert last.subject == f"{domain} in TLS alone"
+        assert last.mail_line.endswith(" REQUIRETLS")
+    else:
+        assert not any(
+            "in TLS alone" in one.subject
+            for sink in net.sinks.values()
+            for one in sink.received
+            if domain in one.subject
+        )
+
+
+def test_tls_required_no_outdoes_what_the_receiver_published(relay: RunningRelay, net: Net) -> None:
+    content = b"TLS-Required: No\r\n" + message("waived")
+    message_id = relay.send(content, f"someone@ee-digest-wrong.{SIGNED}")
+    event = relay.wait_for_event(message_id, "delivered", "deferred", "failed")
+    assert event["event"] == "delivered", event
+    message_id = relay.send(content, f"someone@verify-plain.{SIGNED}")  # what the administrator set stays
+    event = relay.wait_for_event(message_id, "delivered", "deferred", "failed")
+    assert (event["event"], event["reason"]) == ("deferred", "tls"), event
+    assert [one.subject for one in net.sinks["ee-digest-wrong"].received] == ["waived"]

@@ -4,7 +4,7 @@
         resolver.address                       # "127.0.0.1:40002"
 
 Its answers have AD where DNSSEC vouches for them, and are SERVFAIL where they are bogus. It trusts the keys
-of the signed zones as they are when it starts, and keeps no answer. ``bogus`` names zones of which it believes
+of the signed zones as they are when it starts, and keeps no answer. ``bogus`` names zones of which it knows
 another key: all that they say is bogus.
 """
 

@@ -3,9 +3,9 @@
 import pytest
 
 from relay.base.errors import LocalProtocolError
-from relay.base.message import Message
-from relay.base.outcome import NOBODY, Reason
-from relay.transport.commands import Offers, obstacle, read_offers, unreachable, write_envelope
+from relay.base.message import Message, TlsWish
+from relay.base.outcome import NOBODY, Reason, Scope
+from relay.transport.commands import Offers, mail_command, obstacle, read_offers, unreachable, write_envelope
 from tests.transport.peers import make_attempt
 
 ALL = {
@@ -142,3 +142,14 @@ def test_time_left(deadline, is_notify, offers, written):
 @pytest.mark.parametrize(("text", "seconds"), [("", 0), ("60", 60), ("-60", 0), ("x", 0), ("9" * 20, 0)])
 def test_the_least_time_of_a_peer(text, seconds):
     assert read_offers({"deliverby": text}).least_time_s == seconds
+
+
+def test_requiretls_goes_on_to_those_who_offer_it() -> None:
+    demanding = make_attempt(tls=TlsWish.REQUIRED).message
+    assert mail_command(demanding, Offers(requiretls=True)).endswith(" REQUIRETLS\r\n")
+    assert obstacle(demanding, Offers(requiretls=True), NOBODY) is None
+    never = obstacle(demanding, Offers(), NOBODY)
+    assert never is not None
+    assert (never.scope, never.reason) == (Scope.MESSAGE, Reason.REQUIRETLS)
+    assert never.detail.startswith("5.7.30 ")
+    assert "REQUIRETLS" not in mail_command(make_attempt().message, Offers(requiretls=True))

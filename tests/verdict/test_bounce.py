@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.events import Event, EventKind
-from relay.base.message import Message, Submission
+from relay.base.message import Message, Submission, TlsWish
 from relay.base.outcome import Delivered, Failed, Reason, Scope
 from relay.base.reply import Reply
 from relay.verdict.bounce import BounceMaker, Prepare
@@ -99,3 +99,11 @@ def test_a_report_of_success_goes_the_same_way(tmp_path: Path) -> None:
     assert (recipient.address, submission.envelope.sender, shard) == ("a@Example.com", "", 1)
     assert b"Action: relayed" in submission.content
     assert b"the order" in submission.content
+
+
+@pytest.mark.parametrize("wish", list(TlsWish))
+def test_a_report_travels_as_its_message_did(wish: TlsWish) -> None:
+    failed = message("b@example.org", sender="a@example.com")
+    failed.tls = wish
+    submission, _ = made(failed, CONTENT)
+    assert submission.envelope.tls is wish
