@@ -13,6 +13,7 @@ from relay.daemon.wiring import Works
 def readings(works: Works) -> dict[str, Any]:
     """All numbers of this worker, for the scrape: plain integers, read where they are counted."""
     c, s, p = works.counters, works.outbound.settler, works.outbound.pools
+    states = works.outbound.scheduler.lanes.states()
     committers = [shard.committer for shard in works.shards.values()]
     return {
         "accepted": c.accepted,
@@ -50,8 +51,11 @@ def readings(works: Works) -> dict[str, Any]:
         "fresh_bytes": works.outbound.scheduler.budget.used_bytes,
         "receive_bytes": works.around.budget.used_bytes,
         "loaded": works.outbound.scheduler.loader.loads,
-        "sites": len(works.outbound.scheduler.sites()),
-        "sites_down": sum(down for _, _, down in works.outbound.scheduler.sites()),
+        "sites": sum(states.values()),
+        "sites_down": states.get("down", 0),
+        "sites_probing": states.get("probing", 0),
+        "sites_pausing": states.get("pausing", 0),
+        "sites_paced": states.get("paced", 0),
         "suspensions": len(works.live.current.suspensions),
         "operated": dict(works.steering.operated),
         "commits": sum(x.commits for x in committers),

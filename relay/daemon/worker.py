@@ -161,7 +161,7 @@ class Worker:
         if what == "domains of site":
             return await self.works.steering.domains(**fields)
         if what == "sites":
-            return self.works.outbound.scheduler.sites()
+            return self.works.outbound.scheduler.lanes.listed(**fields)
         if what == "lane.call" and (shares := self.works.outbound.shares) is not None:
             return shares.call(fields["lanes"])
         raise LinkError(f"unknown request {what!r}")

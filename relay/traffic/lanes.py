@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from relay.base.clock import Clock
 from relay.base.message import Attempt
@@ -184,6 +186,22 @@ class Lanes:
             del self.by_name[name]
             self._connections.limit(name, None)
         self._most = max(_KEEP, 2 * len(self.by_name))
+
+    def states(self) -> dict[str, int]:
+        """How many lanes are in which state (``SiteControl.state``)."""
+        now = self._clock.monotonic()
+        return dict(Counter(queue.control.state(now) for queue in self.by_name.values()))
+
+    def listed(self, site: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """What there is to say of lanes whose name holds ``site``: those that are not open first, then those
+        where most waits. ``limit`` 0: all."""
+        now = self._clock.monotonic()
+        found = [(name, queue) for name, queue in self.by_name.items() if site in name]
+        found.sort(key=lambda one: (one[1].control.state(now) == "open", -one[1].waiting, one[0]))
+        return [
+            {"site": name, "waiting": queue.waiting, **queue.control.describe(now)}
+            for name, queue in found[: limit or None]
+        ]
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(lane, attempts that wait, is down) of every lane in memory."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from relay.base.control import for_people
-from relay.daemon.commands import explain, filters, steer, suspend
+from relay.daemon.commands import explain, filters, sites, steer, suspend
 from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
 from relay.daemon.commands.running import loaded, spool_of
@@ -135,6 +135,7 @@ def uncertain(as_json: AsJson = False) -> None:
 
 
 app.command()(explain.explain)
+app.command()(sites.sites)
 app.command("flush", help="Try again now.")(steer.simple("flush", "recipients are due now"))
 app.command("hold", help="Keep back until released.")(steer.simple("hold", "recipients are held"))
 app.command("release", help="Let go what is held.")(steer.simple("release", "recipients are due now"))
