@@ -37,6 +37,7 @@ async def run(folder: Path, count: int, per_site: int) -> dict[str, Any]:
         peak = Peak(scene.largest_worker_mb, stack)
         scene.rig.start()
         await scene.rig.ready()
+        cpu_s, before = scene.cpu_s(), (await sites.say("count"))["received"]
         scrapes: list[float] = []
         while (state := await sites.say("count"))["received"] < share * _WORKERS:
             if len(scrapes) > 2000:
@@ -44,6 +45,8 @@ async def run(folder: Path, count: int, per_site: int) -> dict[str, Any]:
             scrapes.append(await scene.scrape())
             await asyncio.sleep(0.3)
         figures["delivered_per_s"] = round(state["received"] / (state["last_at"] - state["first_at"]))
+        ours = state["received"] - before
+        figures["cpu_s_per_1000"] = round(1000 * (scene.cpu_s() - cpu_s) / ours, 3) if ours else None
         figures["scrape_ms"] = max(scrapes, default=0.0)
         figures["scrape_median_ms"] = sorted(scrapes)[len(scrapes) // 2] if scrapes else 0.0
         figures["rest_scrape_ms"] = await scene.scrape()

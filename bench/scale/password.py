@@ -37,7 +37,8 @@ async def run(folder: Path, campaign: int, passwords: int, patience_s: float) ->
                 stock.fill(scene.rig.spool, shard + 1, some)
             scene.rig.start()
             await scene.rig.ready()
-            await sites.wait_for(20 * len(commands) + 100, 60.0)
+            await sites.wait_for(100, 60.0)
+            cpu_s, before = scene.cpu_s(), (await sites.say("count"))["received"]
             for kind, by_s, is_other in (
                 ("same account", _BY_S, False),
                 ("other account", _BY_S, True),
@@ -50,6 +51,8 @@ async def run(folder: Path, campaign: int, passwords: int, patience_s: float) ->
             figures[f"{name}, campaign_per_s"] = round(
                 state["received"] / (state["last_at"] - state["first_at"])
             )
+            ours = state["received"] - before
+            figures[f"{name}, cpu_s_per_1000"] = round(1000 * (scene.cpu_s() - cpu_s) / max(1, ours), 3)
             figures["tracebacks"] = scene.rig.traceback_count()
     return figures
 

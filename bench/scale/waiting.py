@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import procs
 from bench.content import RECEIVER
 from bench.scale import stock
 from bench.scale.scene import Peak, Scene, Sites
@@ -59,9 +58,9 @@ async def run(folder: Path, count: int, fresh: int, rest_s: float) -> dict[str, 
         await scene.rig.ready()
         figures["start_rss_mb"] = peak.most
         await asyncio.sleep(min(2.0, rest_s))
-        cpu_s, at = procs.cpu_s(scene.rig.worker_pids()), time.monotonic()
+        cpu_s, at = scene.cpu_s(), time.monotonic()
         await asyncio.sleep(rest_s)
-        per_s = (procs.cpu_s(scene.rig.worker_pids()) - cpu_s) / (time.monotonic() - at)
+        per_s = (scene.cpu_s() - cpu_s) / (time.monotonic() - at)
         figures["idle_cpu_s_per_minute"] = round(60 * per_s, 2)
         figures["rest_rss_mb"] = scene.largest_worker_mb()
         await scene.rush(fresh // 4)
