@@ -39,6 +39,11 @@ class TlsDemand:
     is_requiretls: bool = False  # the message demands it (RFC 8689)
 
     @property
+    def is_waived(self) -> bool:
+        """The message wants what the receiver published passed over; its sessions say nothing about it."""
+        return not self.has_dane and self.sts is None and not self.is_explicit
+
+    @property
     def name(self) -> str:
         """What tells lanes apart; "" for what is usual. Not in it: what changes nothing for the host."""
         parts = []

@@ -61,7 +61,8 @@ def tls_reporter(config: Config) -> From:
     domain = (config.signing.service_domain or config.relay.hostname).lower()
     section = config.tls_reports
     contact = section.contact or f"postmaster@{domain}"
-    return From(Reporter(section.organization or domain, contact, domain), notice_sender(config))
+    reporter = Reporter(section.organization or domain, contact, domain)
+    return From(reporter, notice_sender(config), bool(config.signing.service_key))
 
 
 def postmaster(config: Config) -> str:

@@ -12,8 +12,8 @@ message waiting for record and fetch, ``wait_s`` at most: then it is as if it ha
 Only domains by MX have policies; an address literal, or a name that no web server can have, has none.
 
 After a crash: policies are on disk and shared by the workers (``sts_files``). Bound: ``limit`` domains in
-memory, past it the oldest goes; 16 fetches at a time. Cost on the hot path: ``cached`` is a lookup and a
-comparison.
+memory, past it the oldest goes; 16 fetches at a time. No message pays for it but the first: the router keeps
+the policy with the route, and ``on_change`` tells it when that is another.
 
 Not here: what a policy means for a session (``tls_policy``). Mode ``none`` is returned as the policy it is.
 """

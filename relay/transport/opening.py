@@ -64,8 +64,8 @@ async def open_session(
         plan = TlsPlan(route.tls, TlsPolicy(route.domain))
 
     def note(opening: Opening, opened: Session | Deferred) -> None:
-        if sessions is None or not plan.policy.domain or plan.mode is TlsMode.NONE:
-            return  # nobody to tell
+        if sessions is None or not plan.policy.domain or plan.mode is TlsMode.NONE or route.demand.is_waived:
+            return  # nobody to tell, or a report itself was on its way (RFC 8460 4.1)
         fault = plan.amiss or opening.fault
         if fault is not None or isinstance(opened, Session):
             failure, detail = fault or (None, "")

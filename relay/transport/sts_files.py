@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,7 @@ from relay.codec.mta_sts import StsPolicy, parse_policy
 log = logging.getLogger(__name__)
 
 _MAX_NAME = 200
+_LEFT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class PolicyFiles:
     def sweep(self, now: float) -> Iterator[Kept]:
         """All that hold at ``now``; those that do not, and what is no policy, are removed."""
         self._count = 0
+        for left in self._folder.glob("*.json.*"):  # of a process that died while it wrote
+            with suppress(OSError):
+                if left.stat().st_mtime < now - _LEFT_S:
+                    left.unlink()
         for path in sorted(self._folder.glob("*.json")):
             kept = _read(path)
             if kept is not None and kept.expires_at > now:

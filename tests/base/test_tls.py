@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from relay.base.message import TlsWish
 from relay.base.route import Host, Route, TlsMode
-from relay.base.tls import USUAL_DEMAND, TlsDemand
+from relay.base.tls import USUAL_DEMAND, TlsDemand, with_wish
 from relay.base.tls_session import TlsPolicy, TlsPolicyType
 
 USUAL = Route("mx:mx.example", (Host("mx.example"),))
@@ -31,3 +31,9 @@ def test_tls_required_no_does_not_take_away_what_the_administrator_set():
     for mode in (TlsMode.ENCRYPT, TlsMode.REQUIRED, TlsMode.DANE_ONLY):
         wished = replace(USUAL, tls=mode, demand=replace(USUAL_DEMAND, is_explicit=True))
         assert wished.wished(TlsWish.OPTIONAL).tls is mode
+
+
+def test_what_a_message_waived_is_not_reported() -> None:
+    rule = TlsDemand(has_dane=False, is_explicit=True)  # the administrator's word, not the message's
+    waived = [with_wish(TlsMode.OPPORTUNISTIC, one, TlsWish.OPTIONAL)[1] for one in (USUAL_DEMAND, rule)]
+    assert [one.is_waived for one in (*waived, USUAL_DEMAND, rule)] == [True, False, False, False]

@@ -40,6 +40,7 @@ class World:
         self.refusal = ""
         self.is_full = False
         self.chance = 0.0
+        self.is_signed = True
         self.watch = Watch([self.duty()])
 
     def duty(self) -> TlsReportDuty:
@@ -49,7 +50,7 @@ class World:
             names=self,
             mail=self,
             post=self.post,
-            come_from=lambda: From(reporter, "postmaster@sender.example"),
+            come_from=lambda: From(reporter, "postmaster@sender.example", self.is_signed),
             spread_s=4 * 3600.0,
             clock=self.clock,
             random=lambda: self.chance,
@@ -157,6 +158,13 @@ async def test_nobody_is_tried_for_ever(world: World) -> None:
         await world.at(1000 + hours * 3600)
     assert (len(world.mailed), len(world.posted)) == (1, len(RETRY_S) + 1)
     assert world.records.sessions(DAY, DOMAIN) == []
+
+
+async def test_mail_that_no_key_signs_is_not_sent(world: World) -> None:
+    world.is_signed = False
+    await world.at(1000)
+    assert (world.mailed, len(world.posted)) == ([], 1)
+    assert world.records.sessions(DAY, DOMAIN) == []  # nothing is left to do
 
 
 async def test_a_spool_that_is_full_puts_it_off(world: World) -> None:

@@ -176,13 +176,14 @@ def parsed(text: str) -> Config:
 def test_who_reports_on_tls() -> None:
     found = translate.tls_reporter(parsed('[relay]\nhostname = "Mail.Example"'))
     assert found == From(
-        Reporter("mail.example", "postmaster@mail.example", "mail.example"), "postmaster@Mail.Example"
+        Reporter("mail.example", "postmaster@mail.example", "mail.example"), "postmaster@Mail.Example", False
     )
     found = translate.tls_reporter(
         parsed(
             '[relay]\nhostname = "mail.example"\n[signing]\nservice_domain = "relay.example"\n'
+            '[[signing.service_key]]\nselector = "s"\nfile = "service.pem"\n'
             '[tls_reports]\norganization = "Sender Inc."\ncontact = "tls@sender.example"\n'
         )
     )
     assert found.reporter == Reporter("Sender Inc.", "tls@sender.example", "relay.example")
-    assert found.sender == "postmaster@relay.example"
+    assert (found.sender, found.is_signed) == ("postmaster@relay.example", True)

@@ -1,6 +1,7 @@
 """Policies on disk: what is saved is loaded; damage is as if there were nothing, and they are bounded."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_sweeping_removes_what_has_expired_or_is_unreadable(tmp_path: Path) -> N
     assert [one.domain for one in files.sweep(1060.0)] == ["a.example", "b.example"]
     assert [one.domain for one in files.sweep(1060.5)] == ["b.example"]
     assert [one.name for one in tmp_path.iterdir()] == ["b.example.json"]
+
+
+def test_what_a_dead_process_left_goes_after_an_hour(tmp_path: Path) -> None:
+    files = PolicyFiles(tmp_path)
+    files.save(kept(at=5000.0))
+    left = tmp_path / "other.example.json.77"
+    left.write_text("{")
+    os.utime(left, (5000.0, 5000.0))
+    assert len(list(files.sweep(8600.0))) == 1
+    assert left.exists()
+    assert len(list(files.sweep(8601.0))) == 1
+    assert not left.exists()
 
 
 def test_no_more_than_the_limit(tmp_path: Path) -> None:

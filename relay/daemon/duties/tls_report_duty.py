@@ -75,10 +75,11 @@ class Mail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """Whom reports come from: the words in them, and the mail's From."""
+    """Whom reports come from: the words in them, the mail's From, and whether a key of ours signs it."""
 
     reporter: Reporter
     sender: str
+    is_signed: bool = True
 
 
 class TlsReportDuty:
@@ -138,11 +139,14 @@ class TlsReportDuty:
         if answer.status is Status.TEMPORARY:
             await self._settle(report, list(report.done), is_done=False)
             return
+        come_from = self._come_from()
         addresses = parse_record(answer.texts)
+        if not come_from.is_signed and any(map(_is_mail, addresses)):
+            addresses = tuple(one for one in addresses if not _is_mail(one))  # it would be ignored (5.3)
+            log.info("TLS report not mailed: no service key signs it", extra={"domain": report.domain})
         open_ = [one for one in addresses if one not in report.done]
         done = list(report.done)
         if open_:
-            come_from = self._come_from()
             sessions = await asyncio.to_thread(self._records.sessions, report.day, report.domain)
             body = report_json(report.day, report.domain, sessions, come_from.reporter)
             compressed = gzip.compress(body, mtime=0)
@@ -158,7 +162,7 @@ class TlsReportDuty:
 
     async def _hand_over(self, report: ReportDue, uri: str, compressed: bytes, come_from: From) -> str:
         """ "" or why not."""
-        if uri.lower().startswith("https:"):
+        if not _is_mail(uri):
             return await self._post(uri, compressed)
         try:
             address = mail_address(uri)
@@ -175,3 +179,7 @@ class TlsReportDuty:
         if not is_done and report.tries < len(RETRY_S):
             due_at = self._clock.now() + RETRY_S[report.tries]
         await asyncio.to_thread(self._records.settle, report, done, due_at)
+
+
+def _is_mail(uri: str) -> bool:
+    return not uri.lower().startswith("https:")
