@@ -16,7 +16,8 @@ Not here: how a session opens (``opening``), how many are wanted (``places``).
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
@@ -74,48 +75,63 @@ class Connector:
         self._sessions = sessions
 
     async def connect(self, route: Route) -> Session | Deferred:
-        """The first session that opens, or why none did. For mail that demands REQUIRETLS, the first that
-        offers it, else one that does not: that is an answer too, and the sender hears of it."""
+        """The first session that opens, or why none did.
+
+        For mail that demands REQUIRETLS: the first that offers it; if no host does, one that does not, for
+        that is an answer too, of which the sender hears. If some host gave no answer, no one knows yet.
+        """
         failure = Deferred(Scope.SITE, Reason.CONNECT, None, "the site has no hosts")
+        is_answered = True
         second_best: Session | None = None
+        try:
+            async with aclosing(self._tried(route)) as tried:
+                async for opened in tried:
+                    if isinstance(opened, Deferred):
+                        failure = _more_telling(failure, opened)
+                        is_answered = False
+                    elif opened.offers.requiretls or not route.demand.is_requiretls:
+                        return opened
+                    elif second_best is None:
+                        second_best = opened
+                    else:
+                        await opened.end()
+            if second_best is not None and is_answered:
+                found, second_best = second_best, None
+                return found
+            return failure
+        finally:
+            if second_best is not None:
+                second_best.abort()
+
+    async def _tried(self, route: Route) -> AsyncGenerator[Session | Deferred, None]:
+        """What became of one host and address after the other."""
         tried = 0
         for host in in_order(route.hosts, self._shuffle):
             answer = await self._addresses.addresses(host.name)
             if answer.status is not Status.FOUND:
                 is_unknown = answer.status is Status.TEMPORARY
                 reason = Reason.DNS_TEMPORARY if is_unknown else Reason.CONNECT
-                failure = _more_telling(failure, Deferred(Scope.SITE, reason, None, answer.detail))
+                yield Deferred(Scope.SITE, reason, None, answer.detail)
                 continue
             reachable = self._reachable(answer.addresses, route.source)
             if not reachable:
-                failure = _more_telling(failure, _unreachable(host.name, route.source))
+                yield _unreachable(host.name, route.source)
             if not self._settings.is_private_allowed and route.is_by_mx:
                 public = [address for address in reachable if is_public(address)]
                 if reachable and not public:
-                    failure = _more_telling(failure, _private(host.name, reachable))
+                    yield _private(host.name, reachable)
                 reachable = public
             plan = await self._plan(route, host, answer) if reachable else None
             if isinstance(plan, Deferred):
-                failure = _more_telling(failure, plan)
+                yield plan
                 continue
             for address in reachable:
                 if tried >= self._limit:
-                    return second_best or failure
+                    return
                 tried += 1
-                opened = await open_session(
+                yield await open_session(
                     host, address, route, self._settings, self._contexts, plan, self._sessions
                 )
-                if isinstance(opened, Deferred):
-                    failure = _more_telling(failure, opened)
-                elif opened.offers.requiretls or not route.demand.is_requiretls:
-                    if second_best is not None:
-                        await second_best.end()
-                    return opened
-                elif second_best is None:
-                    second_best = opened
-                else:
-                    await opened.end()
-        return second_best or failure
 
     async def _plan(self, route: Route, host: Host, addresses: Answer) -> TlsPlan | Deferred:
         """What is required of sessions to this host, or why there may be none."""

@@ -50,6 +50,16 @@ CERTIFICATE = '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n'
             "[[route]]\ndomain = '*'\nnext_hop = 'x:25'\nusername = 'u'\npassword_file = 'p'",
             "no password goes in clear",
         ),
+        (
+            "[[route]]\ndomain = '*'\nnext_hop = 'x:25'\ntls = 'required'\nclient_key = 'k'",
+            "client_key needs client_certificate",
+        ),
+        (
+            "[[route]]\ndomain = '*'\nnext_hop = 'x:25'\ntls = 'none'\nclient_certificate = 'c'",
+            "client_certificate needs TLS",
+        ),
+        ("[[tls_policy]]\ndomain = '*'\nmode = 'wrapper'", 'mode = "wrapper" is for a [[route]]'),
+        ("[[tls_policy]]\ndomain = '*'\nmode = 'verify'", "tls_policy.0.mode: Input should be"),
         ("[[signing.service_key]]\nselector = 's'\nfile = 'f'", "needs [signing] service_domain"),
         ("[delivery]\nretry_schedule = []", "retry_schedule needs at least one duration"),
         ("[delivery\n", "not TOML"),

@@ -119,3 +119,16 @@ def test_remarks(text: str, said: list[str], tmp_path: Path) -> None:
     found = files.remarks(load(tmp_path / "r.toml"))
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
+
+
+def test_a_client_certificate_that_is_none(made: Path, tmp_path: Path) -> None:
+    (line,) = wrong(
+        made, tmp_path, route(f'tls = "required"\nclient_certificate = "{tmp_path}/c"\n'), c=NOT_FIT
+    )
+    assert line.startswith('[[route]] domain "*": client certificate')
+
+
+def test_a_tls_policy_that_stands_twice(made: Path, tmp_path: Path) -> None:
+    twice = 2 * '[[tls_policy]]\ndomain = "example.org"\n'
+    (line,) = wrong(made, tmp_path, lambda text: f"{text}\n{twice}")
+    assert line == '[[tls_policy]] domain "example.org" stands twice; remove one'

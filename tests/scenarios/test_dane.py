@@ -5,6 +5,7 @@ Each row of the tables is one domain with one mail server. What is required and 
 the reason says why; nothing goes in clear.
 """
 
+import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import pytest
 
 from relay.codec.tlsa import Tlsa
 from tests.fakes.chains import Made, make, server_context
-from tests.fakes.prepared import SENDER, Port, Prepared, message
+from tests.fakes.prepared import SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.fakes.sink import Sink
 from tests.scenarios.nameserver import NameServer
@@ -109,6 +110,7 @@ POLICIES = "".join(
         *((name, 'mode = "encrypt"') for name in SERVERS if name.startswith("encrypt-")),
         *((name, 'mode = "dane-only"') for name in SERVERS if name.startswith("only-")),
         ("exempt", "dane = false"),
+        ("encrypt-beside", 'mode = "encrypt"'),
     ]
 )
 POLICIES += f'[[tls_policy]]\ndomain = "only.{UNSIGNED}"\nmode = "dane-only"\n'
@@ -149,6 +151,7 @@ class Net:
         ]
         right, wrong = f"mx-ee-right.{HOSTS}.", f"mx-ee-digest-wrong.{HOSTS}."
         records[SIGNED] += [
+            (f"encrypt-beside.{SIGNED}", "MX", f"10 mx-no-records-plain.{HOSTS}."),
             (f"second-offers.{SIGNED}", "MX", f"10 mx-verify-right.{HOSTS}."),
             (f"second-offers.{SIGNED}", "MX", f"20 mx-offers.{HOSTS}."),
         ]
@@ -281,3 +284,32 @@ def test_tls_required_no_outdoes_what_the_receiver_published(relay: RunningRelay
     event = relay.wait_for_event(message_id, "delivered", "deferred", "failed")
     assert (event["event"], event["reason"]) == ("deferred", "tls"), event
     assert [one.subject for one in net.sinks["ee-digest-wrong"].received] == ["waived"]
+
+
+def test_what_must_be_encrypted_never_uses_a_connection_that_is_not(relay: RunningRelay, net: Net) -> None:
+    """Two domains of one mail server, and an open connection in clear that idles."""
+    sink = net.sinks["no-records-plain"]
+    assert _sent(relay, f"no-records-plain.{SIGNED}")["event"] == "delivered"
+    assert sink.live == 1
+    event = _sent(relay, f"encrypt-beside.{SIGNED}")
+    assert (event["event"], event["reason"]) == ("deferred", "tls"), event
+    assert all(one.recipients == [f"someone@no-records-plain.{SIGNED}"] for one in sink.received)
+    assert (
+        _sent(relay, f"no-records-plain.{SIGNED}")["event"] == "delivered"
+    )  # which its failure does not hinder
+
+
+def test_the_administrator_sees_what_would_be_required(relay: RunningRelay) -> None:
+    shown = relay.command("tls-policy", f"ee-right.{SIGNED}").stdout.decode()
+    assert "only over TLS with a certificate that its TLSA records vouch for" in " ".join(shown.split())
+
+
+def test_a_reload_asks_for_more_at_once(relay: RunningRelay) -> None:
+    """The last of them, as it changes the relay."""
+    domain = f"no-records-plain.{SIGNED}"
+    assert _sent(relay, domain)["event"] == "delivered"
+    relay.configure(1, POLICIES + f'[[tls_policy]]\ndomain = "{domain}"\nmode = "encrypt"\n')
+    relay.signal(signal.SIGHUP)
+    wait_until(lambda: "configuration taken over" in relay.log(), "the configuration is taken over")
+    event = _sent(relay, domain)
+    assert (event["event"], event["reason"]) == ("deferred", "tls"), event

@@ -4,9 +4,13 @@ import pytest
 
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route, Source
+from relay.base.tls import TlsDemand
+from relay.base.tls_session import TlsFailure, TlsPolicy, TlsPolicyType
 from relay.transport import connect
 from relay.transport.answers import Answer, Status
+from relay.transport.commands import Offers
 from relay.transport.connect import Connector, in_order, is_public
+from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_policy import TlsContexts
 
@@ -129,3 +133,72 @@ async def test_a_host_without_an_address_of_the_family_of_the_source_is_told_wit
     failure = await connector.connect(Route("hop:six", (Host("six"),), source=Source("s", ("192.0.2.1",))))
     assert opened == []
     assert failure.detail == 'six has no address of a family that [[source]] "s" addresses has'
+
+
+class Outcomes(list):
+    """What the receivers' reports are made of."""
+
+    def note(self, session):
+        self.append((session.policy.type, session.failure, session.host))
+
+
+def session_of(host, log, *, offers):
+    class Opened(Session):
+        def __init__(self):
+            self.offers = Offers(requiretls=offers)
+
+        async def end(self):
+            log.append(f"{host.name} ended")
+
+        def abort(self):
+            log.append(f"{host.name} ended")
+
+    return Opened()
+
+
+@pytest.mark.parametrize(
+    ("answers", "offering", "chosen", "ended"),
+    [
+        ("ab", "ab", "a", []),
+        ("ab", "b", "b", ["a.example ended"]),
+        ("ab", "", "a", ["b.example ended"]),
+        ("b", "b", "b", []),
+        ("a", "", "", ["a.example ended"]),  # the other may offer it: no one knows yet
+        ("b", "", "", ["b.example ended"]),
+    ],
+)
+async def test_requiretls_prefers_the_host_that_offers_it(monkeypatch, answers, offering, chosen, ended):
+    log, made = [], {}
+
+    async def open_session(host, *_):
+        if host.name[0] not in answers:
+            return Deferred(Scope.SITE, Reason.CONNECT, None, "no answer")
+        made[host.name] = session_of(host, log, offers=host.name[0] in offering)
+        return made[host.name]
+
+    monkeypatch.setattr(connect, "open_session", open_session)
+    hosts = (Host("a.example", 25, 1), Host("b.example", 25, 2))
+    route = Route("mx:a.example,b.example", hosts, demand=TlsDemand(is_requiretls=True, is_mx_secure=True))
+    names = Addresses(a_example=("192.0.2.1",), b_example=("192.0.2.2",))
+    connector = Connector(names, TlsContexts(""), SessionSettings(), lambda group: None, 8)
+    found = await connector.connect(route)
+    if chosen:
+        assert found is made[f"{chosen}.example"]
+    else:
+        assert (found.reason, found.detail) == (Reason.CONNECT, "no answer")
+    assert log == ended
+
+
+async def test_a_host_that_does_not_fit_is_passed_over_and_noted(opened):
+    sts = TlsPolicy("example.org", TlsPolicyType.STS, (), ("b.example",))
+    hosts = (Host("a.example", 25, 1), Host("b.example", 25, 2))
+    route = Route("mx:a.example,b.example", hosts, demand=TlsDemand(sts=sts, is_sts_enforced=True))
+    names, noted = Addresses(a_example=("192.0.2.1",), b_example=("192.0.2.2",)), Outcomes()
+    connector = Connector(names, TlsContexts(""), SessionSettings(), lambda group: None, 8, noted)
+    await connector.connect(route)
+    assert opened == ["192.0.2.2"]
+    assert noted == [(TlsPolicyType.STS, TlsFailure.VALIDATION_FAILURE, "a.example")]
+    route = Route("mx:a.example", hosts[:1], demand=route.demand)
+    failure = await connector.connect(route)
+    assert (failure.scope, failure.reason) == (Scope.SITE, Reason.TLS)
+    assert failure.detail == "the MTA-STS policy of example.org does not name a.example"
