@@ -62,6 +62,8 @@ CERTIFICATE = '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n'
         ("[[tls_policy]]\ndomain = '*'\nmode = 'verify'", "tls_policy.0.mode: Input should be"),
         ("[[signing.service_key]]\nselector = 's'\nfile = 'f'", "needs [signing] service_domain"),
         ("[delivery]\nretry_schedule = []", "retry_schedule needs at least one duration"),
+        ("[tls_reports]\ncontact = 'nobody'", "tls_reports.contact: "),
+        ("[delivery]\nmta_sts_port = 0", "delivery.mta_sts_port: "),
         ("[delivery\n", "not TOML"),
     ],
 )

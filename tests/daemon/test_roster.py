@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
 from relay.directory.records import IdentityState
 from tests.daemon.conftest import Started
@@ -19,6 +20,19 @@ def duty_of(started: Started, name: str) -> Any:
 async def test_each_kind_of_record_is_looked_after(started: Started) -> None:
     assert len({one.name for one in started.works.watch._duties}) == 5
     assert duty_of(started, "identities").claim(0) == ()
+    works = started.works
+    off = "[delivery]\nmta_sts = false\n[tls_reports]\nenabled = false\n[workers]"
+    config = started.changed(("[workers]", off))
+    found = duties(
+        config=lambda: config,
+        directory=works.directory,
+        resolver=works.outbound.resolver,
+        notices=works.notices,
+        account=works.live.current.account,
+        clock=works.clock,
+        outbound=works.outbound,
+    )
+    assert {one.name for one in found} == {"dkim", "identities", "mail-from"}
 
 
 @pytest.mark.parametrize(
@@ -26,8 +40,6 @@ async def test_each_kind_of_record_is_looked_after(started: Started) -> None:
     [("https://relay.example/", "https://relay.example/verify/"), ("", "")],
 )
 async def test_links_lead_to_the_public_url(started: Started, url: str, link: str) -> None:
-    from relay.daemon.duties.roster import duties
-
     works = started.works
     config = started.changed(("[workers]", f'[verification]\nurl = "{url}"\n[workers]'))
     (identities,) = [

@@ -78,7 +78,6 @@ BY_WEB: dict[str, tuple[dict[str, Any], str]] = {
     "large": ({"body": b"version: STSv1\n" + b"x: y\n" * 14_000}, FETCH),
     "html": ({"kind": "text/html"}, FETCH),
     "garbage": ({"body": b"enforce everything"}, INVALID),
-    "slow": ({"is_slow": True}, FETCH),
 }  # fmt: skip
 
 
@@ -246,7 +245,6 @@ async def start(
 
 async def test_each_mode_with_each_server_and_each_fault_of_the_web(start: Any, net: Net) -> None:
     relay: Relay = await start()
-    relay.works.outbound.https.timeout_s = 2.0  # for the slow one; the others answer at once
     net.dns.add(REPORTS, "MX", f"10 reports.right.{HOSTS}.")
     expected: dict[str, tuple[str, str]] = {}
     for (mode, server), (is_delivered, failure) in BY_SERVER.items():
@@ -324,6 +322,15 @@ def _reports(server: Receiver) -> dict[str, tuple[Any, Any]]:
             assert report["organization-name"] == "Sender Inc."
             found[str(mail["TLS-Report-Domain"])] = (mail, report)
     return found
+
+
+async def test_a_web_server_that_says_nothing_does_not_hold_mail_for_long(start: Any, net: Net) -> None:
+    relay: Relay = await start()
+    relay.works.outbound.https.timeout_s = 0.5
+    domain = f"slow.{ZONE}"
+    net.publish(domain, "expired", policy("enforce", f"*.expired.{HOSTS}"), web={"is_slow": True})
+    assert (await relay.sent(domain))[0] == "delivered"
+    assert relay.works.outbound.tls_tally.failed == {FETCH: 1}
 
 
 async def test_another_id_is_another_policy(start: Any, net: Net) -> None:
