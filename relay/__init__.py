@@ -43,6 +43,11 @@ lane         one source to one site with one demand for TLS: has its own queue, 
 parked       due, and waiting on disk until its lane has room, is reached again, or is resumed
 deadline     when a sender wants to hear that a message has not arrived, if before it expires
 rank         the moment after which a message is late; within an account the earliest leaves first
+rule         what an administrator allows towards a receiver: connections, rate, messages per connection
+flow         what is found out of one receiver from one source: connections, pace, reply time
+pace         the rate that a receiver bears, and the bucket that keeps to it
+group        lanes that share a flow, so that the receiver sees one of us: TLS aside, or by rollup
+rollup       all sites that a rule matches are one receiver
 share        the part of a lane's connections and rate that one worker may use now; lent by the supervisor
 moment       when one message may leave a lane whose rate a rule bounds; each is given to one worker
 route        where a domain's mail goes: a site, its hosts, its TLS and AUTH
