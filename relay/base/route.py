@@ -70,6 +70,7 @@ class Route:
     client_key: str = ""
     domain: str = field(default="", compare=False)  # whose mail it was found for; others may share it
     lane: str = field(init=False, default="")
+    _by_wish: dict[TlsWish, Route] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         lane = self.site
@@ -84,8 +85,13 @@ class Route:
 
     def wished(self, wish: TlsWish) -> Route:
         """The route for a message that says something about TLS itself."""
-        tls, demand = with_wish(self.tls, self.demand, wish)
-        return self if (tls, demand) == (self.tls, self.demand) else replace(self, tls=tls, demand=demand)
+        found = self._by_wish.get(wish)
+        if found is None:
+            tls, demand = with_wish(self.tls, self.demand, wish)
+            is_same = (tls, demand) == (self.tls, self.demand)
+            found = self if is_same else replace(self, tls=tls, demand=demand)
+            self._by_wish[wish] = found
+        return found
 
     @property
     def is_by_mx(self) -> bool:

@@ -4,8 +4,9 @@ Contract, pure: ``judge_chain`` gives None if one record does, else what is wron
 for people. DANE-EE(3): the server's own certificate, or its key, is the one of the record; names, expiry and
 issuers do not count (RFC 7672 3.1.1). DANE-TA(2): an authority in the chain (or, complete, in the record) is
 the one of the record, the chain leads to it, nothing in it has expired, and the certificate is for the name
-that the records were found by. Digests of several strengths all count: RFC 7671's rule of the strongest only
-("digest agility") would matter if SHA-256 were broken.
+that the records were found by, among its alternative names: a common name alone counts no more. Digests of
+several strengths all count: RFC 7671's rule of the strongest only ("digest agility") would matter if SHA-256
+were broken.
 
 Chains are verified by ``cryptography``. Beyond its defaults for browsers it takes certificates that lack the
 extensions which only public authorities must write, for those are not whom DANE is for.

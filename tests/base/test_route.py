@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from relay.base.message import TlsWish
 from relay.base.route import Host, Route, Source, TlsMode
 from relay.base.tls import TlsDemand
 from relay.base.tls_session import TlsPolicy, TlsPolicyType
@@ -31,3 +32,12 @@ def test_each_demand_has_a_lane_of_its_own():
 def test_what_asks_for_nothing_shares_the_usual_lane():
     for demand in (TlsDemand(is_mx_secure=True), TlsDemand(sts=STS), TlsDemand(is_explicit=True)):
         assert replace(USUAL, demand=demand).lane == USUAL.lane
+
+
+def test_a_wish_is_worked_out_once():
+    """Whoever compares routes by identity sees no change from message to message."""
+    assert USUAL.wished(TlsWish.NONE) is USUAL
+    for wish in (TlsWish.REQUIRED, TlsWish.OPTIONAL):
+        wished = USUAL.wished(wish)
+        assert wished.lane != USUAL.lane
+        assert USUAL.wished(wish) is wished
