@@ -88,21 +88,18 @@ def test_a_delay_is_told_once_and_the_mail_arrives_after_it(
     start_relay: StartRelay, receiver: Receiver
 ) -> None:
     relay = start_relay(
-        next_hop=receiver.port, workers=1, retry='["100ms"]', delivery='delay_notice_after = "150ms"'
+        next_hop=receiver.port, workers=1, retry='["100ms"]', delivery='delay_notice_after = "50ms"'
     )
-    receiver.replies["RCPT slow@receiver.example"] = ["450 4.2.0 Later"] * 3
+    receiver.replies["RCPT slow@receiver.example"] = ["450 4.2.2 Full"] * 2
     with relay.client() as client:
         client.sendmail(SENDER, ["slow@receiver.example"], message("in the end"))
     receiver.wait_for("in the end")
     notice = receiver.wait_for("Your message is delayed")
     assert (notice.sender, notice.recipients) == ("", [SENDER])
-    ((mta, _, fields),) = reports(receiver)  # only one, for all the attempts after it
-    assert (mta, fields["Action"], fields["Status"]) == (HOSTNAME, "delayed", "4.2.0")
+    ((mta, _, fields),) = reports(receiver)
+    assert (mta, fields["Action"], fields["Status"]) == (HOSTNAME, "delayed", "4.2.2")
     assert fields["Final-Recipient"] == "rfc822; slow@receiver.example"
     assert fields["Will-Retry-Until"] is not None
-    told = relay.command("events", "tail", "--kind", "DeliveryDelay", "--json").stdout.splitlines()
-    assert len(told) == 1
-    assert b"slow@receiver.example" in told[0]
 
 
 def test_a_message_that_comes_too_late_is_given_up_or_told_of(
@@ -111,9 +108,11 @@ def test_a_message_that_comes_too_late_is_given_up_or_told_of(
     """DELIVERBY (RFC 2852): mode R ends it at its time, mode N tells and goes on; a server that offers the
     extension hears how much time is left."""
     receiver.extensions.append("DELIVERBY")
-    relay = start_relay(next_hop=receiver.port, workers=1, retry='["100ms"]')
-    receiver.replies["RCPT given-up@receiver.example"] = ["450 4.2.0 Later"] * 1000
-    receiver.replies["RCPT told@receiver.example"] = ["450 4.2.0 Later"] * 4
+    relay = start_relay(next_hop=receiver.port, workers=1, retry='["700ms"]')
+    receiver.replies["RCPT given-up@receiver.example"] = ["450 4.2.2 Full"] * 1000
+    receiver.replies["RCPT told@receiver.example"] = [
+        "450 4.2.2 Full"
+    ] * 3  # the third at its time, or past it
     with relay.client() as client:
         assert client.has_extn("deliverby")
         for name, by in (("given-up", "2;R"), ("told", "1;N"), ("in-time", "1000;R")):
