@@ -63,7 +63,9 @@ uncertain    the dot was sent and no one knows the reply: may be delivered twice
 control      what a message's X-SES-* fields ask of the relay; kept with it, told in its events, not sent
 simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application
 finding      what the doctor says of one thing that receivers look at, and the record to publish
-bounce       the RFC 3464 message that tells the sender a recipient failed
+report       the RFC 3464 message that tells the sender what became of recipients
+bounce       the report that they failed; others are of success, and the notice of delay, once a recipient
+late         waiting longer than its sender would think, or past the deadline at which the sender is told
 """
 
 __version__ = "0.3.0"
