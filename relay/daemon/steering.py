@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -164,8 +165,8 @@ class Steering:
         change = Change()
         for message in messages:
             one = await self._given_up(shard, message)
-            for name in ("stored", "settled", "deferred", "events"):
-                getattr(change, name).extend(getattr(one, name))
+            for part in fields(Change):
+                getattr(change, part.name).extend(getattr(one, part.name))
             self._log("deleted", message.id, by=by, recipients=len(message.recipients))
         for bounce in change.stored:
             self._scheduler.announce(bounce)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.clock import SystemClock
+from relay.base.events import Change, Transcript
 from relay.base.message import Attempt, Message
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route
@@ -69,7 +70,10 @@ async def test_a_step_ends_where_the_next_begins(started: Started, monkeypatch: 
 
 async def test_deleted_with_a_word_to_the_sender(started: Started) -> None:
     (message_id,) = await deferred(started)
+    shown = views.show(path(started), message_id)
+    await started.works.shards[1].commit(Change(transcripts=[Transcript(shown.key, 0, 1.0, "> MAIL")]))
     assert await steer(started, "bounce") == {"done": 1, "messages": 1, "busy": 0}
+    assert views.transcripts(path(started), shown) == {}
     assert views.show(path(started), message_id) is None
     (bounce,) = [one for one in views.list_messages(path(started)) if one.sender == ""]
     assert bounce.address == SENDER
