@@ -9,6 +9,7 @@
         "many.example": {"MX": [...], "truncated": True},      # UDP says TC, TCP has the records
         "short.example": {"MX": [...], "ttl": 5},
         "no-mail.example": {"MX": ["0 ."]},
+        "signed.example": {"A": [...], "secure": True},        # AD, if it is asked for (RFC 6840 5.7)
     }) as dns:
         dns.address    # "127.0.0.1:40001"
         dns.asked      # [("example.net", "MX", "udp"), ...]
@@ -80,6 +81,7 @@ class FakeDns:
         self.asked.append((name, kind, over))
         await self.release.wait()
         response = dns.message.make_response(query, recursion_available=True)
+        is_secure = bool(query.flags & dns.flags.AD)
         for _ in range(9):
             entry = self.zone.get(name)
             if entry == SILENT:
@@ -94,8 +96,10 @@ class FakeDns:
                 response.flags |= dns.flags.TC
                 return response.to_wire()
             ttl = entry.get("ttl", _TTL_S)
+            is_secure = is_secure and entry.get("secure", False)
             if kind in entry:
                 response.answer.append(dns.rrset.from_text(f"{name}.", ttl, "IN", kind, *entry[kind]))
+                response.flags |= dns.flags.AD if is_secure else 0
                 return response.to_wire(max_size=65535)
             if "CNAME" not in entry:
                 break

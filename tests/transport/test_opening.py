@@ -8,10 +8,13 @@ import pytest
 
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route, TlsMode
+from relay.base.tls_session import TlsFailure, TlsPolicy, TlsPolicyType
 from relay.transport.opening import open_session, secretless
 from relay.transport.session import Session
 from relay.transport.settings import SessionSettings
+from relay.transport.tls_decision import TlsPlan
 from relay.transport.tls_policy import TlsContexts
+from tests.fakes.chains import make, server_context
 from tests.fakes.prepared import Port
 from tests.transport.peers import BODY, DROP, SILENT, ScriptedPeer, certificate, make_attempt
 
@@ -284,3 +287,73 @@ async def test_what_ended_it_is_told_where_that_was_no_reply():
 )
 def test_no_secret_is_ever_shown(line, shown):
     assert secretless(line) == shown
+
+
+class Noted(list):
+    """What is kept for the receivers' reports."""
+
+    def note(self, session):
+        self.append((session.failure, session.host, session.address))
+
+
+async def planned(peer, plan, ca_file=""):
+    noted = Noted()
+    host = peer.host("mx.example.net")
+    route = Route("mx:mx.example.net", (host,), domain="example.net")
+    settings = SessionSettings("me.example")
+    opened = await open_session(host, "127.0.0.1", route, settings, TlsContexts(ca_file), plan, noted)
+    if isinstance(opened, Session):
+        await opened.end()
+    return opened, noted
+
+
+STS = TlsPolicy("example.net", TlsPolicyType.STS, (), ("mx.example.net",))
+TESTED = TlsPlan(TlsMode.OPPORTUNISTIC, STS, try_first=TlsMode.REQUIRED)
+
+
+async def test_a_plan_that_is_only_tried_is_noted_and_the_mail_goes(tmp_path):
+    tls, ca_file = certificate(tmp_path, "mx.example.net")
+    async with ScriptedPeer(tls=tls) as peer:
+        for trusted, failure in ((ca_file, None), ("", TlsFailure.CERTIFICATE_NOT_TRUSTED)):
+            opened, noted = await planned(peer, TESTED, trusted)
+            assert isinstance(opened, Session)
+            assert noted == [(failure, "mx.example.net", "127.0.0.1")]
+    async with ScriptedPeer() as peer:
+        opened, noted = await planned(peer, TESTED)
+        assert isinstance(opened, Session)
+        assert [one[0] for one in noted] == [TlsFailure.STARTTLS_NOT_SUPPORTED]
+
+
+async def test_what_is_known_to_be_amiss_is_noted_whatever_becomes_of_it(tmp_path):
+    tls, _ = certificate(tmp_path, "mx.example.net")
+    amiss = (TlsFailure.VALIDATION_FAILURE, "not named")
+    async with ScriptedPeer(tls=tls) as peer:
+        opened, noted = await planned(peer, TlsPlan(TlsMode.OPPORTUNISTIC, STS, amiss=amiss))
+        assert isinstance(opened, Session)
+        assert [one[0] for one in noted] == [TlsFailure.VALIDATION_FAILURE]
+
+
+async def test_a_session_that_nobody_asked_about_or_that_failed_before_tls_is_not_noted(tmp_path):
+    tls, _ = certificate(tmp_path, "mx.example.net")
+    async with ScriptedPeer(tls=tls) as peer:
+        assert (await planned(peer, TlsPlan(TlsMode.OPPORTUNISTIC, TlsPolicy(""))))[1] == []
+        assert (await planned(peer, TlsPlan(TlsMode.NONE, STS)))[1] == []
+    async with ScriptedPeer({"GREETING": "554 no"}, tls=tls) as peer:
+        assert (await planned(peer, TESTED))[1] == []
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+async def test_dane_compares_the_certificate_before_anything_is_said(tmp_path, is_right):
+    shown, other = make("any name"), make("other")
+    plan = TlsPlan(TlsMode.DANE_ONLY, STS, ((shown if is_right else other).tlsa(3, 1, 1),), "tlsa.example")
+    async with ScriptedPeer(tls=server_context(tmp_path, shown)) as peer:
+        opened, noted = await planned(peer, plan)
+        assert peer.server_names == ["tlsa.example"]  # RFC 7672 3.2.2: SNI is the base of the records
+        if is_right:
+            assert opened.peer.tls.endswith(" (DANE)")
+            assert noted[0][0] is None
+        else:
+            assert (opened.scope, opened.reason) == (Scope.SITE, Reason.TLS)
+            assert noted[0][0] is TlsFailure.CERTIFICATE_NOT_TRUSTED
+            assert peer.commands == ["EHLO me.example", "STARTTLS"]
+            assert peer.connections == 1

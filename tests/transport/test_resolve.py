@@ -13,10 +13,10 @@ from tests.fakes.dns import SILENT, FakeDns
 
 
 @asynccontextmanager
-async def resolving(zone, timeout_s=5.0, negative_ttl=60, **settings):
+async def resolving(zone, timeout_s=5.0, negative_ttl=60, dnssec="off", **settings):
     clock = ManualClock()
     async with FakeDns(zone, negative_ttl) as dns, AsyncExitStack() as stack:
-        resolver = Resolver(clock, dns.address, timeout_s, CacheSettings(**settings))
+        resolver = Resolver(clock, dns.address, timeout_s, CacheSettings(**settings), dnssec)
         await resolver.start(stack)
         yield resolver, dns, clock
 
@@ -162,3 +162,41 @@ async def test_an_address_has_names_backwards_and_kinds_are_asked_for_one_by_one
         assert (await resolver.ptr("2001:db8::1")).status is Status.NO_DOMAIN
         assert (await resolver.ask("relay.example.net", "A")).addresses == ("192.0.2.1",)
         assert (await resolver.ask("relay.example.net", "AAAA")).addresses == ("2001:db8::1",)
+
+
+SIGNED = {
+    "mx.example": {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"], "MX": ["10 mx.example."], "secure": True},
+    "_25._tcp.mx.example": {"TLSA": ["3 1 1 " + 64 * "0", "2 0 2 " + 128 * "a"], "secure": True},
+    "half.example": {"CNAME": ["open.example."], "secure": True},
+    "alias.example": {"CNAME": ["mx.example."], "secure": True},
+    "open.example": {"A": ["192.0.2.2"]},
+}
+
+
+@pytest.mark.parametrize("dnssec", ["auto", "trust"])
+async def test_a_resolver_on_this_machine_vouches_for_what_it_validated(dnssec):
+    async with resolving(SIGNED, dnssec=dnssec) as (resolver, _, _):
+        assert (await resolver.mx("mx.example")).is_secure
+        both = await resolver.addresses("mx.example")
+        assert (both.is_secure, both.canonical) == (True, "mx.example")
+        alias = await resolver.addresses("alias.example")
+        assert (alias.is_secure, alias.canonical) == (True, "mx.example")
+        half = await resolver.addresses("half.example")
+        assert (half.is_secure, half.canonical) == (False, "open.example")
+        assert (await resolver.cname("half.example")).is_secure
+        assert not (await resolver.addresses("open.example")).is_secure
+        tlsa = await resolver.tlsa("_25._tcp.mx.example")
+        assert tlsa.is_secure
+        assert [str(one) for one in tlsa.tlsa] == ["2 0 2 " + 128 * "a", "3 1 1 " + 64 * "0"]
+
+
+async def test_where_its_word_does_not_count_nothing_is_secure():
+    async with resolving(SIGNED, dnssec="off") as (resolver, _, _):
+        assert not (await resolver.mx("mx.example")).is_secure
+        addresses = await resolver.addresses("mx.example")
+        assert (addresses.is_secure, addresses.canonical) == (False, "")
+
+
+def test_a_resolver_elsewhere_counts_only_if_it_is_trusted():
+    for dnssec, is_trusted in (("auto", False), ("trust", True), ("off", False)):
+        assert Resolver(ManualClock(), "192.0.2.53:53", dnssec=dnssec).is_trusted is is_trusted

@@ -7,11 +7,13 @@ import pytest
 
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.route import Host, Route, TlsMode
+from relay.codec.mta_sts import StsMode, StsPolicy
 from relay.transport.answers import Answer, Mx, Status
 from relay.transport.mail_exchangers import hosts_of
 from relay.transport.route import Router, is_next_hop
 from relay.transport.rules import RoutingRule
 from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.transport.tls_rules import TlsRule
 from tests.fakes.clock import ManualClock
 
 NOWHERE = Answer(Status.NO_DOMAIN, detail="does not exist")
@@ -236,3 +238,71 @@ async def test_a_route_is_found_anew_where_something_else_became_known():
     router.forget("never.example")
     assert router.cached("example.net") is None
     assert (await router.find("example.net")) == route
+
+
+class Published:
+    """MTA-STS policies by domain."""
+
+    def __init__(self, **modes):
+        self.modes = {f"{name}.example": StsMode(mode) for name, mode in modes.items()}
+        self.asked = []
+
+    async def find(self, domain):
+        self.asked.append(domain)
+        mode = self.modes.get(domain)
+        return mode and StsPolicy(mode, ("mx1.example.net",), 3600, "1", ("version: STSv1",))
+
+
+def secured_router(policies=None, *rules):
+    clock = ManualClock()
+    signed = Answer(Status.FOUND, mx=(Mx(1, "mx1.example.net"),), expires_at=1e9, is_secure=True)
+    names = ("plain", "enforced", "tested", "nothing")
+    mx = {f"{name}.example": [(1, "mx1.example.net")] for name in names}
+    dns = Dns(clock, {**mx, "signed.example": signed})
+    return Router(dns, clock, tls_rules=rules, policies=policies)
+
+
+async def test_what_domains_publish_sets_their_mail_apart():
+    router = secured_router(Published(enforced="enforce", tested="testing", nothing="none"))
+    found = {
+        name: await router.find(f"{name}.example") for name in ("plain", "enforced", "tested", "nothing")
+    }
+    assert len({route.site for route in found.values()}) == 1
+    assert found["enforced"].lane.endswith("!sts:enforced.example")
+    assert found["enforced"].demand.sts.mx == ("mx1.example.net",)
+    assert found["tested"].lane == found["nothing"].lane == found["plain"].lane
+    assert found["tested"].demand.sts is not None
+    assert found["nothing"].demand.sts is None
+    assert {name: route.domain for name, route in found.items()}["plain"] == "plain.example"
+
+
+async def test_the_administrators_word_on_tls():
+    published = Published(enforced="enforce")
+    rules = (
+        TlsRule("enforced.example", has_sts=False),
+        TlsRule("plain.example", TlsMode.ENCRYPT),
+        TlsRule("*.example", TlsMode.DANE_ONLY),
+    )
+    router = secured_router(published, *rules)
+    assert (await router.find("enforced.example")).demand.sts is None
+    assert (await router.find("plain.example")).tls is TlsMode.ENCRYPT
+    signed = await router.find("signed.example")
+    assert (signed.tls, signed.demand.is_mx_secure) == (TlsMode.DANE_ONLY, True)
+    refused = await router.find("tested.example")
+    assert (refused.scope, refused.reason) == (Scope.SITE, Reason.TLS)
+    assert "DNSSEC does not vouch for the MX records of tested.example" in refused.detail
+    assert published.asked == ["plain.example"]
+    router.replace_rules([])
+    assert (await router.find("plain.example")).tls is TlsMode.OPPORTUNISTIC
+
+
+async def test_a_route_of_the_operator_says_its_own():
+    router = Router(
+        Dns(ManualClock()),
+        ManualClock(),
+        rules=[RoutingRule("*", "smart.example:25", TlsMode.OPPORTUNISTIC)],
+        tls_rules=[TlsRule("*", TlsMode.REQUIRED)],
+        policies=Published(plain="enforce"),
+    )
+    route = await router.find("plain.example")
+    assert (route.tls, route.demand.sts) == (TlsMode.OPPORTUNISTIC, None)
