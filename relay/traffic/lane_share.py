@@ -15,6 +15,8 @@ from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.site_rule import SiteRule
 from relay.traffic.slots import Slots
 
+_LOOK_S = 0.5
+
 
 class Needs(NamedTuple):
     """Attempts that wait, connections that are held, how many of those idle; lanes that are no more."""
@@ -31,9 +33,24 @@ def name_of(queue: ReadyQueue) -> str:
 
 
 class LaneShare:
-    """See the module. ``enough``: with more than this in a queue it is asked at once."""
+    """See the module. ``enough``: with more than this in a queue it asks at once; ``is_active``: something
+    was queued since it was last looked at; ``told``: so many connections it last wanted."""
 
-    __slots__ = ("asked_at", "connections", "due_at", "enough", "name", "queues", "rule", "slots", "until")
+    __slots__ = (
+        "_looked_at",
+        "_was_active",
+        "asked_at",
+        "connections",
+        "due_at",
+        "enough",
+        "is_active",
+        "name",
+        "queues",
+        "rule",
+        "slots",
+        "told",
+        "until",
+    )
 
     def __init__(self, name: str, rule: SiteRule) -> None:
         self.name = name
@@ -44,6 +61,10 @@ class LaneShare:
         self.asked_at = 0.0
         self.due_at = float("inf")
         self.enough = -1
+        self.is_active = True
+        self.told = 0
+        self._was_active = True
+        self._looked_at = 0.0
         self.slots = Slots()
 
     def take_in(self, queue: ReadyQueue) -> None:
@@ -75,6 +96,18 @@ class LaneShare:
         for lane in gone:
             del self.queues[lane]
         return Needs(queued, in_use, idle, gone)
+
+    def wanted(self, needs: Needs, now: float) -> int:
+        """How many connections it could use. While mail keeps coming, those that idle for a moment count too:
+        else two busy workers would open and close them in turn."""
+        wanted = needs.queued + needs.held - needs.idle
+        if self.is_active or self._was_active:
+            wanted = max(wanted, min(needs.held, self.told))
+        if now - self._looked_at >= _LOOK_S:
+            self._looked_at = now
+            self._was_active, self.is_active = self.is_active, False
+        self.told = min(wanted, self.rule.connections)
+        return self.told
 
     def apply(self, connections: int, obey: Callable[[ReadyQueue], None]) -> None:
         """So many connections may be used from now on."""

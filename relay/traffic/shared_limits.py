@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 CHUNK = 500
 _ASK_S = 2.0
 _MARGIN_S = 0.2  # a share is left this long before it ends
-_EARLY_S = 0.02  # between two questions about one lane, whatever waits
+_EARLY_S = 0.1  # between two questions about one lane, whatever waits
+_FIRST_S = 0.02  # the same while it has no connection
 _ENOUGH = 1 << 60
 
 
@@ -74,6 +75,15 @@ class Queues(Protocol):
     def obey(self, queue: ReadyQueue) -> None:
         """Pass on what the lane may do, if it has changed."""
         ...
+
+
+def _enough(demand: Demand, share: Share) -> int:
+    """With how many in the queue more would be wanted than was told, and might be had."""
+    if demand.rate_per_s:
+        return _ENOUGH if demand.moments > share.moments.number else demand.moments
+    if max(share.connections, demand.wanted) >= demand.connections:
+        return _ENOUGH
+    return demand.wanted
 
 
 class SharedLimits:
@@ -132,9 +142,11 @@ class SharedLimits:
                 known = self._known[name] = LaneShare(name, queue.control.rule)
             self._lanes[lane] = known
             known.take_in(queue)
+        known.is_active = True
         if queued > known.enough:
             known.enough = _ENOUGH
-            self._ask_at(known, max(self._clock.monotonic(), known.asked_at + _EARLY_S))
+            early_s = _EARLY_S if known.connections else _FIRST_S
+            self._ask_at(known, max(self._clock.monotonic(), known.asked_at + early_s))
 
     def call(self, names: Iterable[str]) -> None:
         """The ledger wants to hear of these at once."""
@@ -203,7 +215,7 @@ class SharedLimits:
             rule.connections,
             rule.rate_per_s,
             needs.held,
-            min(needs.queued + needs.held - needs.idle, rule.connections),
+            known.wanted(needs, now),
             known.connections,
             max(0, needs.queued - len(known.slots)) if rule.rate_per_s else 0,
             known.slots.used_at if rule.rate_per_s else 0.0,
@@ -232,8 +244,7 @@ class SharedLimits:
         if not (demand.held or demand.wanted or demand.moments or share.connections or queued):
             self._let_go(known)
             return
-        is_all = share.connections >= demand.connections and not demand.rate_per_s
-        known.enough = _ENOUGH if is_all else max(demand.wanted, demand.moments)
+        known.enough = _enough(demand, share)
         self._ask_at(known, share.again_at)
         is_more = share.connections > known.connections or share.moments.number > 0
         known.apply(share.connections, self._queues.obey)

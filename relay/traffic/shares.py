@@ -9,6 +9,8 @@ followed.
 
 - Each worker gets what it wants as far as all do; beyond that even parts. What nobody wants goes to those who
   have work, so that a worker alone has all.
+- A share that nobody else lacks stays as it is: what waits changes from moment to moment, and each cut is a
+  question more.
 - Fewer connections than workers that want one: they take turns of ``TURN_S``. Of the moments each
   worker gets what its even part of the rate has come to, and after a while what others have left.
 - ``calls()`` names those who should ask at once: who holds what another lacks, and who lacks what has come
@@ -126,7 +128,12 @@ class SiteShares:
         mine.wanted = min(demand.wanted, lane.connections)
         needs, targets = _plan(lane, now)
         others = sum(one.reserved for one in lane.holders.values()) - mine.reserved
-        mine.granted = max(0, min(targets[worker], lane.connections - others))
+        target = targets[worker]
+        if mine.wanted and all(
+            one.granted >= needs[other] for other, one in lane.holders.items() if other != worker
+        ):
+            target = max(target, demand.cap)  # nobody lacks it: what changes all the time need not be told
+        mine.granted = max(0, min(target, lane.connections - others))
         mine.reserved = max(mine.granted, demand.held, demand.cap)
         moments = _moments(lane, mine, demand, now)
         self._call(lane, demand.lane, worker, needs, targets)

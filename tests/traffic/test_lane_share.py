@@ -5,7 +5,7 @@ from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route
 from relay.traffic.backoff import SiteBackoff
 from relay.traffic.controls import Controls
-from relay.traffic.lane_share import LaneShare, name_of
+from relay.traffic.lane_share import LaneShare, Needs, name_of
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.site_rule import OneRule, SiteRule
 from tests.fakes.spool import message
@@ -55,3 +55,14 @@ def test_connections_are_passed_on_to_every_lane() -> None:
     share.apply(2, lambda queue: told.append(queue.route.lane))
     assert told == ["mx:a", "mx:b"]
     assert (share.connections, queues["mx:a"].control.limits.connections) == (2, 2)
+
+
+def test_connections_that_idle_for_a_moment_are_wanted_while_mail_keeps_coming() -> None:
+    share = LaneShare("rule:big", RULE)
+    assert share.wanted(Needs(5, 0, 0, []), 100.0) == 5
+    assert share.wanted(Needs(0, 4, 4, []), 100.1) == 4
+    share.is_active = True
+    assert share.wanted(Needs(0, 4, 4, []), 101.0) == 4
+    assert share.wanted(Needs(0, 4, 4, []), 102.0) == 4
+    assert share.wanted(Needs(0, 4, 4, []), 103.0) == 0  # nothing has come for a second
+    assert share.wanted(Needs(99, 4, 0, []), 104.0) == 6  # no more than the rule has

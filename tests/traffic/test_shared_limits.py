@@ -121,6 +121,9 @@ async def test_what_is_not_needed_goes_back_and_is_had_again(lanes: Lanes) -> No
     queue.empty()
     lanes.holds["mx:a"] = (1, 1)
     await lanes.after(RENEW_S)
+    assert lanes.requests[-1][0].wanted == 1  # a moment ago it was busy
+    await lanes.after(RENEW_S)
+    assert lanes.requests[-2][0].wanted == 0
     assert (lanes.limits["mx:a"], len(lanes.limited)) == (1, 1)  # the connection may idle
     lanes.holds["mx:a"] = (0, 0)
     await lanes.after(RENEW_S)
