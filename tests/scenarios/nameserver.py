@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dns.message
@@ -54,10 +55,17 @@ _TTL_S = "1"
 class NameServer:
     """See above."""
 
-    def __init__(self, *zones: str, signed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *zones: str,
+        signed: tuple[str, ...] = (),
+        records: Mapping[str, Sequence[tuple[str, str, str]]] | None = None,
+    ) -> None:
+        """``records``: (name, kind, value) by zone, published from the start."""
         self._knotd, self._knotc = need("knotd", "knot"), need("knotc", "knot")
         self.zones = zones + signed
         self.signed = signed
+        self._records = records or {}
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,7 +78,8 @@ class NameServer:
         (self._folder / "db").mkdir()
         try:
             for zone in self.zones:
-                (self._folder / f"{zone}.zone").write_text(_ZONE.format(zone=zone))
+                lines = [f"{n}. {kind} {_written(kind, v)}\n" for n, kind, v in self._records.get(zone, ())]
+                (self._folder / f"{zone}.zone").write_text(_ZONE.format(zone=zone) + "".join(lines))
             for _ in range(10):  # a port that is free for UDP may be taken for TCP by the time it starts
                 self.port = free_port()
                 text = _CONFIGURATION.format(port=self.port, folder=self._folder)
@@ -119,13 +128,6 @@ class NameServer:
     def add(self, name: str, kind: str, *values: str) -> None:
         """Publish records beside those that are there; the text of a TXT without quotes."""
         self._change(name, *[("zone-set", _TTL_S, kind, _written(kind, value)) for value in values])
-
-    def add_all(self, zone: str, records: list[tuple[str, str, str]]) -> None:
-        """Publish many records (name, kind, value) of a zone in one change."""
-        self._control("zone-begin", zone)
-        for name, kind, value in records:
-            self._control("zone-set", zone, f"{name}.", _TTL_S, kind, _written(kind, value))
-        self._control("zone-commit", zone)
 
     def remove(self, name: str, kind: str) -> None:
         """Remove all records of a kind at a name."""

@@ -123,7 +123,6 @@ class Net:
         thread = LoopThread()
         stack.callback(thread.end)
         child = f"_tcp.mx-records-bogus.{HOSTS}"
-        self.dns = stack.enter_context(NameServer(UNSIGNED, child, signed=(SIGNED, BOGUS)))
         self.sinks: dict[str, Sink] = {}
         addresses = {name: f"127.0.1.{number}" for number, name in enumerate(SERVERS, 1)}
         held = Port()
@@ -165,8 +164,8 @@ class Net:
             (f"_{self.port}._tcp.mx.{UNSIGNED}", "TLSA", str(make("x").tlsa(3, 1, 1))),
         ]
         records[BOGUS] += [(BOGUS, "MX", f"10 {right}")]
-        for zone, those in records.items():
-            self.dns.add_all(zone, those)
+        server = NameServer(UNSIGNED, child, signed=(SIGNED, BOGUS), records=records)
+        self.dns = stack.enter_context(server)
         self.resolver = stack.enter_context(Validator(self.dns, bogus=(BOGUS,)))
 
     def _listen(self, stack: ExitStack, thread: LoopThread, address: str, tls: ssl.SSLContext | None) -> Sink:
