@@ -45,12 +45,13 @@ class TlsDemand:
 
     @property
     def name(self) -> str:
-        """What tells lanes apart; "" for what is usual. Not in it: what changes nothing for the host."""
+        """What tells lanes apart; "" for what is usual. Not in it: what changes nothing for the session. (A
+        policy in testing does: over a connection of its own it is seen whether it would hold.)"""
         parts = []
         if not self.has_dane:
             parts.append("no-dane")
-        if self.sts is not None and self.is_sts_enforced:
-            parts.append(f"sts:{self.sts.domain}")
+        if self.sts is not None:
+            parts.append(f"{'sts' if self.is_sts_enforced else 'sts-testing'}:{self.sts.domain}")
         if self.is_requiretls:
             parts.append("requiretls" if self.is_mx_secure else "requiretls-by-sts")
         return "+".join(parts)

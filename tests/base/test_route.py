@@ -30,8 +30,10 @@ def test_each_demand_has_a_lane_of_its_own():
 
 
 def test_what_asks_for_nothing_shares_the_usual_lane():
-    for demand in (TlsDemand(is_mx_secure=True), TlsDemand(sts=STS), TlsDemand(is_explicit=True)):
+    for demand in (TlsDemand(is_mx_secure=True), TlsDemand(is_explicit=True)):
         assert replace(USUAL, demand=demand).lane == USUAL.lane
+    tested = replace(USUAL, demand=TlsDemand(sts=STS)).lane  # else its sessions are not put to the test
+    assert tested == f"{USUAL.lane}!sts-testing:{STS.domain}"
 
 
 def test_a_wish_is_worked_out_once():

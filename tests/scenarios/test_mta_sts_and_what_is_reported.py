@@ -407,6 +407,22 @@ async def test_domains_behind_one_host_do_not_share_a_session_where_one_enforces
         assert await relay.is_kept_back(strict)
 
 
+async def test_a_policy_in_testing_is_tested_though_others_go_to_the_same_host(start: Any, net: Net) -> None:
+    relay: Relay = await start()
+    tested, lax = f"tested.{ZONE}", f"heedless.{ZONE}"
+    net.publish(tested, "expired", policy("testing", f"*.expired.{HOSTS}"))
+    net.dns.add(lax, "MX", f"10 tested.expired.{HOSTS}.")
+    for _ in range(2):
+        for domain in (lax, tested):
+            assert (await relay.sent(domain))[0] == "delivered"
+    await relay.works.outbound.tls_tally.flush()
+    records, day = relay.works.outbound.tls_records, int(relay.clock.now() // DAY_S)
+    for domain, failures in ((tested, {EXPIRED}), (lax, set())):
+        found = [session.failure for session, _ in records.sessions(day, domain)]
+        assert found
+        assert {one.value for one in found if one is not None} == failures
+
+
 def test_the_workers_of_a_relay_count_together_and_report_after_a_restart(
     tmp_path: Path, prepared: Prepared, net: Net
 ) -> None:

@@ -270,7 +270,8 @@ async def test_what_domains_publish_sets_their_mail_apart():
     assert len({route.site for route in found.values()}) == 1
     assert found["enforced"].lane.endswith("!sts:enforced.example")
     assert found["enforced"].demand.sts.mx == ("mx1.example.net",)
-    assert found["tested"].lane == found["nothing"].lane == found["plain"].lane
+    assert found["nothing"].lane == found["plain"].lane
+    assert found["tested"].lane.endswith("!sts-testing:tested.example")
     assert found["tested"].demand.sts is not None
     assert found["nothing"].demand.sts is None
     assert {name: route.domain for name, route in found.items()}["plain"] == "plain.example"
