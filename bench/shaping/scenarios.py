@@ -122,8 +122,10 @@ def _hundred() -> Receiver:
 
 SCENARIOS = [
     Scenario("100 a minute, 5 connections", _hundred, backlog=7000),
-    Scenario("the same, 2 workers", _hundred, backlog=7000, workers=2),
-    Scenario("the same, 2 workers with shares", _hundred, 7000, workers=2, rule=SiteRule(6), has_shares=True),
+    Scenario("the same, 2 workers", _hundred, backlog=12_000, workers=2),
+    Scenario(
+        "the same, 2 workers with shares", _hundred, 12_000, workers=2, rule=SiteRule(6), has_shares=True
+    ),
     Scenario("the same, the rule knows", _hundred, 7000, rule=SiteRule(5, rate_per_s=100 / 60 * 0.98)),
     Scenario("a bucket of 5 a second", lambda: Bucket(rate=5.0, burst=50.0), backlog=20_000),
     Scenario("the same, 2 workers", lambda: Bucket(rate=5.0, burst=50.0), backlog=36_000, workers=2),

@@ -9,7 +9,8 @@ Greylisting (450 4.7.1 at most servers) is about one triplet of sender, recipien
 Refusals for policy (5.7.x, 4.7.2x, a 5xx that speaks of spam) are about what one account sends: neutral too,
 but counted by themselves so that people can see them.
 
-Cost on the hot path: 0.2 microseconds for an attempt that was delivered; words are only searched in refusals.
+Cost on the hot path: 0.3 microseconds for an attempt that was delivered, 10 for a refusal, whose words are
+searched.
 
 Not here: what is done about it (``flow``).
 """

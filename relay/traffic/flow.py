@@ -14,7 +14,7 @@ neutral      nothing: the receiver works
 ``share`` says which part of the rule's numbers is this worker's. One flow may serve several lanes: those of
 a rule with ``rollup``, whose sites differ in name only.
 
-Cost on the hot path, for a success: 1.2 microseconds in all.
+Cost on the hot path, for a success: 1.7 microseconds in all.
 
 Not here: sites that cannot be reached (``site_control``).
 """

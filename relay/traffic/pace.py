@@ -11,13 +11,15 @@ rule's. When it does:
    next complaint corrects it. It is never more than the rate that it complained about. A pause of minutes is
    another matter: that was no count but a storm, and what was before it is in force again; only if it happens
    once more within the hour it is taken for a count by the hour.
-3. **Grow.** From a step below that peak the rate rises fast at first, slowly near the peak, and faster again
-   beyond it (a cubic in time, as TCP has it, plus a small constant slope which lets workers that share a
-   receiver without knowing of each other meet in the middle). Time in which nothing was sent does not count.
+3. **Grow.** A first guess, and one that is far below what was before, is doubled every minute until the next
+   complaint. From then on the rate begins a step below the peak and rises fast at first, slowly near it, and
+   faster again beyond it (a cubic in time, as TCP has it, plus a small constant slope which lets workers that
+   share a receiver without knowing of each other meet in the middle). Time in which nothing was sent does not
+   count.
 
 After an hour without a complaint the peak is forgotten.
 
-Cost: 0.1 microseconds where there is no bound, 0.6 where there is one.
+Cost of asking, taking and hearing, a message: 0.7 microseconds where there is no bound, 1.2 where there is.
 
 Not here: connections (``concurrency``).
 """
@@ -27,6 +29,7 @@ from __future__ import annotations
 _STEP = 0.15  # how far below the peak it begins again
 _RISE_S = 400.0  # until it is at the peak again; slow lanes take longer: a complaint costs more there
 _LONGEST_RISE_S = 900.0
+_DOUBLE_S = 60.0  # while a first guess is made better
 _SLOPE = 1.0 / 3600.0  # messages a second, per second: at most one a minute more each minute
 _SLOPE_SHARE = 1.0 / 1500.0  # of the peak, per second
 _FIRST_PAUSE_S = 1.0
@@ -47,6 +50,7 @@ class Pace:
         "_counted_from",
         "_filled_at",
         "_hold_until",
+        "_is_seeking",
         "_last_took",
         "_long_at",
         "_pause_s",
@@ -65,6 +69,7 @@ class Pace:
         self.bound = bound  # of the rule and this worker's share, messages a second; 0: none
         self.refused = 0  # answers that meant "slower"
         self._peak = 0.0  # what the receiver bears; 0: it has not complained
+        self._is_seeking = False  # the peak is a first guess
         self._since = 0.0  # when it began to rise, less the time of idleness
         self._hold_until = 0.0  # while pausing: when the next is tried
         self._paused_at = 0.0
@@ -94,6 +99,9 @@ class Pace:
         if not peak:
             return self.bound
         since = now - self._since
+        if self._is_seeking:
+            rate = (1.0 - _STEP) * peak * 2.0 ** min(since / _DOUBLE_S, 60.0)
+            return min(rate, self.bound) if self.bound else rate
         rise_s = _RISE_S if peak >= 1.0 else min(_RISE_S / peak, _LONGEST_RISE_S)
         way = since / rise_s - 1.0
         rate = peak * (1.0 + _STEP * way * way * way) + min(_SLOPE, _SLOPE_SHARE * peak) * since
@@ -185,6 +193,7 @@ class Pace:
             peak = min(self._was, measured)
         else:
             peak = measured
+        self._is_seeking = (not self._was or measured < self._was / 2) and not is_storm
         self._peak = max(_LEAST if self._probes else _LEAST_AT_ONCE, peak) if peak else 0.0
         self._since = self._counted_from = self._last_took = self._filled_at = now
         self._accepted = self._tokens = self._hold_until = 0.0
