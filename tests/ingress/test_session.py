@@ -29,6 +29,7 @@ async def test_a_message_step_by_step(open_server):
             "250-SMTPUTF8",
             "250-ENHANCEDSTATUSCODES",
             "250-DSN",
+            "250-DELIVERBY",
             "250-CHUNKING",
             "250 HELP",
         ]

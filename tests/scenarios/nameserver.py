@@ -129,6 +129,13 @@ class NameServer:
         """Publish records beside those that are there; the text of a TXT without quotes."""
         self._change(name, *[("zone-set", _TTL_S, kind, _written(kind, value)) for value in values])
 
+    def add_all(self, zone: str, records: Sequence[tuple[str, str, str]]) -> None:
+        """Publish many records (name, kind, value) of a zone in one change."""
+        self._control("zone-begin", zone)
+        for name, kind, value in records:
+            self._control("zone-set", zone, f"{name}.", _TTL_S, kind, _written(kind, value))
+        self._control("zone-commit", zone)
+
     def remove(self, name: str, kind: str) -> None:
         """Remove all records of a kind at a name."""
         self._change(name, ("zone-unset", kind))
