@@ -8,6 +8,10 @@ are followed (RFC 5321 5.1: the name found is used as if it were the first).
 ``addresses`` interleaves IPv6 and IPv4, so that a host whose one family is broken costs one failed connect.
 If one family is found and the other unknown, what is found is used.
 
+At most ``AT_ONCE`` questions are under way; others wait, and their time begins when they are asked. Else a
+backlog for thousands of domains, which comes in at once, would ask so much at once that no answer is read
+before its time is over: then all are tried again at once, and again, and nothing is ever delivered.
+
 Cost: a question that the cache knows is a coroutine call and a dict lookup; routes are cached above it
 (``route``), so that no message pays it.
 
@@ -44,6 +48,7 @@ from relay.transport.answers import Answer, AnswerCache, CacheSettings, Mx, Stat
 
 _EDNS_PAYLOAD_BYTES = 1232  # what passes any path unfragmented (DNS flag day 2020)
 _DNS_PORT = 53
+AT_ONCE = 256  # well below what the loop answers within a question's first two seconds
 
 
 class Resolver:
@@ -65,6 +70,7 @@ class Resolver:
         self._cache = AnswerCache(self._cache_settings.limit)
         self._running: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._tasks = Tasks("dns")
+        self._room = asyncio.Semaphore(AT_ONCE)
         self._stub = _stub(server, timeout_s)
         self.is_trusted = dnssec == "trust" or (dnssec == "auto" and _is_local(self._stub))
         if self.is_trusted:
@@ -136,6 +142,10 @@ class Resolver:
         return await asyncio.shield(task)
 
     async def _look_up(self, name: str, kind: str) -> Answer:
+        async with self._room:
+            return await self._question(name, kind)
+
+    async def _question(self, name: str, kind: str) -> Answer:
         self.questions += 1
         ttl_s = 0.0
         try:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from relay.base.errors import ConfigError
+from relay.transport import resolve
 from relay.transport.answers import CacheSettings, Mx, Status
 from relay.transport.resolve import Resolver
 from tests.fakes.clock import ManualClock
@@ -138,6 +139,24 @@ async def test_the_same_question_at_the_same_time_is_asked_once():
         assert isinstance(answers[0], asyncio.CancelledError)
         assert {a.status for a in answers[1:]} == {Status.FOUND}
         assert len(dns.asked) == 1
+
+
+async def test_more_questions_than_the_loop_can_answer_in_time_wait_for_their_turn(monkeypatch):
+    monkeypatch.setattr(resolve, "AT_ONCE", 3)
+    names = [f"d{number}.example" for number in range(10)]
+    async with resolving({name: {"MX": [f"10 mx.{name}."]} for name in names}, timeout_s=60.0) as (
+        resolver,
+        dns,
+        _,
+    ):
+        dns.release.clear()
+        asking = [asyncio.create_task(resolver.mx(name)) for name in names]
+        while len(dns.asked) < 3:
+            await asyncio.sleep(0)
+        assert resolver.questions == 3, "the others are not asked before one of these is answered"
+        dns.release.set()
+        answers = await asyncio.gather(*asking)
+    assert [answer.mx[0].host for answer in answers] == [f"mx.{name}" for name in names]
 
 
 async def test_a_name_that_cannot_exist_is_not_asked_for():
