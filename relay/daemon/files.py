@@ -36,7 +36,7 @@ def check(config: Config) -> None:
         try:
             trial()
         except RelayError as error:
-            wrong.append(f"{what}{error}")
+            wrong.extend(f"{what}{line}" for line in str(error).splitlines())
 
     tls = config.tls
     if tls.certificate and tls.private_key:

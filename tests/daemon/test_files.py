@@ -132,3 +132,15 @@ def test_a_tls_policy_that_stands_twice(made: Path, tmp_path: Path) -> None:
     twice = 2 * '[[tls_policy]]\ndomain = "example.org"\n'
     (line,) = wrong(made, tmp_path, lambda text: f"{text}\n{twice}")
     assert line == '[[tls_policy]] domain "example.org" stands twice; remove one'
+
+
+def test_every_fault_of_the_rules_for_receivers_is_named(made: Path, tmp_path: Path) -> None:
+    def same(text: str) -> str:
+        return text
+
+    assert wrong(made, tmp_path, same, **{"shaping.toml": "[default]\nconnections = 5\n"}) == []
+    found = wrong(made, tmp_path, same, **{"shaping.toml": '[default]\nconections = 5\nrate = "fast"\n'})
+    file = tmp_path / "shaping.toml"
+    assert [line.partition(": ")[0] for line in found] == [str(file)] * 2
+    assert "[default] conections: unknown key; did you mean 'connections'?" in found[0] + found[1]
+    assert "[default] rate: 'fast' is not a rate" in found[0] + found[1]
