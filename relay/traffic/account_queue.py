@@ -15,8 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING
 
 from relay.base.message import Attempt
+from relay.traffic.backlog import Group
+
+if TYPE_CHECKING:
+    from relay.traffic.ready_queue import ReadyQueue
 
 _Early = tuple[float, int, Attempt]
 
@@ -24,12 +30,26 @@ _Early = tuple[float, int, Attempt]
 class AccountQueue:
     """The attempts of one account. ``served`` is where it stands in the round of the lane's accounts."""
 
-    __slots__ = ("_arrivals", "_early", "_last", "_line", "account_id", "recipients", "served")
+    __slots__ = (
+        "_arrivals",
+        "_early",
+        "_last",
+        "_line",
+        "account_id",
+        "groups",
+        "lane",
+        "promised",
+        "recipients",
+        "served",
+    )
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(self, account_id: int, lane: ReadyQueue) -> None:
         self.account_id = account_id
+        self.lane = lane
         self.recipients = 0
+        self.promised = 0  # recipients that are being read for it
         self.served = 0.0
+        self.groups: dict[Group, None] = {}  # parked mail that waits until there is room here
         self._line: deque[Attempt] = deque()  # ranks never fall from left to right
         self._last = 0.0  # the rank at its right end
         self._early: list[_Early] = []  # a heap of those that came too late for the line
@@ -37,6 +57,17 @@ class AccountQueue:
 
     def __len__(self) -> int:
         return len(self._line) + len(self._early)
+
+    @property
+    def overtaking(self) -> int:
+        """How many came with a rank below one that waited."""
+        return len(self._early)
+
+    @property
+    def first_rank(self) -> float:
+        """The lowest; infinity if nothing waits."""
+        in_line = self._line[0].message.rank if self._line else inf
+        return min(in_line, self._early[0][0]) if self._early else in_line
 
     def push(self, attempt: Attempt) -> None:
         """One more."""

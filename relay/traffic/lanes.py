@@ -4,6 +4,9 @@ Contract: ``at`` finds or opens the lane of a route; ``take`` is what a free con
 ``failed`` and ``reached`` let its control learn, and pass new limits on to the connections. A lane that
 waits for its rate calls its connections itself when the wait is over.
 
+A lane whose site failed is *closed* until its control lets it be tried again, and then takes one attempt, to
+find out, until the site has answered.
+
 Bound: lanes without attempts whose failures are long ago are forgotten; there are as many lanes as domains.
 """
 
@@ -19,7 +22,9 @@ from relay.base.clock import Clock
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
 from relay.base.route import Route
+from relay.traffic.account_queue import AccountQueue
 from relay.traffic.controls import Controls
+from relay.traffic.last_known import describe
 from relay.traffic.neighbours import Connections
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.settings import TrafficSettings
@@ -27,6 +32,8 @@ from relay.traffic.site_rule import SiteRules
 
 _NEXT_MOMENTS_S = 1.0  # at the latest; who brings them calls the connections
 _KEEP = 1000  # ready queues without attempts that stay in memory
+_LATE_AT_ONCE = 50  # attempts past their time that one connection may meet before others have their turn
+_BROKE_OFF = "site-down: dialogue after dialogue broke off"
 
 
 def _ours_alone(queue: ReadyQueue) -> None:
@@ -43,6 +50,8 @@ class Lanes:
         self.is_draining = False
         self.taken: set[Attempt] = set()  # in the hands of a connection
         self.opened: Callable[[ReadyQueue], None] = _ours_alone  # hears of each lane that comes into use
+        self.has_become_low: Callable[[ReadyQueue, AccountQueue], None] = _no_one
+        self.is_too_late: Callable[[Attempt], None] = _no_one
         self._connections = connections
         self.controls = Controls(rules, settings.site_backoff)
         self._clock = clock
@@ -94,8 +103,14 @@ class Lanes:
         if queue.call is None:
             self._connections.wake(queue.route, queue.waiting)
 
+    def closed(self, queue: ReadyQueue) -> str:
+        """Why nothing may be queued on the lane now; "" if it may."""
+        if queue.control.is_down(self._clock.monotonic()) or (queue.is_suspect and queue.waiting):
+            return queue.why or "site-down: the site is left alone for a while"
+        return ""
+
     def take(self, lane: str) -> Attempt | None:
-        """The next attempt for a free connection of the lane."""
+        """The next attempt for a free connection of the lane. What is past its time is not handed out."""
         queue = self.by_name.get(lane)
         if queue is None or not queue.waiting or self.is_draining:
             return None
@@ -107,12 +122,23 @@ class Lanes:
         if wait_s > 0.0:
             self._call_later(queue, wait_s)
             return None
-        if queue.slots is not None:
-            queue.slots.take(now)
-        attempt = queue.pop()
-        queue.control.took(now, len(attempt.recipients))
-        self.taken.add(attempt)
-        return attempt
+        wall = self._clock.now()
+        for _ in range(_LATE_AT_ONCE):
+            if not queue.waiting:
+                return None
+            attempt = queue.pop()
+            account = queue.accounts[attempt.message.account_id]
+            if account.groups:
+                self.has_become_low(queue, account)
+            if attempt.message.gives_up_at > wall:
+                if queue.slots is not None:
+                    queue.slots.take(now)
+                queue.control.took(now, len(attempt.recipients))
+                self.taken.add(attempt)
+                return attempt
+            self.is_too_late(attempt)
+        self._call_later(queue, 0.0)
+        return None
 
     def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
         """Connections that found the lane waiting are called when it may go on."""
@@ -145,7 +171,10 @@ class Lanes:
         control.heard(now, outcomes.values(), attempt.took_s)
         if control.limits is not queue.limits:
             self.obey(queue)
-        return queue.empty() if control.retry_at and control.is_down(now) else []
+        if not control.retry_at or not control.is_down(now):
+            return []
+        queue.is_suspect, queue.why = True, _BROKE_OFF
+        return queue.empty()
 
     def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
         """The site refused a connection while ``open_`` of ours were open."""
@@ -159,18 +188,23 @@ class Lanes:
         if queue is None:
             return []
         queue.control.unreachable(self._clock.monotonic(), outcome, random.random())  # noqa: S311
+        queue.is_suspect, queue.why = True, describe(outcome)
         self.obey(queue)
         return queue.empty()
 
-    def reached(self, lane: str) -> None:
-        """A host of the site answered."""
-        if (queue := self.by_name.get(lane)) is not None:
+    def reached(self, lane: str) -> ReadyQueue | None:
+        """A host of the site answered; returns the lane's queue if there is one."""
+        queue = self.by_name.get(lane)
+        if queue is not None:
             queue.control.reached(self._clock.monotonic())
+            queue.is_suspect = False
+        return queue
 
     def forgive(self) -> None:
         """Forget that sites were down."""
         for queue in self.by_name.values():
             queue.control.forgive(self._clock.monotonic())
+            queue.is_suspect = False
 
     def forget_idle(self) -> None:
         """Let those go that are of no more use, once there are many."""
@@ -180,7 +214,7 @@ class Lanes:
         gone = [
             name
             for name, queue in self.by_name.items()
-            if not queue.waiting and not queue.control.is_worth_keeping(now)
+            if not (queue.waiting or queue.control.is_worth_keeping(now) or queue.is_waited_for)
         ]
         for name in gone:
             del self.by_name[name]
@@ -207,3 +241,7 @@ class Lanes:
         """(lane, attempts that wait, is down) of every lane in memory."""
         now = self._clock.monotonic()
         return [(name, q.waiting, q.control.is_down(now)) for name, q in self.by_name.items()]
+
+
+def _no_one(*_: object) -> None:
+    """Until the scheduler is there."""

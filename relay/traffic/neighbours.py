@@ -6,6 +6,7 @@ Each is a small protocol; ``relay.daemon.wiring`` brings the real objects.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from relay.base.errors import SpoolCorrupt
 from relay.base.events import Change
 from relay.base.message import Attempt, Message
 from relay.base.outcome import Deferred, Failed, Outcome
+from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
 from relay.base.route import ANY_SOURCE, LaneLimits, Route, Source
 
 
@@ -30,7 +32,16 @@ class Store(Protocol):
     def journal(self) -> Journal: ...
     def commit(self, change: Change) -> asyncio.Future[None]: ...
     async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]: ...
-    async def due(self, before: float, limit: int, known: set[tuple[int, int]]) -> list[Message]: ...
+    async def due(
+        self, before: float, limit: int, known: set[tuple[int, int]], since: float = 0.0
+    ) -> list[Message]: ...
+    async def parked_groups(self) -> list[ParkedGroup]: ...
+    async def parked_pages(
+        self, asks: Sequence[ParkedAsk], known: set[tuple[int, int]]
+    ) -> list[ParkedPage]: ...
+    async def parked_late(
+        self, asks: Sequence[ParkedAsk], now: float, known: set[tuple[int, int]]
+    ) -> list[Message]: ...
     async def set_aside(self, message: Message, damage: SpoolCorrupt) -> Change: ...
 
 

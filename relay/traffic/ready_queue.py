@@ -27,7 +27,19 @@ class ReadyQueue:
     """The attempts that wait for a connection of one lane. ``call``: its return is in the calendar;
     ``slots``: the moments at which messages may leave, where a rate is shared with other workers."""
 
-    __slots__ = ("_turns", "_virtual", "accounts", "call", "control", "limits", "route", "slots", "waiting")
+    __slots__ = (
+        "_turns",
+        "_virtual",
+        "accounts",
+        "call",
+        "control",
+        "is_suspect",
+        "limits",
+        "route",
+        "slots",
+        "waiting",
+        "why",
+    )
 
     def __init__(self, route: Route, control: SiteControl) -> None:
         self.route = route
@@ -37,14 +49,21 @@ class ReadyQueue:
         self.call: asyncio.TimerHandle | None = None
         self.limits: LaneLimits | None = None  # as the connections were last told
         self.slots: Slots | None = None
+        self.is_suspect = False  # the site failed, and has not answered since
+        self.why = ""  # how it failed
         self._turns: list[tuple[float, int, AccountQueue]] = []  # of accounts with attempts; a heap
         self._virtual = 0.0  # how much the one whose turn was last had been served
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Parked mail waits for room here."""
+        return any(queue.groups for queue in self.accounts.values())
 
     def account(self, account_id: int) -> AccountQueue:
         """The queue of an account, made if need be."""
         queue = self.accounts.get(account_id)
         if queue is None:
-            queue = self.accounts[account_id] = AccountQueue(account_id)
+            queue = self.accounts[account_id] = AccountQueue(account_id, self)
         return queue
 
     def push(self, attempt: Attempt) -> None:
@@ -77,6 +96,12 @@ class ReadyQueue:
     def remove(self, is_meant: Callable[[Attempt], bool]) -> list[Attempt]:
         """Take out and return those that are meant."""
         return self._took_out([one for queue in self.accounts.values() for one in queue.remove(is_meant)])
+
+    def late(self, now: float) -> list[Attempt]:
+        """Take out those whose time is up; ``now`` is of the wall clock."""
+        if all(queue.first_rank > now for queue in self.accounts.values()):
+            return []
+        return self.remove(lambda attempt: attempt.message.gives_up_at <= now)
 
     def shed(self, queue: AccountQueue, recipients: int) -> list[Attempt]:
         """Take so many recipients, the last ones, out of an account's queue."""

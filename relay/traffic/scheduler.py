@@ -1,14 +1,20 @@
-"""Which message leaves when: fresh ones at once, waiting ones when they are due.
+"""Which message leaves when: fresh ones at once, waiting ones when they are due, all of them in a fair order.
 
-Path: ``submit`` (fresh, stored a moment ago) or the loader (due, from disk) -> route -> ready queue of the
-lane (source and site) -> ``take`` by a connection of the pool -> ``finished`` with an outcome per recipient
--> the verdict's change -> the shard. The scheduler owns the ready queues and the window, and nothing else is
-mutable.
+Path: ``submit`` (fresh, stored a moment ago) or the loader (due, from disk) -> ``admission``: route, lane
+(source and site), room -> ready queue of the lane -> ``take`` by a connection of the pool -> ``finished``
+with an outcome per recipient -> the verdict's change -> the shard. What finds no room, or whose lane is
+closed, is *parked*: it waits on disk, costs no memory and no scan, counts no attempt, and comes back through
+``refill``.
+
+Order: accounts share a lane equally, by recipients; within an account the earliest rank (its deadline, or
+when it expires) leaves first, over memory and disk: nothing comes in before what is parked with a lower rank.
+No one starves: an account waits for one attempt of each other account, and a rank is a moment that comes.
 
 Promise: a recipient that is taken ends in exactly one change, and one that is loaded is not loaded again
-before that change is on disk. What is in memory when the process ends is still on disk.
+before that change is on disk. What is in memory when the process ends is still on disk. What is past its time
+is not attempted but given up, wherever it waits.
 
-Cost on the hot path: one dict lookup and one deque append per fresh message, no task; a task only for a
+Cost on the hot path: some dict lookups and one queue operation per fresh message, no task; a task only for a
 domain whose route is not in the cache.
 """
 
@@ -23,22 +29,30 @@ from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.events import Change, Deferral
 from relay.base.message import Attempt, Message, Recipient, RecipientState
-from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
-from relay.base.route import ANY_SOURCE, Route, Source
+from relay.base.outcome import Deferred, Outcome, Reason, Scope
+from relay.base.route import Source
 from relay.base.tasks import Tasks
+from relay.traffic.account_queue import AccountQueue
+from relay.traffic.admission import Admission
+from relay.traffic.backlog import Backlog
 from relay.traffic.lanes import Lanes
+from relay.traffic.last_known import last_known
 from relay.traffic.loader import Loader
 from relay.traffic.neighbours import Connections, Routes, Store, Verdict, any_source
+from relay.traffic.parking import Parking
+from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.refill import Refill
 from relay.traffic.settings import TrafficSettings
 from relay.traffic.settling import Settling
 from relay.traffic.site_rule import OneRule, SiteRules
-from relay.traffic.sources import Departures
+from relay.traffic.suspensions import Suspensions
 from relay.traffic.whereabouts import Spot, whereabouts
 from relay.traffic.window import Window
 
 log = logging.getLogger(__name__)
 
 _PREFETCH = 16  # contents read in one go; one thread hop costs about as much as ten small reads
+_TOO_LATE = "its time was up before a connection was free"
 
 
 class Scheduler:
@@ -61,19 +75,27 @@ class Scheduler:
         self.settings = settings
         self.budget = budget
         self._shards = shards
-        self._routes = routes
-        self._source = source
-        self._departures = Departures()
         self._clock = clock
-        self._looking: dict[str, list[tuple[Message, list[Recipient]]]] = {}
         self._tasks = Tasks("traffic")
+        self.backlogs = {number: Backlog() for number in shards}
         self.lanes = Lanes(connections, rules, clock, settings)
         self.settling = Settling(
             shards, verdict, self.window, budget, clock, settings.internal_retry_s, self._tasks
         )
-        self.loader = Loader(shards, self.window, clock, settings.poll_s, self._admit, self.lanes.forget_idle)
+        self.parking = Parking(shards, self.window, self.backlogs, self._parked)
+        self.admission = Admission(
+            self.window, self.lanes, routes, source, self.parking, self.backlogs, clock, self._tasks
+        )
+        self.refill = Refill(shards, self.window, self.backlogs, self.admission)
+        self.loader = Loader(
+            shards, self.window, clock, settings.poll_s, self.admission.admit, self.refill, self._look_around
+        )
         self.settling.announce, self.settling.submit = self.announce, self.submit
-        self.settling.left = self.loader.left
+        self.settling.left = self._left
+        self.admission.let_go = self.settling.let_go
+        self.admission.finished = self.refill.finished = self.finished
+        self.lanes.has_become_low = self._has_become_low
+        self.lanes.is_too_late = self._is_too_late
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Begin to load what is due; end with the stack."""
@@ -89,100 +111,74 @@ class Scheduler:
     # -- in -----------------------------------------------------------------------------------------------
 
     def announce(self, message: Message) -> None:
-        """A fresh message is about to be stored. If there is no room for it in the window it is stored as
-        waiting, due now, and comes in through the loader."""
-        if not self.window.has_room and message.recipients[0].state is RecipientState.FRESH:
-            now = self._clock.now()
-            for recipient in message.recipients:
-                recipient.state = RecipientState.DEFERRED
-                recipient.due_at = now
+        """A fresh message is about to be stored. Recipients for whom there is no room now are stored as
+        parked."""
+        recipients = message.recipients
+        if recipients[0].state is not RecipientState.FRESH:
+            return
+        if len(recipients) == 1:
+            self._announce(message, recipients[0].domain, recipients)
+            return
+        by_domain: dict[str, list[Recipient]] = {}
+        for recipient in recipients:
+            by_domain.setdefault(recipient.domain, []).append(recipient)
+        for domain, some in by_domain.items():
+            self._announce(message, domain, some)
+
+    def _announce(self, message: Message, domain: str, recipients: list[Recipient]) -> None:
+        why = self.admission.why_parked(message, domain)
+        if why is not None:
+            for recipient in recipients:
+                recipient.state, recipient.reply = RecipientState.PARKED, why
 
     def submit(self, message: Message) -> None:
-        """A message was stored. Those stored as waiting are left to the loader."""
+        """A message was stored. Those stored as waiting are left to the loader, parked ones to the refill."""
         recipients = message.recipients
         message.left = len(recipients)
-        if recipients[0].state is not RecipientState.FRESH:
+        for recipient in recipients:
+            if recipient.state is not RecipientState.FRESH:
+                recipients = self._stored_to_wait(message)
+                break
+        if not recipients:
             message.content = None
-            self.loader.call()
             return
         self.window.fresh += len(recipients)
         if message.is_large or not self.budget.take(message.size_bytes):
             message.content = None
-        self._admit(message)
+        self.admission.admit(message)
 
-    def _admit(self, message: Message) -> None:
-        """Route the recipients of a message that is in memory."""
-        message.in_hand += 1  # held while we share it out
-        if len(message.recipients) == 1:
-            self._route(message, message.recipients[0].domain, message.recipients)
-        else:
-            by_domain: dict[str, list[Recipient]] = {}
-            for recipient in message.recipients:
-                by_domain.setdefault(recipient.domain, []).append(recipient)
-            by_lane: dict[str, tuple[Route, list[Recipient]]] = {}
-            for domain, recipients in by_domain.items():
-                route = self._routes.cached(domain)
-                if route is None:
-                    self._look_up(message, domain, recipients)
-                elif route.lane in by_lane:
-                    by_lane[route.lane][1].extend(recipients)
-                else:
-                    by_lane[route.lane] = (route, list(recipients))
-            for route, recipients in by_lane.values():
-                self._enqueue(message, route, recipients)
-        self.settling.let_go(message)
+    def _stored_to_wait(self, message: Message) -> list[Recipient]:
+        """Leave in memory only those who may leave now."""
+        message.left = 0
+        if any(r.state is RecipientState.PARKED for r in message.recipients):
+            self.parking.stored(message)
+        elif message.recipients[0].due_at <= self._clock.now():
+            self.loader.call()
+        message.recipients = [r for r in message.recipients if r.state is RecipientState.FRESH]
+        return message.recipients
 
-    def _route(self, message: Message, domain: str, recipients: list[Recipient]) -> None:
-        route = self._routes.cached(domain)
-        if route is None:
-            self._look_up(message, domain, recipients)
-        else:
-            self._enqueue(message, route, recipients)
+    def _parked(self) -> None:
+        """Recipients are parked on disk; those whose lane is not to blame may come in again."""
+        if self.window.room() > 0:
+            self.loader.call_refill()
 
-    def _look_up(self, message: Message, domain: str, recipients: list[Recipient]) -> None:
-        message.in_hand += 1
-        waiting = self._looking.get(domain)
-        if waiting is None:
-            self._looking[domain] = [(message, recipients)]
-            self._tasks.spawn(self._find(domain), f"route {domain}")
-        else:
-            waiting.append((message, recipients))
+    def _left(self) -> None:
+        """Recipients have left the window."""
+        for backlog in self.backlogs.values():
+            if backlog.ready and self.window.room() >= self.window.size // 16:
+                self.loader.call_refill()
 
-    async def _find(self, domain: str) -> None:
-        found: Route | Deferred | Failed
-        try:
-            found = await self._routes.find(domain)
-        except Exception as error:
-            log.exception("route lookup failed", extra={"domain": domain})
-            found = Deferred(Scope.SITE, Reason.INTERNAL, detail=str(error))
-        for message, recipients in self._looking.pop(domain, ()):
-            if isinstance(found, Route):
-                self._enqueue(message, found, recipients)
-            else:
-                outcome = found
-                attempt = Attempt(message, recipients, f"domain:{domain}")
-                message.in_hand += 1
-                self.finished(attempt, {r.number: outcome for r in recipients})
-            self.settling.let_go(message)
+    def _has_become_low(self, queue: ReadyQueue, account: AccountQueue) -> None:
+        """An attempt was taken, and parked mail waits for room behind it."""
+        share = self.window.share(self.window.room())
+        if 2 * account.recipients <= share and not self.lanes.closed(queue):
+            self._recall(account, share)
 
-    def _enqueue(self, message: Message, route: Route, recipients: list[Recipient]) -> None:
-        if message.tls:
-            route = route.wished(message.tls)
-        source = self._source(message)
-        if source is not ANY_SOURCE and route.hosts:
-            route = self._departures.route(route, source)
-        queue = self.lanes.at(route)
-        control = queue.control
-        most = control.rule.recipients_per_message if route.hosts else len(recipients)
-        for at in range(0, len(recipients), most):
-            attempt = Attempt(message, recipients[at : at + most], route.lane)
-            message.in_hand += 1
-            if control.retry_at and control.is_down(self._clock.monotonic()):
-                down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="the site failed a moment ago")
-                self.finished(attempt, {r.number: down for r in attempt.recipients})
-            else:
-                queue.push(attempt)
-                self.lanes.wake(queue)
+    def _recall(self, account: AccountQueue, most: int) -> None:
+        for group in list(account.groups)[: max(1, most)]:
+            del account.groups[group]
+            group.backlog.make_ready(group)
+        self.loader.call_refill()
 
     # -- out: what the pool of connections asks for -----------------------------------------------------
 
@@ -215,8 +211,12 @@ class Scheduler:
             down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="dialogue after dialogue broke off")
             self._give_back(attempt.lane, down, waiting)
 
+    def _is_too_late(self, attempt: Attempt) -> None:
+        """Given up with the last known reason."""
+        self.finished(attempt, {r.number: last_known(r.reply, _TOO_LATE) for r in attempt.recipients})
+
     def site_failed(self, lane: str, outcome: Deferred) -> None:
-        """No host of the site could be reached: all that waits for it goes back to disk."""
+        """No host of the site could be reached: all that waits for it is parked, and counts no attempt."""
         self._give_back(lane, outcome, self.lanes.failed(lane, outcome))
 
     def _give_back(self, lane: str, outcome: Deferred, waiting: list[Attempt]) -> None:
@@ -224,8 +224,14 @@ class Scheduler:
             "site cannot be reached",
             extra={"site": lane, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
         )
-        for attempt in waiting:
-            self.finished(attempt, {r.number: outcome for r in attempt.recipients})
+        if waiting:
+            self._park(waiting, self.lanes.by_name[lane].why)
+
+    def _park(self, attempts: list[Attempt], why: str) -> None:
+        """Out of memory, with no attempt counted."""
+        self.parking.park([(one.message, one.recipients) for one in attempts], why)
+        for one in attempts:
+            self.settling.let_go(one.message)
 
     def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
         """The site refused a connection while ``open_`` of ours were open."""
@@ -233,14 +239,66 @@ class Scheduler:
 
     def site_up(self, lane: str) -> None:
         """A host of the site answered."""
-        self.lanes.reached(lane)
+        queue = self.lanes.reached(lane)
+        if queue is not None:
+            self._reopen(queue)
+
+    def _reopen(self, queue: ReadyQueue) -> None:
+        """Parked mail may come back to the lane."""
+        share = self.window.share(self.window.room())
+        for account in list(queue.accounts.values()):
+            if account.groups and 2 * account.recipients <= share:
+                self._recall(account, 1 if queue.is_suspect else share)
+
+    def _look_around(self) -> None:
+        """Now and then: lanes that have closed or opened by themselves, attempts whose time is up, one who
+        has so much in memory that others find no room."""
+        self.lanes.forget_idle()
+        self.admission.end_rests()
+        now, wall = self._clock.monotonic(), self._clock.now()
+        largest: AccountQueue | None = None
+        busy = 0
+        for queue in list(self.lanes.by_name.values()):
+            if queue.waiting:
+                if queue.control.is_down(now):
+                    queue.is_suspect = True
+                    self._park(queue.empty(), self.lanes.closed(queue))
+                for account in queue.accounts.values():
+                    busy += account.recipients > 0
+                    if largest is None or account.recipients > largest.recipients:
+                        largest = account
+                for attempt in queue.late(wall):
+                    self._is_too_late(attempt)
+            if queue.is_waited_for and not self.lanes.closed(queue):
+                self._reopen(queue)
+        if largest is not None and self.window.room() <= self.window.least:
+            self._shed(largest, self.window.size // (busy + 1))
+
+    def _shed(self, account: AccountQueue, fair: int) -> None:
+        """Make room for others: what is far above its fair part of a full window goes back to disk."""
+        if account.recipients > 2 * fair:
+            self._park(account.lane.shed(account, account.recipients - fair), "")
 
     # -- the operator -----------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Try everything again now: forget that sites were down, look at the disk at once."""
         self.lanes.forgive()
+        self.admission.end_rests(is_at_once=True)
+        for backlog in self.backlogs.values():
+            backlog.make_all_ready()
         self.loader.call()
+
+    def suspend(self, suspensions: Suspensions) -> None:
+        """What the operator has suspended from now on: its mail in memory is parked, that of what is
+        suspended no more may come back."""
+        self.admission.suspensions = suspensions
+        if suspensions.is_any:
+            for queue in self.lanes.by_name.values():
+                for said, attempts in _covered(suspensions, queue).items():
+                    self._park(attempts, said)
+        self.admission.end_rests(is_at_once=True)
+        self.loader.call_refill()
 
     def forget(self, shard: int, keys: set[int]) -> int:
         """The operator deleted or held messages in the shard: drop their attempts that still wait in memory;
@@ -250,9 +308,11 @@ class Scheduler:
         for queue in self.lanes.by_name.values():
             meant = queue.remove(lambda one: one.message.shard == shard and one.message.key in keys)
             dropped += [(attempt.message, attempt.recipients) for attempt in meant]
-        for domain, waiting in self._looking.items():
+        for domain, waiting in self.admission.looking.items():
             dropped += [(m, rs) for m, rs in waiting if m.shard == shard and m.key in keys]
-            self._looking[domain] = [(m, rs) for m, rs in waiting if m.shard != shard or m.key not in keys]
+            self.admission.looking[domain] = [
+                (m, rs) for m, rs in waiting if m.shard != shard or m.key not in keys
+            ]
         now = self._clock.now()
         for message, recipients in dropped:
             back = [Deferral(message.key, r.number, r.attempts, now, r.reply, r.is_told) for r in recipients]
@@ -267,8 +327,23 @@ class Scheduler:
 
     def where(self, shard: int, key: int) -> dict[int, Spot]:
         """Where the recipients of a message are in memory, by number."""
-        return whereabouts(self.lanes.by_name, self.lanes.taken, self._looking, shard, key)
+        return whereabouts(self.lanes.by_name, self.lanes.taken, self.admission.looking, shard, key)
 
     def sites(self) -> Sequence[tuple[str, int, bool]]:
         """(site, attempts that wait, is down) of every site in memory."""
         return self.lanes.sites()
+
+
+def _covered(suspensions: Suspensions, queue: ReadyQueue) -> dict[str, list[Attempt]]:
+    """Take out of a lane's queue what is suspended, by what is said of it. An attempt goes as a whole."""
+    found: dict[str, list[Attempt]] = {}
+
+    def is_covered(attempt: Attempt) -> bool:
+        for domain in {recipient.domain for recipient in attempt.recipients}:
+            if said := suspensions.covers(queue.route, domain, attempt.message.account_id):
+                found.setdefault(said, []).append(attempt)
+                return True
+        return False
+
+    queue.remove(is_covered)
+    return found

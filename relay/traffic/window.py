@@ -1,12 +1,18 @@
-"""The window: how much of the queue is in memory, and what comes in next.
+"""The window: how much of the queue is in memory, and who may still come in.
 
-Disk holds the queue; memory holds at most ``size`` recipients of it. Fresh messages enter as they arrive
-while there is room; the rest, and all that wait for a retry, are loaded when they are due and there is room.
-``known`` are the loaded recipients, whose rows still look due: they leave it only after their outcome is on
-disk, else a scan in between would load them a second time and they would be delivered twice.
+Disk holds the queue; memory holds at most ``size`` recipients of it, and what no longer fits waits on disk,
+parked. What one account may have waiting on one lane is a multiple of the room that is left: alone it gets
+three quarters of the window, and the more lanes and accounts have much, the less each of them gets, so that
+a newcomer always finds room. A sixteenth is kept for messages with a deadline.
+
+``known`` are the loaded recipients, whose rows still look due or parked: they leave it only after their
+outcome is on disk, else a scan in between would load them a second time and they would be delivered twice.
 """
 
 from __future__ import annotations
+
+_GREED = 3  # times the room that is left
+_LEAST = 16  # recipients that an account may have waiting on a lane, if there is room for one
 
 
 class Window:
@@ -24,14 +30,15 @@ class Window:
         """Recipients in memory."""
         return self.fresh + sum(map(len, self.known.values()))
 
-    @property
-    def has_room(self) -> bool:
-        """A fresh message may come in directly."""
-        return self.held < self.size
+    def room(self, is_urgent: bool = False) -> int:
+        """How many more may come in; those with a deadline have a reserve."""
+        return self.size - self.held - (0 if is_urgent else self.size // 16)
 
     @property
-    def wants(self) -> int:
-        """How many recipients to load now: 0 until half of the window is empty, so that each scan of the
-        disk brings many."""
-        room = self.size - self.held
-        return room if room >= self.size // 2 else 0
+    def least(self) -> int:
+        """What an account may have on a lane, however little room there is."""
+        return max(1, min(_LEAST, self.size // 64))
+
+    def share(self, room: int) -> int:
+        """How many recipients one account may have waiting on one lane while there is so much room."""
+        return max(self.least, _GREED * room) if room > 0 else 0

@@ -9,6 +9,7 @@ from tests.fakes.spool import message as make
 class FakeBounces:
     def __init__(self) -> None:
         self.told: list[tuple[str, list[str]]] = []
+        self.why: list[Failed | Deferred] = []
         self.contents: list[object] = []
         self.served: list[tuple[str, list[str]]] = []
         self.delayed: list[tuple[str, list[str]]] = []
@@ -20,6 +21,7 @@ class FakeBounces:
         if self.fails_with is not None:
             raise self.fails_with
         self.told.append((message.id, [r.address for r, _ in failures]))
+        self.why += [outcome for _, outcome in failures]
         self.contents.append(content)
         return Change(stored=[make(message.sender, sender="", content=b"bounce", now=message.arrived_at)])
 

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from relay.base.message import Attempt
 from relay.traffic.account_queue import AccountQueue
+from relay.traffic.backoff import SiteBackoff
+from relay.traffic.ready_queue import ReadyQueue
+from relay.traffic.site_control import SiteControl
+from relay.traffic.site_rule import SiteRule
+from tests.fakes.routes import route
 from tests.fakes.spool import NOW, message
+
+LANE = ReadyQueue(route("example.org"), SiteControl(SiteRule(), SiteBackoff()))
 
 
 def attempt(rank: float, recipients: int = 1) -> Attempt:
@@ -22,7 +29,7 @@ def drained(queue: AccountQueue) -> list[float]:
 
 
 def test_a_deadline_overtakes_a_campaign() -> None:
-    queue = AccountQueue(1)
+    queue = AccountQueue(1, LANE)
     for rank in (5000, 5001, 5001, 5002):
         queue.push(attempt(rank))
     queue.push(attempt(120))
@@ -33,7 +40,7 @@ def test_a_deadline_overtakes_a_campaign() -> None:
 
 
 def test_equal_ranks_leave_in_the_order_they_came() -> None:
-    queue = AccountQueue(1)
+    queue = AccountQueue(1, LANE)
     first, second, third = attempt(9), attempt(5), attempt(5)
     for one in (first, second, third):
         queue.push(one)
@@ -42,7 +49,7 @@ def test_equal_ranks_leave_in_the_order_they_came() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=60))
 def test_what_comes_out_is_the_lowest_rank_there_is(steps) -> None:
-    queue, inside = AccountQueue(1), []
+    queue, inside = AccountQueue(1, LANE), []
     for rank, is_pop in steps:
         if is_pop and inside:
             assert queue.pop().message.deadline - NOW == min(inside)
@@ -55,7 +62,7 @@ def test_what_comes_out_is_the_lowest_rank_there_is(steps) -> None:
 
 
 def test_taking_out_keeps_the_order_of_the_rest() -> None:
-    queue = AccountQueue(1)
+    queue = AccountQueue(1, LANE)
     attempts = [attempt(rank, recipients=2) for rank in (7, 8, 9, 1, 2, 3)]
     for one in attempts:
         queue.push(one)
@@ -67,7 +74,7 @@ def test_taking_out_keeps_the_order_of_the_rest() -> None:
 
 
 def test_what_is_shed_is_the_end_of_the_line() -> None:
-    queue = AccountQueue(1)
+    queue = AccountQueue(1, LANE)
     attempts = [attempt(rank, recipients=3) for rank in (1, 2, 3, 4)]
     for one in attempts:
         queue.push(one)

@@ -2,148 +2,22 @@
 
 import asyncio
 import random
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from relay.base.budget import Budget
 from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.base.events import Change, Event, EventKind
-from relay.base.log import SilentLog
 from relay.base.message import Attempt, Message
-from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Reason, Scope
-from relay.base.reply import Reply
-from relay.base.route import LaneLimits, Route
+from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
+from relay.base.route import Route
 from relay.spool.shard import Shard, SpoolLimits
-from relay.traffic.backoff import RetrySchedule, SiteBackoff
-from relay.traffic.scheduler import Scheduler
-from relay.traffic.settings import TrafficSettings
-from relay.traffic.site_rule import OneRule, SiteRule
-from relay.verdict.settle import Settler
-from tests.fakes.bounces import FakeBounces
 from tests.fakes.clock import ManualClock
-from tests.fakes.routes import FakeRoutes
-from tests.fakes.spool import NOW, message
+from tests.fakes.spool import NOW
 from tests.fakes.store import FakeStore
-
-OK = Delivered(Reply(250, "queued", "2.0.0"))
-LATER = Deferred(Scope.RECIPIENT, Reason.REFUSED, Reply(450, "later", "4.2.0"))
-NEVER = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such user", "5.1.1"))
-DOWN = Deferred(Scope.SITE, Reason.CONNECT, detail="no route to host")
-
-
-class World:
-    """A scheduler between a store and a pool that the test plays."""
-
-    def __init__(self, store: FakeStore | Shard, clock: ManualClock, window: int = 100, budget: int = 10_000):
-        self.store, self.clock = store, clock
-        self.routes, self.bounces = FakeRoutes(), FakeBounces()
-        self.woken: list[str] = []
-        self.limits: dict[str, LaneLimits] = {}
-        self.settler = Settler(
-            RetrySchedule((300.0, 900.0), 0.0), self.bounces, clock, SilentLog(), lambda: 0.5
-        )
-        self.scheduler = Scheduler(
-            {1: store},
-            self.routes,
-            self.settler,
-            self,
-            clock,
-            Budget(budget),
-            TrafficSettings(window=window, site_backoff=SiteBackoff(30, 300), poll_s=0.01),
-            OneRule(SiteRule(recipients_per_message=3)),
-        )
-
-    def wake(self, route: Route, waiting: int) -> None:
-        self.woken.append(route.site)
-
-    def limit(self, lane: str, limits: LaneLimits | None) -> None:
-        if limits is None:
-            self.limits.pop(lane)
-        else:
-            self.limits[lane] = limits
-
-    async def send(self, *addresses: str, **fields) -> Message:
-        """What intake does: announce, store, submit."""
-        one = message(*addresses, now=self.clock.now(), **fields)
-        self.scheduler.announce(one)
-        await self.store.commit(Change(stored=[one], events=[]))
-        self.scheduler.submit(one)
-        return one
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await turn()
-
-    async def take(self, site: str) -> Attempt:
-        taken: list[Attempt] = []
-        await self.until(lambda: (one := self.scheduler.take(f"mx:{site}")) and not taken.append(one))
-        return taken[0]
-
-    async def pass_time(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        self.scheduler.loader._room.set()
-        await turn()
-
-    async def is_quiet(self) -> bool:
-        """Nothing is held anywhere, once what was handed in is written."""
-        await self.store.commit(Change())
-        await self.until(lambda: self.scheduler.window.held == 0)
-        while self.scheduler._tasks and len(self.scheduler._tasks) > 1:  # verdicts that read content
-            await turn()
-        await self.store.commit(Change())
-        return (
-            self.scheduler.window.held == 0
-            and self.scheduler.budget.used_bytes == 0
-            and not self.store.journal.pending()
-            and await self.store.is_empty()
-        )
-
-    def finish(self, attempt: Attempt, *outcomes: Outcome) -> None:
-        outcomes = outcomes * len(attempt.recipients) if len(outcomes) == 1 else outcomes
-        numbers = [r.number for r in attempt.recipients]
-        self.scheduler.finished(attempt, dict(zip(numbers, outcomes, strict=True)))
-
-
-async def turn() -> None:
-    for _ in range(3):
-        await asyncio.sleep(0)
-
-
-Maker = Callable[..., World]
-
-
-@pytest.fixture(params=["fake", "shard"])
-async def store(request, tmp_path: Path) -> AsyncIterator[tuple[FakeStore | Shard, ManualClock]]:
-    clock = ManualClock(NOW)
-    if request.param == "fake":
-        yield FakeStore(), clock
-        return
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.0002)  # as the workers do: the loop here is busy, and the shard has threads
-    async with AsyncExitStack() as stack:
-        stack.callback(sys.setswitchinterval, interval)
-        limits = SpoolLimits(disk_reserve_bytes=0, large_bytes=5000)
-        yield await Shard.open(tmp_path / "spool", 1, limits, clock, stack), clock
-
-
-@pytest.fixture
-async def make(store) -> AsyncIterator[Maker]:
-    async with AsyncExitStack() as stack:
-        worlds: list[World] = []
-
-        async def make(**fields) -> World:
-            world = World(*store, **fields)
-            await world.scheduler.start(stack)
-            worlds.append(world)
-            return world
-
-        yield make
+from tests.traffic.world import DOWN, LATER, NEVER, OK, World, turn
 
 
 async def test_fresh_delivered_and_gone(make) -> None:

