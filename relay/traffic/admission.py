@@ -191,18 +191,19 @@ class Admission:
         queue = self._lanes.at(self._lane(message, route))
         account = queue.account(message.account_id)
         state = recipients[0].state
-        if state is RecipientState.PARKED:
-            self._learn(message, recipients, account)
         said = self._lanes.closed(queue)
         if said or (state is RecipientState.DEFERRED and self._is_over(message, queue, account, recipients)):
             self._parking.park([(message, recipients)], said)
+            if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
+                group.refused_by = account
             return
         most = queue.control.rule.recipients_per_message if queue.route.hosts else len(recipients)
         for at in range(0, len(recipients), most):
             message.in_hand += 1
             queue.push(Attempt(message, recipients[at : at + most], queue.route.lane))
-        if state is RecipientState.PARKED:
-            self._backlogs[message.shard].let_in(recipients[0].domain, message.account_id, len(recipients))
+        if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
+            group.admitted += len(recipients)
+            group.waits_for = account
         self._lanes.wake(queue)
 
     def _is_over(
@@ -213,12 +214,9 @@ class Admission:
         room = self._window.room(is_urgent) + len(recipients)
         return not self._has_room(queue, account, room, is_urgent)
 
-    def _learn(self, message: Message, recipients: list[Recipient], account: AccountQueue) -> None:
-        """Where the rows of a group go."""
-        groups = self._backlogs[message.shard].groups
-        for domain in {r.domain for r in recipients}:
-            if (group := groups.get((domain, message.account_id))) is not None:
-                group.waits_for = account
+    def _group(self, message: Message, recipients: list[Recipient]) -> Group | None:
+        """The group that these were read from; a page has one domain."""
+        return self._backlogs[message.shard].groups.get((recipients[0].domain, message.account_id))
 
     # -- parked ones ------------------------------------------------------------------------------------
 
@@ -235,6 +233,12 @@ class Admission:
             self.rest(group, 0.0)
             return 0
         account = group.waits_for
+        if (
+            account is None
+            and route is not None
+            and (queue := self._lanes.by_name.get(route.lane)) is not None
+        ):
+            account = queue.account(group.account_id)
         if account is None or self._lanes.by_name.get(account.lane.route.lane) is not account.lane:
             return _UNKNOWN
         queue = account.lane

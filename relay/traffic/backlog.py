@@ -38,7 +38,8 @@ class Group:
     asked: float = inf  # from which rank a page is being read
     is_ready: bool = False
     admitted: int = 0  # recipients let in since the present pass began
-    waits_for: AccountQueue | None = None  # the queue that took or refused its last row
+    waits_for: AccountQueue | None = None  # the queue that takes its rows, or refused a whole page of them
+    refused_by: AccountQueue | None = None
 
     @property
     def low(self) -> float:
@@ -97,11 +98,6 @@ class Backlog:
             self.note(domain, account_id, rank)
         elif rank < group.behind:
             group.behind = rank
-
-    def let_in(self, domain: str, account_id: int, recipients: int) -> None:
-        """Rows that were read came in."""
-        if (group := self.groups.get((domain, account_id))) is not None:
-            group.admitted += recipients
 
     def goes_before(self, domain: str, account_id: int, rank: float) -> bool:
         """Something of the group may be on disk that is to leave before this rank, or with it."""

@@ -182,15 +182,16 @@ class Lanes:
             queue.control.crowded(self._clock.monotonic(), outcome, open_)
             self.obey(queue)
 
-    def failed(self, lane: str, outcome: Deferred) -> list[Attempt]:
-        """No host of the site could be reached; returns all that waits for it."""
+    def failed(self, lane: str, outcome: Deferred) -> tuple[Attempt | None, list[Attempt]]:
+        """No host of the site could be reached; returns the attempt that was made by that, and all else that
+        waits for it."""
         queue = self.by_name.get(lane)
         if queue is None:
-            return []
+            return None, []
         queue.control.unreachable(self._clock.monotonic(), outcome, random.random())  # noqa: S311
         queue.is_suspect, queue.why = True, describe(outcome)
         self.obey(queue)
-        return queue.empty()
+        return queue.pop() if queue.waiting else None, queue.empty()
 
     def reached(self, lane: str) -> ReadyQueue | None:
         """A host of the site answered; returns the lane's queue if there is one."""

@@ -81,8 +81,11 @@ class Refill:
                 known.update((message.key, r.number) for r in message.recipients)
                 self.loads += len(message.recipients)
         for (group, _), page in zip(chosen, pages, strict=True):
+            before, group.refused_by = group.admitted, None
             for message in page.messages:
                 self._admission.admit(message)
+            if group.refused_by is not None and group.admitted == before:
+                group.waits_for = group.refused_by
             is_in_vain = group.answered(page)
             if backlog.drop_if_empty(group):
                 continue

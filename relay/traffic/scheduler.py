@@ -23,13 +23,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from heapq import heapify, heapreplace
 from pathlib import Path
 
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.events import Change, Deferral
 from relay.base.message import Attempt, Message, Recipient, RecipientState
-from relay.base.outcome import Deferred, Outcome, Reason, Scope
+from relay.base.outcome import Deferred, Outcome
 from relay.base.route import Source
 from relay.base.tasks import Tasks
 from relay.traffic.account_queue import AccountQueue
@@ -208,24 +209,27 @@ class Scheduler:
         waiting = self.lanes.heed(attempt, outcomes)
         self.settling.finish(attempt, outcomes)
         if waiting:
-            down = Deferred(Scope.SITE, Reason.SITE_DOWN, detail="dialogue after dialogue broke off")
-            self._give_back(attempt.lane, down, waiting)
+            self._give_back(attempt.lane, waiting)
 
     def _is_too_late(self, attempt: Attempt) -> None:
         """Given up with the last known reason."""
         self.finished(attempt, {r.number: last_known(r.reply, _TOO_LATE) for r in attempt.recipients})
 
     def site_failed(self, lane: str, outcome: Deferred) -> None:
-        """No host of the site could be reached: all that waits for it is parked, and counts no attempt."""
-        self._give_back(lane, outcome, self.lanes.failed(lane, outcome))
+        """No host of the site could be reached. That was an attempt for the one whose turn it was; all else
+        that waits for the site is parked, and counts none."""
+        first, waiting = self.lanes.failed(lane, outcome)
+        if first is not None:
+            self.finished(first, {r.number: outcome for r in first.recipients})
+        self._give_back(lane, waiting)
 
-    def _give_back(self, lane: str, outcome: Deferred, waiting: list[Attempt]) -> None:
-        log.warning(
-            "site cannot be reached",
-            extra={"site": lane, "waiting": len(waiting), "reason": outcome.reason, "detail": outcome.detail},
-        )
-        if waiting:
-            self._park(waiting, self.lanes.by_name[lane].why)
+    def _give_back(self, lane: str, waiting: list[Attempt]) -> None:
+        queue = self.lanes.by_name.get(lane)
+        if queue is not None:
+            log.warning(
+                "site cannot be reached", extra={"site": lane, "waiting": len(waiting), "why": queue.why}
+            )
+            self._park(waiting, queue.why)
 
     def _park(self, attempts: list[Attempt], why: str) -> None:
         """Out of memory, with no attempt counted."""
@@ -239,9 +243,14 @@ class Scheduler:
 
     def site_up(self, lane: str) -> None:
         """A host of the site answered."""
+        was = self.lanes.by_name.get(lane)
+        was_suspect = was is not None and was.is_suspect
         queue = self.lanes.reached(lane)
         if queue is not None:
             self._reopen(queue)
+            if was_suspect:
+                self.admission.end_rests(is_at_once=True)
+                self.loader.call_refill()
 
     def _reopen(self, queue: ReadyQueue) -> None:
         """Parked mail may come back to the lane."""
@@ -256,28 +265,33 @@ class Scheduler:
         self.lanes.forget_idle()
         self.admission.end_rests()
         now, wall = self._clock.monotonic(), self._clock.now()
-        largest: AccountQueue | None = None
-        busy = 0
+        busy: list[AccountQueue] = []
         for queue in list(self.lanes.by_name.values()):
             if queue.waiting:
                 if queue.control.is_down(now):
                     queue.is_suspect = True
                     self._park(queue.empty(), self.lanes.closed(queue))
-                for account in queue.accounts.values():
-                    busy += account.recipients > 0
-                    if largest is None or account.recipients > largest.recipients:
-                        largest = account
+                busy += [account for account in queue.accounts.values() if account.recipients > 1]
                 for attempt in queue.late(wall):
                     self._is_too_late(attempt)
             if queue.is_waited_for and not self.lanes.closed(queue):
                 self._reopen(queue)
-        if largest is not None and self.window.room() <= self.window.least:
-            self._shed(largest, self.window.size // (busy + 1))
+        wanted = self.window.size // 16 + self.window.least - self.window.room()
+        if wanted >= 0 and busy:
+            self._shed(busy, wanted + self.window.least)
 
-    def _shed(self, account: AccountQueue, fair: int) -> None:
-        """Make room for others: what is far above its fair part of a full window goes back to disk."""
-        if account.recipients > 2 * fair:
-            self._park(account.lane.shed(account, account.recipients - fair), "")
+    def _shed(self, busy: list[AccountQueue], recipients: int) -> None:
+        """Make room for those who have nothing in memory: half of what has the most goes back to disk. A
+        row that came from there goes without a write."""
+        order = [(-account.recipients, number) for number, account in enumerate(busy)]
+        heapify(order)
+        while recipients > 0 and order and -order[0][0] > 1:
+            half, number = -order[0][0] // 2, order[0][1]
+            account = busy[number]
+            shed = account.lane.shed(account, half)
+            self._park(shed, "")
+            recipients -= half
+            heapreplace(order, (-account.recipients if shed else 0, number))
 
     # -- the operator -----------------------------------------------------------------------------------
 

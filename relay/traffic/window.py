@@ -2,8 +2,8 @@
 
 Disk holds the queue; memory holds at most ``size`` recipients of it, and what no longer fits waits on disk,
 parked. What one account may have waiting on one lane is a multiple of the room that is left: alone it gets
-three quarters of the window, and the more lanes and accounts have much, the less each of them gets, so that
-a newcomer always finds room. A sixteenth is kept for messages with a deadline.
+about two thirds of the window, and the more lanes and accounts have much, the less each of them gets. A
+sixteenth is kept for accounts that have nothing waiting on their lane, and one for messages with a deadline.
 
 ``known`` are the loaded recipients, whose rows still look due or parked: they leave it only after their
 outcome is on disk, else a scan in between would load them a second time and they would be delivered twice.
@@ -41,4 +41,7 @@ class Window:
 
     def share(self, room: int) -> int:
         """How many recipients one account may have waiting on one lane while there is so much room."""
-        return max(self.least, _GREED * room) if room > 0 else 0
+        if room <= 0:
+            return 0
+        shared = room - self.size // 16
+        return max(self.least, _GREED * shared) if shared > 0 else 1

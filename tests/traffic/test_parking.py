@@ -25,16 +25,17 @@ async def take_all(world: World, site: str, count: int) -> list[str]:
 
 async def test_a_dead_site_costs_no_attempt_and_comes_back_in_order(make) -> None:
     world = await make()
+    await world.send("first@example.org")
     for n in range(5):
         await world.send(f"{n}@example.org")
         world.clock.advance(1)
-    world.scheduler.site_failed("mx:example.org", DOWN)
+    world.scheduler.site_failed("mx:example.org", DOWN)  # that was an attempt for the first
     await world.until(lambda: world.scheduler.window.held == 0)
     await world.send("5@example.org")  # is not even written twice
     assert await parked(world) == [(f"{n}@example.org", 0, "connect: no route to host") for n in range(6)]
-    assert await world.store.due(world.clock.now() + 1e6, 100, set()) == []
+    assert len(await world.store.due(world.clock.now() + 1e6, 100, set())) == 1
     world.woken.clear()
-    world.clock.advance(31)
+    world.clock.advance(34)
     await world.until(lambda: world.woken)  # one goes ahead, to see whether the site is there
     await turn()
     assert world.scheduler.sites() == [("mx:example.org", 1, False)]
@@ -43,9 +44,11 @@ async def test_a_dead_site_costs_no_attempt_and_comes_back_in_order(make) -> Non
     world.clock.advance(120)
     await world.until(lambda: world.scheduler.sites() == [("mx:example.org", 1, False)])
     world.scheduler.site_up("mx:example.org")
-    assert await take_all(world, "example.org", 6) == [f"{n}@example.org" for n in range(6)]
+    assert await take_all(world, "example.org", 5) == [f"{n}@example.org" for n in range(1, 6)]
+    await world.pass_time(600)
+    assert await take_all(world, "example.org", 2) == ["first@example.org", "0@example.org"]
     assert await world.is_quiet()
-    assert world.settler.deferred == 0
+    assert world.settler.deferred == 2
 
 
 async def test_a_slow_site_leaves_room_for_the_others(make) -> None:
@@ -53,8 +56,7 @@ async def test_a_slow_site_leaves_room_for_the_others(make) -> None:
     world = await make(window=100)
     for n in range(1000):
         await world.send(f"{n}@slow.example")
-    held = world.scheduler.window.held
-    assert held <= 75
+    assert world.scheduler.window.held <= 70
     await world.send("a@live.example")
     assert await take_all(world, "live.example", 1) == ["a@live.example"]
     assert len(await take_all(world, "slow.example", 1000)) == 1000
@@ -135,7 +137,7 @@ async def test_the_parked_expire_and_their_sender_hears_why(make) -> None:
     world.scheduler.site_failed("mx:example.org", DOWN)
     three = await world.send("c@example.org", deadline=world.clock.now() + 60)
     await world.until(lambda: world.scheduler.window.held == 0)
-    for passed, told in ((59, []), (1, [three]), (3539, [three]), (1, [two, three])):
+    for passed, told in ((59, []), (2, [three]), (3500, [three]), (60, [one, two, three])):
         for _ in range(passed // 20 + 1):  # the site is tried again and again, and stays down
             world.clock.advance(passed / (passed // 20 + 1))
             await world.pass_time(0)
@@ -224,16 +226,3 @@ async def test_a_domain_that_cannot_be_looked_up_is_left_alone_for_a_while(make)
     world.routes.sites.clear()
     await world.pass_time(30)
     assert len(await take_all(world, "slow.example", 136)) == 136
-
-
-async def test_one_lane_of_a_group_may_be_down_while_another_takes_its_mail(make) -> None:
-    """Two sources in turn: what leaves from the one that the site refuses does not hold up the other's."""
-    world = await make(window=40)
-    world.spread_over = ("one", "two")
-    for n in range(200):
-        await world.send(f"{n}@example.org")
-    world.scheduler.site_failed("mx:example.org@one", DOWN)
-    assert len(await take_all(world, "example.org@two", 100)) == 100
-    world.scheduler.site_up("mx:example.org@one")
-    assert len(await take_all(world, "example.org@one", 100)) == 100
-    assert await world.is_quiet()

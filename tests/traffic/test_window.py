@@ -20,7 +20,7 @@ def test_room(fresh: int, known: dict, held: int, room: int, urgent: int) -> Non
     assert (window.held, window.room(), window.room(is_urgent=True)) == (held, room, urgent)
 
 
-def test_alone_it_is_three_quarters_and_newcomers_always_find_room() -> None:
+def test_alone_it_is_two_thirds_and_newcomers_always_find_room() -> None:
     """Each lane takes what it may; the later it comes the less it gets, and never nothing."""
     window, took = Window(1600), []
     for _ in range(6):
@@ -29,12 +29,11 @@ def test_alone_it_is_three_quarters_and_newcomers_always_find_room() -> None:
             held += 1
             window.fresh += 1
         took.append(held)
-    assert took == [1125, 282, 70, 18, 5, 0] or took[0] == 1125
-    assert took == sorted(took, reverse=True)
-    assert window.room() >= 0
+    assert took == [1050, 263, 66, 16, 5, 1]
+    assert window.room() > 90  # of one each
 
 
 def test_a_small_window_has_a_small_least_share() -> None:
     assert [Window(size).least for size in (10, 100, 640, 10_000)] == [1, 1, 10, 16]
-    assert Window(10_000).share(1) == 16
+    assert [Window(10_000).share(room) for room in (1, 625, 626, 650)] == [1, 1, 16, 75]
     assert Window(10_000).share(0) == 0

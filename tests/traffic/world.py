@@ -56,7 +56,7 @@ class World:
         """In turn, and always the same for a message."""
         if not self.spread_over:
             return ANY_SOURCE
-        return Source(self.spread_over[message.key % len(self.spread_over)])
+        return Source(self.spread_over[sum(message.id.encode()) % len(self.spread_over)])
 
     def wake(self, route: Route, waiting: int) -> None:
         self.woken.append(route.site)
