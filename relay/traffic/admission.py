@@ -193,7 +193,7 @@ class Admission:
         state = recipients[0].state
         said = self._lanes.closed(queue)
         if said or (state is RecipientState.DEFERRED and self._is_over(message, queue, account, recipients)):
-            self._parking.park([(message, recipients)], said)
+            self._parking.park([(message, recipients)], said, is_refused=True)
             if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
                 group.refused_by = account
             return

@@ -37,6 +37,7 @@ class Group:
     behind: float = inf  # the lowest rank that was read and not let in
     asked: float = inf  # from which rank a page is being read
     is_ready: bool = False
+    is_vain: bool = False  # the last pass let no one in; it rests, and holds no one up
     admitted: int = 0  # recipients let in since the present pass began
     waits_for: AccountQueue | None = None  # the queue that takes its rows, or refused a whole page of them
     refused_by: AccountQueue | None = None
@@ -51,6 +52,7 @@ class Group:
         if self.cursor == inf:  # the pass is over
             self.cursor, self.behind, self.admitted = self.behind, inf, 0
         self.asked, self.cursor = self.cursor, inf
+        self.is_vain = False
         return self.asked
 
     def answered(self, page: ParkedPage | None) -> bool:
@@ -63,9 +65,13 @@ class Group:
         self.asked = inf
         if self.cursor < inf:  # there is news
             return False
-        is_in_vain = self.behind < inf and not self.admitted
+        self.is_vain = self.behind < inf and not self.admitted
         self.cursor, self.behind, self.admitted = self.behind, inf, 0
-        return is_in_vain
+        return self.is_vain
+
+    def from_behind(self) -> None:
+        """Read on from the first that was left behind."""
+        self.cursor, self.behind = min(self.cursor, self.behind), inf
 
     @property
     def is_empty(self) -> bool:
@@ -88,8 +94,11 @@ class Backlog:
         if group is None:
             group = self.groups[domain, account_id] = Group(self, domain, account_id, rank)
             self.make_ready(group)
-        elif rank < group.cursor:
-            group.cursor = rank
+        else:
+            group.cursor = min(group.cursor, rank)
+            if group.is_vain:
+                group.is_vain = False
+                self.make_ready(group)
 
     def left_behind(self, domain: str, account_id: int, rank: float) -> None:
         """A row was read and not let in; it has stayed on disk."""
@@ -102,7 +111,7 @@ class Backlog:
     def goes_before(self, domain: str, account_id: int, rank: float) -> bool:
         """Something of the group may be on disk that is to leave before this rank, or with it."""
         group = self.groups.get((domain, account_id))
-        return group is not None and group.low <= rank
+        return group is not None and not group.is_vain and group.low <= rank
 
     def make_ready(self, group: Group) -> None:
         """Let the loader look at it."""

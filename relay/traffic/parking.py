@@ -40,8 +40,9 @@ class Parking:
         self._backlogs = backlogs
         self._parked = parked
 
-    def park(self, waiting: Iterable[Waiting], why: str = "") -> None:
-        """Park them; ``why`` is for people."""
+    def park(self, waiting: Iterable[Waiting], why: str = "", is_refused: bool = False) -> None:
+        """Park them; ``why`` is for people. Those who were read a moment ago and ``is_refused`` by their lane
+        do not hold up what is behind them in their group and may go elsewhere."""
         changes: dict[int, tuple[Change, set[tuple[int, int]], list[_Note]]] = {}
         for message, recipients in waiting:
             message.left = 0  # from now on this is a part of it
@@ -51,7 +52,8 @@ class Parking:
                 note = (recipient.domain, message.account_id, message.rank)
                 if recipient.state is RecipientState.PARKED:
                     known.discard(pair)
-                    self._backlogs[message.shard].left_behind(*note)
+                    backlog = self._backlogs[message.shard]
+                    (backlog.left_behind if is_refused else backlog.note)(*note)
                     continue
                 self.total += 1
                 entry = changes.get(message.shard)

@@ -84,9 +84,9 @@ class Refill:
             before, group.refused_by = group.admitted, None
             for message in page.messages:
                 self._admission.admit(message)
-            if group.refused_by is not None and group.admitted == before:
-                group.waits_for = group.refused_by
             is_in_vain = group.answered(page)
+            if group.refused_by is not None and group.admitted == before:
+                self._wait_for_lane(group)
             if backlog.drop_if_empty(group):
                 continue
             if is_in_vain:
@@ -94,6 +94,13 @@ class Refill:
             else:
                 backlog.make_ready(group)
         return bool(backlog.ready)
+
+    def _wait_for_lane(self, group: Group) -> None:
+        """A whole page was refused. If all that is known of the group is that its mail takes this lane, it
+        waits for it, from the first of the page on; else the pass goes on."""
+        if group.waits_for is None or group.waits_for is group.refused_by:
+            group.waits_for = group.refused_by
+            group.from_behind()
 
     def _choose(self, backlog: Backlog) -> list[tuple[Group, int]]:
         """Groups to read, and how much of each."""
