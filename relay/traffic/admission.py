@@ -196,6 +196,7 @@ class Admission:
             self._parking.park([(message, recipients)], said, is_refused=True)
             if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
                 group.refused_by = account
+                group.feeds.add(account)
             return
         most = queue.control.rule.recipients_per_message if queue.route.hosts else len(recipients)
         for at in range(0, len(recipients), most):
@@ -204,6 +205,7 @@ class Admission:
         if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
             group.admitted += len(recipients)
             group.waits_for = account
+            group.feeds.add(account)
         self._lanes.wake(queue)
 
     def _is_over(
@@ -239,12 +241,17 @@ class Admission:
             and (queue := self._lanes.by_name.get(route.lane)) is not None
         ):
             account = queue.account(group.account_id)
-        if account is None or self._lanes.by_name.get(account.lane.route.lane) is not account.lane:
+        if account is None or not self._is_there(account):
             return _UNKNOWN
+        if self._lanes.closed(account.lane):
+            group.feeds = {one for one in group.feeds if self._is_there(one)}
+            is_open = [one for one in group.feeds if not self._lanes.closed(one.lane)]
+            if not is_open:
+                for one in group.feeds | {account}:
+                    one.groups[group] = None
+                return 0
+            account = group.waits_for = is_open[0]
         queue = account.lane
-        if self._lanes.closed(queue):
-            account.groups[group] = None
-            return 0
         if queue.is_suspect:
             return 1
         room = self._share(queue, self._window.room()) - account.recipients - account.promised
@@ -252,6 +259,10 @@ class Admission:
             account.groups[group] = None
             return 0
         return room
+
+    def _is_there(self, account: AccountQueue) -> bool:
+        """Its lane has not been forgotten."""
+        return self._lanes.by_name.get(account.lane.route.lane) is account.lane
 
     def rest(self, group: Group, seconds: float = _REST_S) -> None:
         """Look at the group again after a while."""

@@ -16,7 +16,7 @@ crash it is read from disk.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ class Group:
     admitted: int = 0  # recipients let in since the present pass began
     waits_for: AccountQueue | None = None  # the queue that takes its rows, or refused a whole page of them
     refused_by: AccountQueue | None = None
+    feeds: set[AccountQueue] = field(default_factory=set)  # all queues that took or refused rows of it
 
     @property
     def low(self) -> float:

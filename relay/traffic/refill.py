@@ -25,6 +25,7 @@ from relay.traffic.window import Window
 _GROUPS = 64  # read in one visit
 _PAGE = 500  # recipients of one group
 _LATE = 100  # recipients of one group that are ended in one visit
+_VAIN_S = 5.0  # none of whose rows could be let in: looked at again after
 
 _NEVER_LEFT = "its time was up before it could be sent"
 
@@ -90,7 +91,7 @@ class Refill:
             if backlog.drop_if_empty(group):
                 continue
             if is_in_vain:
-                self._admission.rest(group)
+                self._admission.rest(group, _VAIN_S)
             else:
                 backlog.make_ready(group)
         return bool(backlog.ready)

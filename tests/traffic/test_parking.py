@@ -226,23 +226,3 @@ async def test_a_domain_that_cannot_be_looked_up_is_left_alone_for_a_while(make)
     world.routes.sites.clear()
     await world.pass_time(30)
     assert len(await take_all(world, "slow.example", 136)) == 136
-
-
-async def test_one_lane_of_a_group_may_be_down_while_another_takes_its_mail(make) -> None:
-    """Two sources in turn: what leaves from the one that the site refuses does not hold up the other's."""
-    world = await make(window=40)
-    world.spread_over = ("one", "two")
-    sent = []
-    for n in range(200):
-        sent.append(await world.send(f"{n}@example.org"))
-        world.clock.advance(0.01)
-    world.scheduler.site_failed("mx:example.org@one", DOWN)
-    by_two = [n for n, one in enumerate(sent) if world.source(one).name == "two"]
-    taken = await take_all(world, "example.org@two", len(by_two))
-    assert sorted(taken) == sorted(f"{n}@example.org" for n in by_two)
-    world.scheduler.site_up("mx:example.org@one")
-    rest = len(sent) - len(by_two) - 1
-    assert len(await take_all(world, "example.org@one", rest)) == rest
-    await world.pass_time(300)
-    assert len(await take_all(world, "example.org@one", 1)) == 1
-    assert await world.is_quiet()
