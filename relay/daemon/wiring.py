@@ -39,7 +39,9 @@ from relay.daemon.translate import (
     return_path_domain,
 )
 from relay.directory import keys
+from relay.directory.records import Suspension
 from relay.directory.refresh import LiveSnapshot
+from relay.directory.snapshot import Snapshot
 from relay.directory.store import Directory
 from relay.directory.uses import Uses
 from relay.ingress.auth import Throttle
@@ -55,6 +57,7 @@ from relay.policy.sending import Policy
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
 from relay.traffic.scheduler import Scheduler
+from relay.traffic.suspensions import Suspensions
 from relay.verdict.bounce import Prepare
 
 log = logging.getLogger(__name__)
@@ -137,6 +140,8 @@ class Works:
         self.shards: dict[int, Shard] = {}
         self.listeners: list[Listener] = []
         self.certificate: Certificate | None = None
+        self._suspended: frozenset[Suspension] = frozenset()
+        self._is_built = False
         self.ask_ledger: Asking = _no_ledger  # the worker puts its link to the supervisor here
 
     async def start(
@@ -191,7 +196,7 @@ class Works:
         section = self.config.directory
         self.directory = Directory(section.url, section.key_file, section.region)
         stack.callback(self.directory.close)
-        self.live = LiveSnapshot(self.directory)
+        self.live = LiveSnapshot(self.directory, on_change=self._directory_changed)
         await self.live.start(stack)
         self.uses = Uses(self.directory.credentials, self.clock)
         await self.uses.start(stack)
@@ -241,6 +246,8 @@ class Works:
             )
             for number in self.shards
         }
+        self._is_built = True
+        self._directory_changed(self.live.current)
         own = self.worker + 1
         self.notices = Notices(
             accounts=self.live,
@@ -255,6 +262,13 @@ class Works:
     def _account_source(self, number: int) -> str:
         account = self.live.current.account(number)
         return "" if account is None else account.source
+
+    def _directory_changed(self, snapshot: Snapshot) -> None:
+        """What is suspended now, if that has changed."""
+        suspended = frozenset(snapshot.suspensions)
+        if self._is_built and suspended != self._suspended:
+            self._suspended = suspended
+            self.outbound.scheduler.suspend(Suspensions(suspended, snapshot.account_numbers()))
 
     def _prepare(self, shard: int) -> Prepare:
         return self.intakes[shard].prepare

@@ -13,8 +13,9 @@ from relay.base.log import SilentLog
 from relay.base.route import Host, Route
 from relay.daemon.config import load
 from relay.daemon.wiring import Logins, Works
-from relay.directory.records import Credential
+from relay.directory.records import Credential, Suspended
 from relay.ingress.connections import LocalTally
+from relay.spool import views
 from relay.transport.simulator import ROUTE as SIMULATOR
 from relay.verdict.delay import DelayNotices
 from tests.daemon.conftest import Started
@@ -172,3 +173,21 @@ async def test_the_simulator_goes_where_the_service_domain_goes(started: Started
     works.take_over(works.plan(config))
     assert await works.outbound.router.find("simulator.other.example") is SIMULATOR
     assert await works.outbound.router.find("simulator.relay.test.example") is not SIMULATOR
+
+
+async def test_what_the_operator_suspends_is_parked_and_what_he_resumes_leaves(started: Started) -> None:
+    works = started.works
+    scheduler = works.outbound.scheduler
+    works.directory.suspensions.add(Suspended.DOMAIN, "receiver.example", "a test")
+    assert await works.live.poll()
+    await started.submit()
+    async with asyncio.timeout(20):
+        while not (waits := list(views.list_messages(works.config.spool.path))) or scheduler.window.held:
+            await asyncio.sleep(0.01)
+    assert [(one.state, one.attempts) for one in waits] == [("parked", 0)]
+    assert waits[0].reply == "domain receiver.example is suspended: a test"
+    works.directory.suspensions.remove(Suspended.DOMAIN, "receiver.example")
+    assert await works.live.poll()
+    async with asyncio.timeout(20):
+        while not works.outbound.settler.deferred:  # it was tried: nobody is there
+            await asyncio.sleep(0.01)
