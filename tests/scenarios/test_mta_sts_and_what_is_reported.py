@@ -11,10 +11,9 @@ import gzip
 import json
 import re
 import shutil
-import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, closing
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,12 @@ import pytest
 
 from relay.base.clock import SystemClock
 from relay.base.message import Client, Envelope, Recipient, Submission
+from relay.base.tls_session import TlsFailure, TlsPolicy, TlsSession
 from relay.daemon.config import load
 from relay.daemon.duties.watch import Watch
 from relay.daemon.wiring import Works
 from relay.ingress.connections import LocalTally
+from relay.transport.tls_records import TlsRecords
 from tests.fakes.authority import Authority
 from tests.fakes.prepared import ACCOUNT, SENDER, SHARED_FILES, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
@@ -121,7 +122,7 @@ class Net:
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.authority = Authority(folder)
         self.web = stack.enter_context(WebServer(self.authority))
-        self.dns = stack.enter_context(NameServer(ZONE, HOSTS))
+        self.dns = stack.enter_context(NameServer(ZONE, HOSTS, records=_table()))
         ports = _same_port(*SERVERS.values())
         self.port = ports[0].number
         self.mail = {}
@@ -133,37 +134,37 @@ class Net:
                 server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 server.tls.load_cert_chain(*issuer.issue(named, age_days=30 if name == "expired" else 0))
             self.mail[name] = stack.enter_context(server)
-        self.dns.add_all(HOSTS, [(f"*.{name}.{HOSTS}", "A", address) for name, address in SERVERS.items()])
-        self._unsaid: list[tuple[str, str, str]] = []
 
-    def publish(
-        self,
-        domain: str,
-        server: str,
-        body: bytes | None,
-        web: dict[str, Any] | None = None,
-        is_now: bool = True,
-    ) -> None:
-        """MX, policy and a wish for reports of one domain. Its host is its own, though the server is not."""
-        server = "right" if server == "unlisted" else server
-        self._unsaid += [
-            (domain, "MX", f"10 {domain.partition('.')[0]}.{server}.{HOSTS}."),
-            (f"_smtp._tls.{domain}", "TXT", f"v=TLSRPTv1; rua=mailto:{domain}@{REPORTS}"),
-        ]
-        if body is not None:
-            self._unsaid.append((f"mta-sts.{domain}", "A", "127.0.0.1"))
-            self._unsaid.append((f"_mta-sts.{domain}", "TXT", "v=STSv1; id=1;"))
-            self.web.serve(domain, **{"body": body, **(web or {})})
-        if is_now:
-            self.say()
-
-    def say(self) -> None:
-        """Tell the name server what was published."""
-        self.dns.add_all(ZONE, self._unsaid)
-        self._unsaid = []
+    def publish(self, domain: str, server: str, body: bytes, web: dict[str, Any] | None = None) -> None:
+        """MX, policy and a wish for reports of one domain."""
+        self.dns.add_all(ZONE, _records(domain, server, has_policy=True))
+        self.web.serve(domain, **{"body": body, **(web or {})})
 
 
 REPORTS = f"reports.{ZONE}"
+
+
+def _records(domain: str, server: str, *, has_policy: bool) -> list[tuple[str, str, str]]:
+    """What a domain publishes. Its host is its own, though the server is not."""
+    server = "right" if server == "unlisted" else server
+    found = [
+        (domain, "MX", f"10 {domain.partition('.')[0]}.{server}.{HOSTS}."),
+        (f"_smtp._tls.{domain}", "TXT", f"v=TLSRPTv1; rua=mailto:{domain}@{REPORTS}"),
+    ]
+    if has_policy:
+        found.append((f"mta-sts.{domain}", "A", "127.0.0.1"))
+        found.append((f"_mta-sts.{domain}", "TXT", "v=STSv1; id=1;"))
+    return found
+
+
+def _table() -> dict[str, list[tuple[str, str, str]]]:
+    """The zones of the domains of the table, as they are from the start."""
+    zone = [(REPORTS, "MX", f"10 reports.right.{HOSTS}.")]
+    for mode, server in BY_SERVER:
+        zone += _records(f"{mode}-{server}.{ZONE}", server, has_policy=mode != "no")
+    for fault in BY_WEB:
+        zone += _records(f"web-{fault}.{ZONE}", "expired", has_policy=True)
+    return {ZONE: zone, HOSTS: [(f"*.{name}.{HOSTS}", "A", address) for name, address in SERVERS.items()]}
 
 
 def _same_port(*hosts: str) -> list[Port]:
@@ -245,18 +246,16 @@ async def start(
 
 async def test_each_mode_with_each_server_and_each_fault_of_the_web(start: Any, net: Net) -> None:
     relay: Relay = await start()
-    net.dns.add(REPORTS, "MX", f"10 reports.right.{HOSTS}.")
     expected: dict[str, tuple[str, str]] = {}
     for (mode, server), (is_delivered, failure) in BY_SERVER.items():
         domain = f"{mode}-{server}.{ZONE}"
-        named = f"*.other.{HOSTS}" if server == "unlisted" else f"*.{server}.{HOSTS}"
-        net.publish(domain, server, None if mode == "no" else policy(mode, named), is_now=False)
+        if mode != "no":
+            net.web.serve(domain, policy(mode, f"*.{'other' if server == 'unlisted' else server}.{HOSTS}"))
         expected[domain] = ("delivered" if is_delivered else "deferred tls", failure)
     for fault, (web, failure) in BY_WEB.items():
         domain = f"web-{fault}.{ZONE}"
-        net.publish(domain, "expired", policy("enforce", f"*.expired.{HOSTS}"), web=web, is_now=False)
+        net.web.serve(domain, **{"body": policy("enforce", f"*.expired.{HOSTS}"), **web})
         expected[domain] = ("delivered", failure)
-    net.say()
     ids = {domain: await relay.send(domain) for domain in expected}
     found: dict[str, tuple[str, str]] = {}
     details: dict[str, str] = {}
@@ -309,13 +308,12 @@ async def test_each_mode_with_each_server_and_each_fault_of_the_web(start: Any, 
     assert "d=relay.test.example" in "".join(str(one) for one in mail.get_all("DKIM-Signature"))
 
 
-def _reports(server: Receiver) -> dict[str, tuple[Any, Any]]:
+def _reports(server: Receiver, to: str = "") -> dict[str, tuple[Any, Any]]:
     """The reports that have arrived, by their domain: the mail, and the JSON in it."""
     found = {}
     for one in list(server.received):
         mail = email.message_from_bytes(one.content, policy=email.policy.default)
-        if "TLS-Report-Domain" in mail:
-            assert one.recipients == [f"{mail['TLS-Report-Domain']}@{REPORTS}"]
+        if "TLS-Report-Domain" in mail and one.recipients == [to or f"{mail['TLS-Report-Domain']}@{REPORTS}"]:
             assert mail["Content-Type"].params["report-type"] == "tlsrpt"
             _, part = mail.iter_parts()
             report = json.loads(gzip.decompress(part.get_content()))
@@ -423,46 +421,40 @@ async def test_a_policy_in_testing_is_tested_though_others_go_to_the_same_host(s
         assert {one.value for one in found if one is not None} == failures
 
 
-def test_the_workers_of_a_relay_count_together_and_report_after_a_restart(
+def test_the_workers_of_a_relay_count_together_and_one_reports(
     tmp_path: Path, prepared: Prepared, net: Net
 ) -> None:
-    strict, reporting = f"daemon.{ZONE}", f"asks.{ZONE}"
+    strict, asking = f"daemon.{ZONE}", f"asks.{ZONE}"
     net.publish(strict, "expired", policy("enforce", f"*.expired.{HOSTS}"))
-    net.publish(reporting, "right", policy("enforce", f"*.right.{HOSTS}"))
+    net.publish(asking, "right", policy("enforce", f"*.right.{HOSTS}"))
     net.dns.remove(f"_smtp._tls.{strict}", "TXT")
-    net.dns.add(f"_smtp._tls.{strict}", "TXT", f"v=TLSRPTv1; rua=mailto:tls@{reporting}")
+    net.dns.add(f"_smtp._tls.{strict}", "TXT", f"v=TLSRPTv1; rua=mailto:tls@{asking}")
     delivery = (
         f'resolver = "{net.dns.address}"\nport = {net.port}\nca_file = "{net.authority.file}"\n'
         f"mta_sts_port = {net.web.port}"
     )
     more = '[tls_reports]\norganization = "Sender Inc."\nspread = "0s"\n'
-    with RunningRelay(tmp_path, prepared, delivery=delivery, retry='["1h"]', more=more) as relay:
+    relay = RunningRelay(tmp_path, prepared, delivery=delivery, retry='["1h"]', more=more)
+    before = TlsSession(TlsPolicy(strict), TlsFailure.CERTIFICATE_EXPIRED, detail="what was counted before")
+    today = int(SystemClock().now() // DAY_S)
+    TlsRecords(relay.spool).add({(today - 2, before): 7})
+    with relay:
         waiting = relay.wait_for_event(relay.send(message("x"), f"a@{strict}"), "deferred", "delivered")
         assert (waiting["event"], waiting["reason"]) == ("deferred", "tls")
-        for _ in range(20):  # until each worker has had one
-            relay.wait_for_event(relay.send(message("x"), f"a@{reporting}"), "delivered")
-            readings = relay.ask("status")["readings"].values()
-            if all(one["tls_sessions"] for one in readings):
+        for _ in range(50):  # until each worker has had one
+            relay.wait_for_event(relay.send(message("x"), f"a@{asking}"), "delivered")
+            if all(one["tls_sessions"] for one in relay.ask("status")["readings"].values()):
                 break
-        assert "relay_delivery_tls_failures_total" in relay.http("/metrics")[1]
-        relay.stop()
-        with closing(sqlite3.connect(relay.spool / "tls-sessions.db")) as connection:
-            [(sessions,)] = connection.execute("SELECT count FROM session WHERE domain = ?", (reporting,))
-            connection.execute("UPDATE session SET day = day - 2")  # it was the day before yesterday
-            connection.commit()
-        assert sessions >= 2
-        relay.start()
+        assert 'relay_delivery_tls_failures_total{kind="certificate-expired"' in relay.http("/metrics")[1]
         right = net.mail["right"]
-
-        def report() -> Any:
-            mails = [
-                email.message_from_bytes(one.content, policy=email.policy.default) for one in right.received
-            ]
-            return next((one for one in mails if one["TLS-Report-Domain"] == strict), None)
-
-        mail = wait_until(report, "the report arrives", 60.0)
-        assert mail["To"] == f"tls@{reporting}"
-        [part] = json.loads(gzip.decompress(list(mail.iter_parts())[1].get_content()))["policies"]
-        assert part["failure-details"][0]["result-type"] == EXPIRED
+        wait_until(lambda: strict in _reports(right, f"tls@{asking}"), "the report arrives", 60.0)
+        _, report = _reports(right, f"tls@{asking}")[strict]
+        [part] = report["policies"]
+        assert part["summary"]["total-failure-session-count"] == 7
         relay.stop()
         assert "Traceback" not in relay.log()
+    found = [
+        count for day in (today, today + 1) for _, count in TlsRecords(relay.spool).sessions(day, asking)
+    ]
+    assert sum(found) >= 2
+    assert TlsRecords(relay.spool).sessions(today - 2, strict) == []
