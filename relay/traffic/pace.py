@@ -26,6 +26,8 @@ Not here: connections (``concurrency``).
 
 from __future__ import annotations
 
+import math
+
 _STEP = 0.15  # how far below the peak it begins again
 _RISE_S = 400.0  # until it is at the peak again; slow lanes take longer: a complaint costs more there
 _LONGEST_RISE_S = 900.0
@@ -100,7 +102,7 @@ class Pace:
             return self.bound
         since = now - self._since
         if self._is_seeking:
-            rate = (1.0 - _STEP) * peak * 2.0 ** min(since / _DOUBLE_S, 60.0)
+            rate = (1.0 - _STEP) * peak * math.exp2(min(since / _DOUBLE_S, 60.0))
             return min(rate, self.bound) if self.bound else rate
         rise_s = _RISE_S if peak >= 1.0 else min(_RISE_S / peak, _LONGEST_RISE_S)
         way = since / rise_s - 1.0
