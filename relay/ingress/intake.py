@@ -227,8 +227,8 @@ class Intake(Generic[K]):
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
             tls=envelope.tls,
-            deadline=now + envelope.deliver_within_s if envelope.deliver_within_s else 0.0,
-            is_by_notify=envelope.is_by_notify,
+            deadline=_deadline(envelope, admission, now),
+            is_by_notify=envelope.is_by_notify and not (admission.deadline_s or admission.deadline_at),
         )
         detail = add_to(_detail(submission), admission.control)
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]
@@ -335,6 +335,14 @@ def _heed_wish(envelope: Envelope, header: Header) -> None:
     wish = header.first(b"tls-required")
     if wish is not None and wish.lower() == b"no" and not envelope.tls:
         envelope.tls = TlsWish.OPTIONAL
+
+
+def _deadline(envelope: Envelope, admission: Admission[K], now: float) -> float:
+    """The earliest moment that DELIVERBY or the message itself names; 0 if none does."""
+    within_s, header_s, at = envelope.deliver_within_s, admission.deadline_s, admission.deadline_at
+    if not (within_s or header_s or at):
+        return 0.0
+    return min([now + seconds for seconds in (within_s, header_s) if seconds] + ([at] if at else []))
 
 
 def _make_wait(recipients: list[Recipient], admission: Admission[K]) -> None:

@@ -22,6 +22,7 @@ from relay.directory.records import Account
 from relay.directory.snapshot import Snapshot
 from relay.policy.content_rules import MessageRules
 from relay.policy.control import control_of
+from relay.policy.deadline import deadline_of
 from relay.policy.identities import RELAY_ITSELF, check_submission
 from relay.policy.return_path import domain_for
 from relay.policy.scanner import Scanner, ScannerSettings
@@ -81,9 +82,12 @@ class Policy:
         self.rules.check(submission.content, header)
         identity = snapshot.identity_for(submission.account_id, author)
         user = submission.client.credential
+        deadline_s, deadline_at = deadline_of(header)
         return Admission(
             identity.keys if identity is not None and identity.is_dkim_on else (),
             control=control_of(header, snapshot, submission.account_id, self._region, user),
+            deadline_s=deadline_s,
+            deadline_at=deadline_at,
             return_path_domain=domain_for(identity, submission.envelope.sender, self.return_path_domain),
         )
 

@@ -305,6 +305,21 @@ async def test_what_could_not_be_stored_is_given_back(bench):
     assert len(bench.policy.given_back) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "within_s", "deadline_s"),
+    [({}, 0.0, 0.0), ({"deadline_s": 120.0}, 0.0, 120.0), ({"deadline_s": 120.0}, 60.0, 60.0)],
+)
+async def test_the_earliest_deadline_counts(bench, asked, within_s, deadline_s):
+    bench.policy.admission = asked
+    sent = submission()
+    sent.envelope.deliver_within_s = within_s
+    sent.envelope.is_by_notify = True
+    bench.intake.accept(sent)
+    [message] = bench.spool.changes[0].stored
+    assert message.deadline == (message.arrived_at + deadline_s if deadline_s else 0.0)
+    assert message.is_by_notify is not bool(asked)
+
+
 async def test_held_mail_is_stored_as_held(bench):
     bench.policy.admission = {"is_held": True}
     bench.intake.accept(submission())
