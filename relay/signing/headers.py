@@ -3,8 +3,8 @@
 Contract (SES.md 5, RFC 5321 4.4): a Received line of ours is made; Date becomes the time of acceptance in UTC
 and Message-ID becomes ours, each in the place of the field it overrides, or at the end where there was none.
 Return-Path, Bcc, Resent-Bcc, ``X-SES-*`` and X-Relay-Deadline go. Every other field keeps its bytes and its
-place, except that white space before its colon goes: obsolete syntax that must not be sent (RFC 5322 4.5), and
-that verifiers of signatures read differently.
+place, except that white space before its colon goes: obsolete syntax that must not be sent (RFC 5322 4.5),
+and that verifiers of signatures read differently.
 
 Cost on the hot path, measured: 3 us for a header of 12 fields; the date text is made once a second.
 
