@@ -31,7 +31,7 @@ class Counting:
         self._thread.start()
         assert self._is_up.wait(10.0)
 
-    async def _answer(self, what: str, fields: dict[str, Any]) -> dict[str, int]:
+    async def _answer(self, what: str, fields: dict[str, Any], user: str) -> dict[str, int]:
         assert what == "usage"
         self.asked.append(fields)
         return {"sent": self.sent}

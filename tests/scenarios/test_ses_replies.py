@@ -195,7 +195,9 @@ def test_what_is_advertised(shared_relay: RunningRelay, tls: str) -> None:
         client.ehlo("client.example")
         offered = {"pipelining", "8bitmime", "smtputf8", "enhancedstatuscodes", "dsn", "deliverby"}
         offered |= {"chunking", "help"}
-        more = {"none": {"starttls"}, "starttls": {"auth"}, "wrapper": {"auth"}}[tls]
+        more = {"none": {"starttls"}, "starttls": {"auth", "requiretls"}, "wrapper": {"auth", "requiretls"}}[
+            tls
+        ]
         assert set(client.esmtp_features) == offered | {"size"} | more
         assert client.esmtp_features["size"] == "10485760"
         assert client.esmtp_features.get("auth", "PLAIN LOGIN").split() == ["PLAIN", "LOGIN"]
