@@ -58,6 +58,8 @@ from relay.verdict.settle import Settler
 
 log = logging.getLogger(__name__)
 
+_CEILING_S = 1.0  # the ledger learns of refused connections, and says within this time what may be had
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundPlan:
@@ -148,6 +150,7 @@ class Outbound:
                 connections=delivery.connections,
                 idle_s=delivery.idle,
                 messages_per_connection=delivery.messages_per_connection,
+                ceiling_s=_CEILING_S if ask else 60.0,
             ),
             session_settings(config),
             clock,
@@ -165,6 +168,8 @@ class Outbound:
         if ask is not None:
             self.shares = SharedLimits(ask, clock, self.pools, self.scheduler.lanes)
             self.scheduler.lanes.opened = self.shares.opened
+            self.scheduler.lanes.refused = self.shares.refused
+            self.shares.failed = self.scheduler.site_is_down
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Begin to deliver; end with the stack, which lets attempts in flight end within the bound."""

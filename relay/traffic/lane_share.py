@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from relay.base.outcome import Deferred
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.site_rule import SiteRule
 from relay.traffic.slots import Slots
@@ -19,12 +20,14 @@ _LOOK_S = 0.5
 
 
 class Needs(NamedTuple):
-    """Attempts that wait, connections that are held, how many of those idle; lanes that are no more."""
+    """Attempts that wait, connections that are held, how many of those idle; lanes that are no more; of the
+    connections those with a session."""
 
     queued: int
     held: int
     idle: int
     gone: list[str]
+    open: int = 0
 
 
 def name_of(queue: ReadyQueue) -> str:
@@ -34,7 +37,9 @@ def name_of(queue: ReadyQueue) -> str:
 
 class LaneShare:
     """See the module. ``enough``: with more than this in a queue it asks at once; ``is_active``: something
-    was queued since it was last looked at; ``told``: so many connections it last wanted."""
+    was queued since it was last looked at; ``told``: so many connections it last wanted. ``refused_at``: when
+    the site refused a connection, until the ledger has said what that means; ``in_doubt``: the lanes that had
+    no other, and how they were refused; nothing goes there before ``rest_until``."""
 
     __slots__ = (
         "_looked_at",
@@ -43,9 +48,13 @@ class LaneShare:
         "connections",
         "due_at",
         "enough",
+        "in_doubt",
         "is_active",
+        "is_crowded",
         "name",
         "queues",
+        "refused_at",
+        "rest_until",
         "rule",
         "slots",
         "told",
@@ -66,6 +75,9 @@ class LaneShare:
         self._was_active = True
         self._looked_at = 0.0
         self.slots = Slots()
+        self.refused_at = self.rest_until = 0.0
+        self.is_crowded = False
+        self.in_doubt: dict[str, Deferred] = {}
 
     def take_in(self, queue: ReadyQueue) -> None:
         """A lane that has come into use, or has come back."""
@@ -77,11 +89,11 @@ class LaneShare:
     def needs(
         self,
         now: float,
-        held: Callable[[str], tuple[int, int]],
+        held: Callable[[str], tuple[int, int, int]],
         find: Callable[[str], ReadyQueue | None],
     ) -> Needs:
         """Summed over the lanes. A site that is down wants nothing."""
-        queued = in_use = idle = 0
+        queued = in_use = idle = open_ = 0
         gone = []
         for lane, queue in self.queues.items():
             of_lane = held(lane)
@@ -92,10 +104,11 @@ class LaneShare:
                 queued += queue.waiting
             in_use += of_lane[0]
             idle += of_lane[1]
+            open_ += of_lane[2]
             self.rule = queue.control.rule
         for lane in gone:
             del self.queues[lane]
-        return Needs(queued, in_use, idle, gone)
+        return Needs(queued, in_use, idle, gone, open_)
 
     def wanted(self, needs: Needs, now: float) -> int:
         """How many connections it could use. While mail keeps coming, those that idle for a moment count too:

@@ -40,6 +40,11 @@ def _ours_alone(queue: ReadyQueue) -> None:
     """No other worker shares the lane."""
 
 
+def _no_ledger(queue: ReadyQueue, outcome: Deferred, open_: int) -> bool:
+    """No one else knows what a refusal means."""
+    return False
+
+
 class Lanes:
     """By name. Owner: the scheduler, in the event loop."""
 
@@ -50,6 +55,7 @@ class Lanes:
         self.is_draining = False
         self.taken: set[Attempt] = set()  # in the hands of a connection
         self.opened: Callable[[ReadyQueue], None] = _ours_alone  # hears of each lane that comes into use
+        self.refused: Callable[[ReadyQueue, Deferred, int], bool] = _no_ledger  # True: it is the ledger's
         self.has_become_low: Callable[[ReadyQueue, AccountQueue], None] = _no_one
         self.is_too_late: Callable[[Attempt], None] = _no_one
         self._connections = connections
@@ -178,9 +184,14 @@ class Lanes:
 
     def crowded(self, lane: str, outcome: Deferred, open_: int) -> None:
         """The site refused a connection while ``open_`` of ours were open."""
-        if (queue := self.by_name.get(lane)) is not None:
+        if (queue := self.by_name.get(lane)) is not None and not self.refused(queue, outcome, open_):
             queue.control.crowded(self._clock.monotonic(), outcome, open_)
             self.obey(queue)
+
+    def is_in_doubt(self, lane: str, outcome: Deferred) -> bool:
+        """A connection was refused where this worker has none; others may have. What waits stays."""
+        queue = self.by_name.get(lane)
+        return queue is not None and self.refused(queue, outcome, 0)
 
     def failed(self, lane: str, outcome: Deferred) -> tuple[Attempt | None, list[Attempt]]:
         """No host of the site could be reached; returns the attempt that was made by that, and all else that

@@ -216,8 +216,13 @@ class Scheduler:
         self.finished(attempt, {r.number: last_known(r.reply, _TOO_LATE) for r in attempt.recipients})
 
     def site_failed(self, lane: str, outcome: Deferred) -> None:
-        """No host of the site could be reached. That was an attempt for the one whose turn it was; all else
-        that waits for the site is parked, and counts none."""
+        """No host of the site could be reached by this worker."""
+        if not self.lanes.is_in_doubt(lane, outcome):
+            self.site_is_down(lane, outcome)
+
+    def site_is_down(self, lane: str, outcome: Deferred) -> None:
+        """No worker reaches the site. That was an attempt for the one whose turn it was; all else that waits
+        for it is parked, and counts none."""
         first, waiting = self.lanes.failed(lane, outcome)
         if first is not None:
             self.finished(first, {r.number: outcome for r in first.recipients})

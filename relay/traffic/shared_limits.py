@@ -21,15 +21,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any, Protocol
 
 from relay.base.clock import Clock
 from relay.base.errors import RelayError
+from relay.base.outcome import Deferred, Reason
 from relay.base.route import Route
 from relay.base.tasks import Tasks
+from relay.traffic.feedback import Feedback, read_opening
+from relay.traffic.feedback import is_crowded as says_crowded
 from relay.traffic.lane_share import LaneShare, name_of
 from relay.traffic.ready_queue import ReadyQueue
 from relay.traffic.shares import RENEW_S, Demand, Share
@@ -42,7 +45,9 @@ _ASK_S = 2.0
 _MARGIN_S = 0.2  # a share is left this long before it ends
 _EARLY_S = 0.1  # between two questions about one lane, whatever waits
 _FIRST_S = 0.02  # the same while it has no connection
+_REST_S = 0.5  # after a refusal while other workers have connections: one of theirs may be on its way out
 _ENOUGH = 1 << 60
+_REFUSALS = (Reason.BUSY, Reason.CONNECT, Reason.CONNECTION_LOST)
 
 
 class Asking(Protocol):
@@ -60,8 +65,8 @@ class Connections(Protocol):
         """So many attempts of the route's lane could be taken now."""
         ...
 
-    def held(self, lane: str) -> tuple[int, int]:
-        """Connections of the lane, on their way in and out included, and how many of them idle."""
+    def held(self, lane: str) -> tuple[int, int, int]:
+        """Connections of the lane, on their way in and out included; of them idle; of them with a session."""
         ...
 
 
@@ -103,6 +108,7 @@ class SharedLimits:
         self._tasks = Tasks("shares")
         self._is_failing = False
         self.asked = 0  # requests
+        self.failed: Callable[[str, Deferred], None] = _no_one  # hears that a refused lane's site is down
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Ask, until the stack unwinds."""
@@ -155,6 +161,36 @@ class SharedLimits:
             if (known := self._known.get(name)) is not None:
                 self._ask_at(known, now)
         self._is_due.set()
+
+    def refused(self, queue: ReadyQueue, outcome: Deferred, open_: int) -> bool:
+        """The site refused a connection while ``open_`` of the lane's were open here. True if it is for the
+        ledger to say what that means: whether other workers have connections there. If none has,
+        ``failed`` is called."""
+        known = self._lanes.get(queue.route.lane)
+        if known is None or outcome.reason not in _REFUSALS:
+            return False
+        if read_opening(outcome) is not Feedback.CROWDED:
+            return False
+        is_crowded = says_crowded(outcome)
+        if known.rule.is_rollup and not (open_ or is_crowded):
+            return False  # that other sites of the rule take connections says nothing of this one
+        now = self._clock.monotonic()
+        known.refused_at, known.is_crowded = now, is_crowded
+        if not open_:
+            known.in_doubt[queue.route.lane] = outcome
+            known.rest_until = now + _REST_S
+            if not any(self._connections.held(lane)[2] for lane in known.queues):
+                known.apply(0, self._queues.obey)
+        self._ask_at(known, now)
+        return True
+
+    def _resolve(self, known: LaneShare, lives: bool) -> None:
+        """The ledger has said what a refusal means."""
+        doubts, known.in_doubt, known.refused_at = known.in_doubt, {}, 0.0
+        if not lives:
+            known.rest_until = 0.0
+            for lane, outcome in doubts.items():
+                self.failed(lane, outcome)
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -219,6 +255,9 @@ class SharedLimits:
             known.connections,
             max(0, needs.queued - len(known.slots)) if rule.rate_per_s else 0,
             known.slots.used_at if rule.rate_per_s else 0.0,
+            needs.open,
+            known.refused_at,
+            known.is_crowded,
         )
 
     async def _ask_once(self, demands: list[Demand]) -> None:
@@ -231,8 +270,8 @@ class SharedLimits:
         if self._is_failing:
             self._is_failing = False
             log.info("the ledger of lanes answers again")
-        for demand, (connections, until, again_at, moments) in zip(demands, answers, strict=True):
-            self._answered(demand, Share(connections, until, again_at, Moments(*moments)))
+        for demand, (connections, until, again_at, moments, lives) in zip(demands, answers, strict=True):
+            self._answered(demand, Share(connections, until, again_at, Moments(*moments), lives))
 
     def _answered(self, demand: Demand, share: Share) -> None:
         known = self._known.get(demand.lane)
@@ -240,6 +279,11 @@ class SharedLimits:
             return
         known.until = share.until
         known.slots.add(share.moments)
+        if share.lives is not None and demand.refused_at == known.refused_at:
+            self._resolve(known, share.lives)
+        if known.rest_until:
+            self._rested(known, share)
+            return
         queued = known.queued
         if not (demand.held or demand.wanted or demand.moments or share.connections or queued):
             self._let_go(known)
@@ -249,9 +293,24 @@ class SharedLimits:
         is_more = share.connections > known.connections or share.moments.number > 0
         known.apply(share.connections, self._queues.obey)
         if is_more and queued:
-            for queue in known.queues.values():
-                if queue.waiting:
-                    self._connections.wake(queue.route, queue.waiting)
+            self._wake(known)
+
+    def _rested(self, known: LaneShare, share: Share) -> None:
+        """A lane was refused a connection: less is obeyed at once, more only after the rest."""
+        now = self._clock.monotonic()
+        if known.refused_at or now < known.rest_until:
+            known.apply(min(share.connections, known.connections), self._queues.obey)
+            self._ask_at(known, share.again_at if known.refused_at else known.rest_until)
+            return
+        known.rest_until = 0.0
+        known.apply(share.connections, self._queues.obey)
+        self._ask_at(known, share.again_at)
+        self._wake(known)
+
+    def _wake(self, known: LaneShare) -> None:
+        for queue in known.queues.values():
+            if queue.waiting:
+                self._connections.wake(queue.route, queue.waiting)
 
     def _let_go(self, known: LaneShare) -> None:
         """Nothing waits and nothing is held: its share went back, and it asks no more."""
@@ -269,6 +328,12 @@ class SharedLimits:
         for demand in demands:
             if (known := self._known.get(demand.lane)) is not None:
                 self._ask_at(known, now + RENEW_S)
+                if known.refused_at:
+                    self._resolve(known, lives=False)
         for known in self._known.values():
             if now >= known.until - _MARGIN_S and known.connections:
                 known.apply(0, self._queues.obey)
+
+
+def _no_one(lane: str, outcome: Deferred) -> None:
+    """Until the scheduler is there."""

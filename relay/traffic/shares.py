@@ -13,6 +13,9 @@ followed.
   question more.
 - Fewer connections than workers that want one: they take turns of ``TURN_S``. Of the moments each
   worker gets what its even part of the rate has come to, and after a while what others have left.
+- A receiver that refuses a connection while others of ours live, whichever worker has them, bounds all of
+  them together for a while (``site_bound``). Whoever was refused sends ``refused_at`` until it hears in
+  ``Share.lives`` whether the site has connections of ours; first the others are called to say what they have.
 - ``calls()`` names those who should ask at once: who holds what another lacks, and who lacks what has come
   free. So a share that is not used moves within a few round trips, not at the next renewal.
 
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from relay.traffic.site_bound import SiteBound
 from relay.traffic.slots import AHEAD_S, NO_MOMENTS, Moments, Timetable
 
 SHARE_S = 5.0
@@ -35,6 +39,8 @@ TURN_S = 5.0
 _SOON_S = 0.05  # before the last moment in hand passes the next ones are asked for
 _LEAVING_S = 0.1  # connections above the share end with their present message
 _PATIENCE_S = 0.5  # how long moments wait for the worker whose part they are
+_HEARING_S = 1.0  # so long after a refusal what the others have is waited for
+_HEAR_AGAIN_S = 0.05
 
 
 class Demand(NamedTuple):
@@ -48,6 +54,9 @@ class Demand(NamedTuple):
     cap: int  # connections that it may have opened before it reads the answer
     moments: int  # for so many messages it could use moments
     used_at: float  # when its last message left; 0 if none or if there is no rate
+    open: int = 0  # of those held, with a session
+    refused_at: float = 0.0  # when the site refused it a connection, until ``Share.lives`` is heard; 0: not
+    is_crowded: bool = False  # refused in so many words for being one too many
 
 
 class Share(NamedTuple):
@@ -57,26 +66,29 @@ class Share(NamedTuple):
     until: float
     again_at: float
     moments: Moments = NO_MOMENTS
+    lives: bool | None = None  # to one who was refused: some worker has a session; None: not known yet
 
 
 class _Holder:
     """What one worker has of one lane, and what it last said."""
 
-    __slots__ = ("fair_at", "granted", "held", "moments", "reserved", "until", "wanted")
+    __slots__ = ("fair_at", "granted", "held", "moments", "open", "reserved", "said_at", "until", "wanted")
 
     def __init__(self) -> None:
-        self.held = self.wanted = self.granted = self.reserved = self.moments = 0
+        self.held = self.wanted = self.granted = self.reserved = self.moments = self.open = 0
         self.until = 0.0
+        self.said_at = 0.0
         self.fair_at = 0.0  # when its even part of the rate has come to the next moment
 
 
 class _Lane:
     """The bounds of one lane, and which worker has how much of them."""
 
-    __slots__ = ("connections", "holders", "times")
+    __slots__ = ("bound", "connections", "holders", "times")
 
     def __init__(self) -> None:
-        self.connections = 0
+        self.connections = 0  # of the rule, or what the receiver stands if that is less
+        self.bound: SiteBound | None = None
         self.times: Timetable | None = None
         self.holders: dict[int, _Holder] = {}
 
@@ -125,6 +137,11 @@ class SiteShares:
         if mine is None:
             mine = lane.holders[worker] = _Holder()
         mine.held, mine.moments, mine.until = demand.held, demand.moments, now + SHARE_S
+        mine.open, mine.said_at = demand.open, now
+        lives = self._hear(worker, lane, demand, now) if demand.refused_at else None
+        if lane.bound is not None:
+            lane.bound.seen(sum(one.open for one in lane.holders.values()))
+            lane.connections = lane.bound.limit(demand.connections, now)
         mine.wanted = min(demand.wanted, lane.connections)
         needs, targets = _plan(lane, now)
         others = sum(one.reserved for one in lane.holders.values()) - mine.reserved
@@ -147,9 +164,32 @@ class SiteShares:
                 moments.last - _SOON_S if moments.number else max(lane.times.next_at, mine.fair_at) - AHEAD_S
             )
             again_at = min(again_at, max(next_at, now + _SOON_S))
+        if demand.refused_at and lives is None:
+            again_at = now + _HEAR_AGAIN_S
         if not (mine.reserved or mine.wanted or mine.moments):
             del lane.holders[worker]
-        return Share(mine.granted, mine.until, again_at, moments)
+        return Share(mine.granted, mine.until, again_at, moments, lives)
+
+    def _hear(self, worker: int, lane: _Lane, demand: Demand, now: float) -> bool | None:
+        """The worker was refused: whether the site has sessions of ours. If so, their number is a bound."""
+        late = [
+            other
+            for other, one in lane.holders.items()
+            if other != worker and one.reserved and one.said_at < demand.refused_at
+        ]
+        if late and now < demand.refused_at + _HEARING_S:
+            self._calls.update((other, demand.lane) for other in late)
+            return None
+        open_ = sum(one.open for one in lane.holders.values())
+        is_taken = demand.is_crowded and any(
+            one.held for other, one in lane.holders.items() if other != worker
+        )
+        if not open_ and not is_taken:
+            return False
+        if lane.bound is None:
+            lane.bound = SiteBound()
+        lane.bound.refused(now, open_)
+        return True
 
     def _call(
         self, lane: _Lane, name: str, asker: int, needs: dict[int, int], targets: dict[int, int]
@@ -182,7 +222,9 @@ class SiteShares:
         self._lanes = {
             name: lane
             for name, lane in self._lanes.items()
-            if lane.holders or (lane.times is not None and lane.times.next_at > now)
+            if lane.holders
+            or (lane.times is not None and lane.times.next_at > now)
+            or (lane.bound is not None and lane.bound.is_fresh(now))
         }
 
 

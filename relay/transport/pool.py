@@ -114,10 +114,10 @@ class Pools:
                 site.group = self._join(limits, site.held)
             site.change_limits(limits)
 
-    def held(self, lane: str) -> tuple[int, int]:
-        """Connections of the lane, on their way in and out included, and how many of them idle."""
+    def held(self, lane: str) -> tuple[int, int, int]:
+        """Connections of the lane, on their way in and out included; of them idle; of them with a session."""
         site = self._sites.get(lane)
-        return (0, 0) if site is None else (site.held, len(site.idle))
+        return (0, 0, 0) if site is None else (site.held, len(site.idle), site.open)
 
     def _join(self, limits: LaneLimits, held: int = 0) -> Group | None:
         """The group of a lane, with the ``held`` connections that it brings."""

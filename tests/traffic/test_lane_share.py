@@ -38,10 +38,10 @@ def test_needs_are_sums_without_what_is_down_or_gone() -> None:
     put(queues["mx:a"], 3)
     put(queues["mx:b"], 4)
     queues["mx:b"].control.unreachable(100.0, Deferred(Scope.SITE, Reason.CONNECT), 0.5)
-    held = {"mx:a": (2, 1), "mx:c": (1, 1)}
+    held = {"mx:a": (2, 1, 2), "mx:c": (1, 1, 0)}
     known = {lane: queue for lane, queue in queues.items() if lane != "mx:d"}
-    needs = share.needs(100.0, lambda lane: held.get(lane, (0, 0)), known.get)
-    assert needs == (3, 3, 2, ["mx:d"])
+    needs = share.needs(100.0, lambda lane: held.get(lane, (0, 0, 0)), known.get)
+    assert needs == (3, 3, 2, ["mx:d"], 2)
     assert share.queued == 7
     assert list(share.queues) == ["mx:a", "mx:b", "mx:c"]
 

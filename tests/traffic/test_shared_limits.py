@@ -10,6 +10,7 @@ import pytest
 from relay.base.errors import RelayError
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Reason, Scope
+from relay.base.reply import Reply
 from relay.base.route import Host, Route, Source, TlsMode
 from relay.traffic.backoff import SiteBackoff
 from relay.traffic.controls import Controls
@@ -30,12 +31,15 @@ class Lanes:
         self.clock, self.ledger = clock, shares
         self.queues: dict[str, ReadyQueue] = {}
         self.limits: dict[str, int] = {}
-        self.holds: dict[str, tuple[int, int]] = {}
+        self.holds: dict[str, tuple[int, int, int]] = {}
         self.woken: list[tuple[str, int]] = []
         self.requests: list[list[Demand]] = []
         self.is_deaf = False
+        self.rival: Demand | None = None  # what another worker says whenever it is called
+        self.down: list[tuple[str, Deferred]] = []
         self.controls: dict[SiteRule, Controls] = {}
         self.limited = SharedLimits(self.ask, clock, self, self)
+        self.limited.failed = lambda lane, outcome: self.down.append((lane, outcome))
 
     async def ask(self, what: str, timeout_s: float, **fields: Any) -> Any:
         assert what == "lane.ask"
@@ -43,7 +47,10 @@ class Lanes:
         await asyncio.sleep(0)
         if self.is_deaf:
             raise RelayError("the other process is gone")
-        return [tuple(self.ledger.ask(1, Demand(*one), self.clock.monotonic())) for one in fields["lanes"]]
+        answers = [tuple(self.ledger.ask(1, Demand(*one), self.clock.monotonic())) for one in fields["lanes"]]
+        if self.rival is not None and (2, self.rival.lane) in self.ledger.calls():
+            self.ledger.ask(2, self.rival, self.clock.monotonic())
+        return answers
 
     def wake(self, route: Route, queued: int) -> None:
         self.woken.append((route.lane, queued))
@@ -54,8 +61,8 @@ class Lanes:
     def obey(self, queue: ReadyQueue) -> None:
         self.limits[queue.route.lane] = queue.control.flow.concurrency.ceiling
 
-    def held(self, lane: str) -> tuple[int, int]:
-        return self.holds.get(lane, (0, 0))
+    def held(self, lane: str) -> tuple[int, int, int]:
+        return self.holds.get(lane, (0, 0, 0))
 
     def open(self, lane: str, rule: SiteRule = SiteRule(connections=10), **route: Any) -> ReadyQueue:  # noqa: B008
         made = Route(lane, (Host("mx"),), **route)
@@ -119,13 +126,13 @@ async def test_what_is_not_needed_goes_back_and_is_had_again(lanes: Lanes) -> No
     lanes.put(queue)
     await lanes.until(lambda: lanes.woken)
     queue.empty()
-    lanes.holds["mx:a"] = (1, 1)
+    lanes.holds["mx:a"] = (1, 1, 1)
     await lanes.after(RENEW_S)
     assert lanes.requests[-1][0].wanted == 1  # a moment ago it was busy
     await lanes.after(RENEW_S)
     assert lanes.requests[-2][0].wanted == 0
     assert (lanes.limits["mx:a"], len(lanes.limited)) == (1, 1)  # the connection may idle
-    lanes.holds["mx:a"] = (0, 0)
+    lanes.holds["mx:a"] = (0, 0, 0)
     await lanes.after(RENEW_S)
     assert (lanes.limits["mx:a"], len(lanes.limited)) == (0, 0)
     assert lanes.requests[-1][0].cap == 0
@@ -162,7 +169,7 @@ async def test_while_nobody_answers_shares_hold_to_their_end_and_one_line_is_log
     lanes.put(queue, 5)
     await lanes.until(lambda: lanes.limits["mx:a"] == 10)
     lanes.is_deaf = True
-    lanes.holds["mx:a"] = (5, 0)
+    lanes.holds["mx:a"] = (5, 0, 5)
     await lanes.after(RENEW_S)
     await lanes.after(RENEW_S)
     assert lanes.limits["mx:a"] == 10
@@ -194,7 +201,7 @@ async def test_lanes_of_one_flow_ask_as_one(lanes: Lanes) -> None:
     assert lanes.limits == {plain.route.lane: 10, strict.route.lane: 10}  # the pools count them together
     assert max(one.wanted for asked in lanes.requests for one in asked) == 10
     plain.empty()
-    lanes.holds[plain.route.lane] = (2, 2)
+    lanes.holds[plain.route.lane] = (2, 2, 2)
     await lanes.after(RENEW_S)
     assert (lanes.requests[-1][0].held, lanes.requests[-1][0].wanted) == (2, 5)
 
@@ -255,3 +262,84 @@ async def test_a_lane_that_was_forgotten_and_comes_back_keeps_its_share(lanes: L
     await lanes.until(lambda: lanes.woken)
     again = lanes.open("mx:a")
     assert again.control.flow.concurrency.ceiling == 10
+
+
+CROWDED = Deferred(Scope.SITE, Reason.BUSY, Reply(421, "too many connections", "4.7.0"))
+
+
+async def test_refused_where_another_worker_has_connections_is_not_down(lanes: Lanes) -> None:
+    lanes.rival = Demand("mx:a", 10, 0.0, 0, 10, 0, 0, 0.0)
+    lanes.ledger.ask(2, lanes.rival, lanes.clock.monotonic())
+    queue = lanes.open("mx:a")
+    lanes.put(queue, 5)
+    await lanes.settle()
+    lanes.clock.advance(0.2)
+    lanes.rival = lanes.rival._replace(held=5, open=5)
+    assert lanes.limited.refused(queue, DOWN, 0)  # whatever it said
+    assert lanes.limits["mx:a"] == 0
+    for _ in range(3):
+        lanes.clock.advance(0.05)
+        lanes.limited.call([])
+        await lanes.settle()
+    lanes.woken.clear()
+    lanes.rival = lanes.rival._replace(held=3, open=3, cap=3)
+    await lanes.after(0.1)
+    assert (lanes.limits["mx:a"], lanes.woken) == (0, [])  # one of theirs may be on its way out
+    lanes.ledger.ask(2, lanes.rival, lanes.clock.monotonic())
+    await lanes.after(0.5)
+    assert (lanes.limits["mx:a"], lanes.woken) == (2, [("mx:a", 5)])
+    assert (queue.waiting, lanes.down) == (5, [])
+
+
+async def test_refused_where_nobody_has_connections_is_down(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a")
+    lanes.put(queue)
+    await lanes.settle()
+    assert lanes.limited.refused(queue, CROWDED, 0)
+    await lanes.settle()
+    assert lanes.down == [("mx:a", CROWDED)]
+
+
+async def test_refused_while_the_ledger_does_not_answer_is_down(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a")
+    lanes.put(queue)
+    await lanes.settle()
+    lanes.is_deaf = True
+    assert lanes.limited.refused(queue, DOWN, 0)
+    await lanes.settle()
+    assert lanes.down == [("mx:a", DOWN)]
+
+
+async def test_one_more_than_is_open_here_is_a_bound_and_no_doubt(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a")
+    lanes.put(queue, 50)
+    await lanes.settle()
+    lanes.holds["mx:a"] = (5, 0, 5)
+    assert lanes.limited.refused(queue, CROWDED, 5)
+    await lanes.settle()
+    assert (lanes.limits["mx:a"], lanes.down) == (5, [])
+
+
+async def test_what_says_nothing_of_connections_is_not_asked_about(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a")
+    assert not lanes.limited.refused(queue, CROWDED, 0)  # the ledger knows nothing of the lane
+    lanes.put(queue)
+    await lanes.settle()
+    assert not lanes.limited.refused(queue, Deferred(Scope.SITE, Reason.TLS, detail="expired"), 0)
+    slow = Deferred(Scope.SITE, Reason.BUSY, Reply(421, "rate limit exceeded", "4.7.0"))
+    assert not lanes.limited.refused(queue, slow, 3)
+
+
+async def test_another_site_of_a_rollup_says_nothing_of_one_that_cannot_be_reached(lanes: Lanes) -> None:
+    rule = SiteRule(connections=10, name="r", is_rollup=True)
+    queues = [lanes.open(name, rule) for name in ("mx:a", "mx:b")]
+    for queue in queues:
+        lanes.put(queue)
+    await lanes.settle()
+    lanes.holds["mx:a"] = (2, 0, 2)
+    assert not lanes.limited.refused(queues[1], DOWN, 0)
+    assert lanes.limited.refused(queues[1], CROWDED, 0)
+    assert lanes.limits["mx:a"] == 10  # its connections stay
+    await lanes.settle()
+    assert lanes.limits["mx:a"] == 2
+    assert lanes.down == []

@@ -311,3 +311,122 @@ def test_never_more_than_the_rule_and_nothing_lies_idle_for_long(
                 player.busy = player.share
     wanted = sum(one.queued + one.busy for one in town.players.values())
     assert sum(one.busy for one in town.players.values()) == min(limit, wanted)
+
+
+class Capped:
+    """A receiver that allows so many connections from all workers; they behave as ``shared_limits`` does."""
+
+    def __init__(self, workers: int, cap: int, rule: int = 20) -> None:
+        self.shares, self.cap, self.rule, self.now = SiteShares(), cap, rule, 1000.0
+        self.open = dict.fromkeys(range(1, workers + 1), 0)
+        self.share = dict.fromkeys(self.open, 0)
+        self.again_at = dict.fromkeys(self.open, 0.0)
+        self.refused_at = dict.fromkeys(self.open, 0.0)
+        self.rest_until = dict.fromkeys(self.open, 0.0)
+        self.refusals = 0
+        self.thought_dead = 0
+
+    def ask(self, worker: int) -> None:
+        open_, refused_at = self.open[worker], self.refused_at[worker]
+        demand = Demand(
+            "s",
+            self.rule,
+            0.0,
+            open_,
+            self.rule,
+            self.share[worker],
+            0,
+            0.0,
+            open_,
+            refused_at,
+            is_crowded=True,
+        )
+        share = self.shares.ask(worker, demand, self.now)
+        self.again_at[worker] = share.again_at
+        if refused_at and share.lives is not None:
+            self.refused_at[worker] = 0.0
+            self.thought_dead += not share.lives
+        is_resting = self.refused_at[worker] or self.now < self.rest_until[worker]
+        self.share[worker] = min(share.connections, self.share[worker]) if is_resting else share.connections
+
+    def step(self) -> None:
+        """Every connection ends with its message and is made again, one at a time while there is none."""
+        self.now += STEP_S
+        for worker in self.open:
+            self.open[worker] = min(self.open[worker], self.share[worker])
+            if self.again_at[worker] <= self.now:
+                self.ask(worker)
+            while not self.refused_at[worker] and self.open[worker] < self.share[worker]:
+                if sum(self.open.values()) < self.cap:
+                    self.open[worker] += 1
+                    continue
+                self.refusals += 1
+                self.refused_at[worker] = self.again_at[worker] = self.now
+                if not self.open[worker]:
+                    self.share[worker], self.rest_until[worker] = 0, self.now + 0.5
+        for worker, _ in self.shares.calls():
+            self.ask(worker)
+
+
+@pytest.mark.parametrize(("workers", "cap"), [(2, 5), (2, 3), (2, 2), (3, 5), (4, 9), (1, 5)])
+def test_what_a_receiver_stands_is_divided_and_nobody_takes_it_for_dead(workers: int, cap: int) -> None:
+    town = Capped(workers, cap)
+    for _ in range(40):  # two seconds
+        town.step()
+    assert sum(town.open.values()) == cap
+    assert max(town.open.values()) - min(town.open.values()) <= 1
+    assert town.thought_dead == 0
+    early = town.refusals
+    for _ in range(1100):
+        town.step()
+        assert sum(town.open.values()) >= cap - 1
+    assert town.refusals - early <= 2
+
+
+def test_what_a_receiver_stands_is_used_by_the_one_who_goes_on_alone() -> None:
+    town = Capped(2, 5)
+    for _ in range(40):
+        town.step()
+    del town.open[1]
+    town.shares.forget(1)
+    for _ in range(10):
+        town.step()
+    assert town.open == {2: 5}
+
+
+def test_a_site_where_nobody_has_a_session_is_dead_to_all() -> None:
+    town = Capped(2, 0)
+    for _ in range(10):
+        town.step()
+    assert town.thought_dead >= 2
+
+
+def test_a_worker_that_is_silent_is_waited_for_a_second() -> None:
+    shares = SiteShares()
+    shares.ask(1, Demand("s", 9, 0.0, 0, 9, 0, 0, 0.0), 10.0)
+    refused = Demand("s", 9, 0.0, 0, 9, 0, 0, 0.0, 0, 10.5)
+    share = shares.ask(2, refused, 10.5)
+    assert (share.lives, shares.calls()) == (None, [(1, "s")])
+    assert 10.5 < share.again_at <= 10.6
+    assert shares.ask(2, refused, 11.4).lives is None
+    assert shares.ask(2, refused, 11.6).lives is False
+
+
+def test_a_connection_that_is_on_its_way_counts_where_the_site_says_that_it_has_too_many() -> None:
+    for is_crowded in (True, False):
+        shares = SiteShares()
+        shares.ask(1, Demand("s", 9, 0.0, 1, 9, 0, 0, 0.0), 10.0)
+        share = shares.ask(2, Demand("s", 9, 0.0, 0, 9, 0, 0, 0.0, 0, 9.9, is_crowded), 10.1)
+        assert share.lives is is_crowded
+
+
+def test_what_a_receiver_stands_is_remembered_while_nobody_asks() -> None:
+    town = Capped(2, 5)
+    for _ in range(40):
+        town.step()
+    for worker in town.open:
+        town.shares.forget(worker)
+    town.shares.sweep(town.now + 30)
+    assert len(town.shares) == 1
+    town.shares.sweep(town.now + 100)
+    assert len(town.shares) == 0
