@@ -7,7 +7,9 @@ Contract. A policy that was fetched holds until its ``max_age`` has passed, what
 the web server meanwhile; the TXT record is looked at again when the DNS says so, and another id, or a day's
 age, leads to a fetch in the background. A fetch that fails changes nothing; it is tried again after five
 minutes (3.3) and noted for the domain's TLS report. A domain of which nothing is known keeps the first
-message waiting for record and fetch, ``wait_s`` at most: then it is as if it had none, for this message.
+message waiting for record and fetch: for the record as long as the resolver takes, for the fetch ``wait_s``
+at most; then it is as if it had none, for this message. The time does not run while the question waits for
+its turn: thousands of new domains at once are asked about, not given up. One warning a minute counts them.
 
 Only domains by MX have policies; an address literal, or a name that no web server can have, has none.
 
@@ -45,6 +47,7 @@ WAIT_S = 20.0
 _LOOK_AGAIN_S = 60.0  # records are not asked for more often, whatever their TTL
 _STALE_S = 3600.0  # how long "it has none" is believed without another look
 _FETCHES = 16
+_WARN_AGAIN_S = 60.0
 _HOST = re.compile(r"(?=.{1,240}$)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
@@ -119,6 +122,8 @@ class StsPolicies:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._fetches = asyncio.Semaphore(_FETCHES)
         self._tasks = Tasks("mta-sts")
+        self._late = 0  # since the last warning
+        self._warn_at = 0.0  # monotonic
         self.fetched = 0
         self.failed = 0
 
@@ -160,11 +165,12 @@ class StsPolicies:
                 self._keep(domain, kept, 0.0)
             self._look(domain)  # the record may be another by now; what holds is used meanwhile
             return kept.policy
+        await self._records.txt(_record_of(domain))  # the look-up finds it in the resolver's cache
         try:
             async with asyncio.timeout(self._wait_s):
-                await asyncio.shield(self._look(domain))
+                await asyncio.shield(self._look(domain, is_on_disk=kept is not None))
         except TimeoutError:
-            log.warning("MTA-STS: not known in time", extra={"domain": domain, "waited_s": self._wait_s})
+            self._warn(domain)
         known = self.cached(domain)
         return None if known is UNKNOWN else known
 
@@ -186,17 +192,28 @@ class StsPolicies:
         """Look at everything again; what is on disk holds."""
         self._entries.clear()
 
-    def _look(self, domain: str) -> asyncio.Task[None]:
+    def _warn(self, domain: str) -> None:
+        self._late += 1
+        now = self._monotonic()
+        if now >= self._warn_at:
+            said = {"domain": domain, "domains": self._late, "waited_s": self._wait_s}
+            log.warning("MTA-STS: policies not fetched in time, mail goes without them", extra=said)
+            self._late, self._warn_at = 0, now + _WARN_AGAIN_S
+
+    def _look(self, domain: str, *, is_on_disk: bool = True) -> asyncio.Task[None]:
+        """``is_on_disk``: there may be a policy there; to look costs a change of threads."""
         task = self._running.get(domain)
         if task is None:
-            task = self._running[domain] = self._tasks.spawn(self._look_up(domain), domain)
+            task = self._running[domain] = self._tasks.spawn(self._look_up(domain, is_on_disk), domain)
             task.add_done_callback(lambda _: self._running.pop(domain, None))
         return task
 
-    async def _look_up(self, domain: str) -> None:
-        answer = await self._records.txt(f"_mta-sts.{domain}")
+    async def _look_up(self, domain: str, is_on_disk: bool) -> None:
+        answer = await self._records.txt(_record_of(domain))
         record_id = parse_record(answer.texts) if answer.status is Status.FOUND else None
-        kept = await asyncio.to_thread(self._files.load, domain)  # another worker may have been here
+        kept = None
+        if is_on_disk or record_id is not None:  # another worker may have been here
+            kept = await asyncio.to_thread(self._files.load, domain)
         if kept is not None and kept.expires_at <= self._clock.now():
             kept = None
         look_again_in_s = max(answer.expires_at - self._monotonic(), _LOOK_AGAIN_S)
@@ -244,3 +261,7 @@ class StsPolicies:
         before = old.kept.policy if old is not None and old.kept is not None else None
         if self._on_change is not None and before != (kept.policy if kept is not None else None):
             self._on_change(domain)
+
+
+def _record_of(domain: str) -> str:
+    return f"_mta-sts.{domain}"

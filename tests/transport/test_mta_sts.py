@@ -36,9 +36,14 @@ class World:
         self.ttl_s = 300.0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked: list[str] = []
+        self.turn = asyncio.Event()  # of a question to the DNS
+        self.turn.set()
         self.folder = folder
 
     async def txt(self, name: str) -> Answer:
+        self.asked.append(name)
+        await self.turn.wait()
         found = self.ids.get(name.removeprefix("_mta-sts."), Status.NO_DOMAIN)
         expires_at = self.clock.monotonic() + self.ttl_s
         if isinstance(found, Status):
@@ -235,6 +240,35 @@ async def test_a_slow_server_does_not_keep_mail_for_long(world: World, stack: As
     await settled(policies)
     assert world.changed == [DOMAIN]
     assert policies.cached(DOMAIN) == parse_policy(BODY, "1")
+
+
+async def test_the_time_does_not_run_while_the_question_waits_for_its_turn(
+    world: World, stack: AsyncExitStack
+) -> None:
+    policies = await started(world.policies(wait_s=0.0), stack)
+    world.turn.clear()
+    domains = [f"d{number}.example" for number in range(50)]
+    finding = [asyncio.ensure_future(policies.find(domain)) for domain in domains]
+    while len(world.asked) < len(domains):
+        await asyncio.sleep(0.001)
+    assert not any(one.done() for one in finding)
+    world.turn.set()
+    await asyncio.gather(*finding)
+    assert len(set(world.asked)) == len(domains)
+
+
+async def test_many_that_are_late_are_one_warning_with_their_number(
+    world: World, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    policies = await started(world.policies(wait_s=0.0), stack)
+    world.gate.clear()
+    for _ in range(5):
+        assert await policies.find(DOMAIN) is None
+    world.clock.advance(60)
+    assert await policies.find(DOMAIN) is None
+    counts = [vars(one)["domains"] for one in caplog.records if "in time" in one.message]
+    assert counts == [1, 5]
+    world.gate.set()
 
 
 async def test_whoever_is_cancelled_does_not_take_it_from_the_others(
