@@ -19,22 +19,21 @@ DNSSEC: validation is the resolver's task. Where the way to it is trusted (``is_
 AD bit (RFC 6840 5.7), and ``Answer.is_secure`` says that it was set; else no answer is secure. A bogus answer
 comes as SERVFAIL, which is TEMPORARY.
 
-Not here: MX rules and fallback (``route``), which TLSA records are asked for (``tlsa_lookup``).
+Not here: datagrams and repetition (``dns_exchange``), MX rules and fallback (``route``), which TLSA records
+are asked for (``tlsa_lookup``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import chain, zip_longest
+from typing import Any
 
-import dns.asyncbackend
-import dns.asyncresolver
 import dns.exception
-import dns.flags
-import dns.message
 import dns.name
 import dns.resolver
 import dns.reversename
@@ -43,10 +42,11 @@ from relay.base.clock import Clock
 from relay.base.endpoint import parse_endpoint
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
+from relay.codec.dns_message import KINDS, NXDOMAIN, DnsReply, name_of
 from relay.codec.tlsa import Tlsa
 from relay.transport.answers import Answer, AnswerCache, CacheSettings, Mx, Status, lifetime_s
+from relay.transport.dns_exchange import DnsExchange, DnsTrouble
 
-_EDNS_PAYLOAD_BYTES = 1232  # what passes any path unfragmented (DNS flag day 2020)
 _DNS_PORT = 53
 AT_ONCE = 256  # well below what the loop answers within a question's first two seconds
 
@@ -71,10 +71,9 @@ class Resolver:
         self._running: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._tasks = Tasks("dns")
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._stub = _stub(server, timeout_s)
-        self.is_trusted = dnssec == "trust" or (dnssec == "auto" and _is_local(self._stub))
-        if self.is_trusted:
-            self._stub.flags = dns.flags.RD | dns.flags.AD
+        servers = _servers(server)
+        self.is_trusted = dnssec == "trust" or (dnssec == "auto" and _is_local(servers))
+        self._exchange = DnsExchange(servers, timeout_s, is_trusted=self.is_trusted)
         self.questions = 0  # asked of the server
         self.failures = 0  # of them, without an answer
 
@@ -149,89 +148,68 @@ class Resolver:
         self.questions += 1
         ttl_s = 0.0
         try:
-            found = await self._stub.resolve(
-                dns.name.from_text(name),
-                kind,
-                search=False,
-                raise_on_no_answer=False,
-                backend=dns.asyncbackend.get_backend("asyncio"),
-            )
-        except dns.resolver.NXDOMAIN as nothing:
-            answer = Answer(Status.NO_DOMAIN, detail=f"{name} does not exist")
-            ttl_s = _negative_ttl_s(nothing)
-        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel) as fault:
+            reply = await self._exchange.ask(_on_the_wire(name), KINDS[kind])
+        except ValueError as fault:
             answer = Answer(Status.NO_DOMAIN, detail=f"{name} cannot exist: {fault}")
-        except (dns.exception.DNSException, OSError, EOFError) as fault:
+        except DnsTrouble as fault:
             self.failures += 1
             answer = Answer(Status.TEMPORARY, detail=f"{kind} of {name}: {fault}")
         else:
-            ttl_s = found.chaining_result.minimum_ttl
-            answer = _read(found, name, kind)
-            if self.is_trusted:
-                canonical = found.canonical_name.to_text(omit_final_dot=True).lower()
-                is_secure = bool(found.response.flags & dns.flags.AD)
-                answer = replace(answer, is_secure=is_secure, canonical=canonical)
+            ttl_s = reply.ttl_s
+            answer = _read(reply, name, kind)
+            if self.is_trusted and answer.status is not Status.NO_DOMAIN:
+                answer = replace(answer, is_secure=reply.is_authentic, canonical=reply.canonical)
         lifetime = lifetime_s(answer.status, ttl_s, self._cache_settings)
         answer = replace(answer, expires_at=self._clock.monotonic() + lifetime)
         self._cache.put(name, kind, answer)
         return answer
 
 
-def _read(found: dns.resolver.Answer, name: str, kind: str) -> Answer:
-    if found.rrset is None:
+def _read(reply: DnsReply, name: str, kind: str) -> Answer:
+    if reply.rcode == NXDOMAIN:
+        return Answer(Status.NO_DOMAIN, detail=f"{name} does not exist")
+    records: list[Any] = list(dict.fromkeys(reply.records))
+    if not records:
         return Answer(Status.EMPTY, detail=f"{name} has no {kind} record")
     if kind == "TXT":
-        texts = tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found.rrset)
-        return Answer(Status.FOUND, texts=texts)
+        return Answer(Status.FOUND, texts=tuple(text.decode("utf-8", "replace") for text in records))
     if kind in ("CNAME", "PTR"):
-        targets = tuple(record.target.to_text(omit_final_dot=True).lower() for record in found.rrset)
-        return Answer(Status.FOUND, texts=targets)
+        return Answer(Status.FOUND, texts=tuple(records))
     if kind == "TLSA":
-        fields = [(one.usage, one.selector, one.mtype, one.cert) for one in found.rrset]
-        return Answer(Status.FOUND, tlsa=tuple(Tlsa(*one) for one in sorted(fields)))
+        return Answer(Status.FOUND, tlsa=tuple(Tlsa(*one) for one in sorted(records)))
     if kind != "MX":
-        return Answer(Status.FOUND, addresses=tuple(record.address for record in found.rrset))
-    records = [
-        Mx(record.preference, record.exchange.to_text(omit_final_dot=True).lower().removeprefix("."))
-        for record in found.rrset
-    ]
-    return Answer(Status.FOUND, mx=tuple(sorted(records, key=lambda mx: (mx.preference, mx.host))))
+        return Answer(Status.FOUND, addresses=tuple(records))
+    return Answer(Status.FOUND, mx=tuple(Mx(*one) for one in sorted(records)))
 
 
-def _negative_ttl_s(nothing: dns.resolver.NXDOMAIN) -> float:
+def _on_the_wire(name: str) -> bytes:
+    """Raises ValueError: there can be no such name."""
+    if name.isascii() and "\\" not in name:
+        return name_of(name)
     try:
-        return min(
-            (r.resolve_chaining().minimum_ttl for r in nothing.kwargs["responses"].values()), default=0
-        )
-    except (dns.exception.DNSException, KeyError):
-        return 0.0
+        return dns.name.from_text(name).to_wire() or b""
+    except dns.exception.DNSException as fault:
+        raise ValueError(str(fault)) from fault
 
 
-def _stub(server: str, timeout_s: float) -> dns.asyncresolver.Resolver:
+def _servers(server: str) -> list[tuple[str, int]]:
     if server:
         host, port = parse_endpoint(server, _DNS_PORT)
         if not _is_address(host):
             raise ConfigError(f'resolver "{server}": give an IP address, e.g. "127.0.0.1:53"')
-        stub = dns.asyncresolver.Resolver(configure=False)
-        stub.nameservers = [host]
-        stub.port = port
-    else:
-        try:
-            stub = dns.asyncresolver.Resolver()
-        except dns.resolver.NoResolverConfiguration as fault:
-            raise ConfigError(
-                'no name server in /etc/resolv.conf; set [delivery] resolver = "host:port"'
-            ) from fault
-    stub.lifetime = timeout_s
-    stub.timeout = min(2.0, timeout_s)  # then the question is sent again
-    stub.use_edns(0, 0, _EDNS_PAYLOAD_BYTES)
-    return stub
+        return [(host, port)]
+    try:
+        found = dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration as fault:
+        raise ConfigError(
+            'no name server in /etc/resolv.conf; set [delivery] resolver = "host:port"'
+        ) from fault
+    return [(str(one), found.nameserver_ports.get(str(one), found.port)) for one in found.nameservers]
 
 
-def _is_local(stub: dns.asyncresolver.Resolver) -> bool:
+def _is_local(servers: Iterable[tuple[str, int]]) -> bool:
     """All its servers are on this machine: nobody on the way could set a bit."""
-    servers = [str(one) for one in stub.nameservers]
-    return all(_is_address(one) and ipaddress.ip_address(one).is_loopback for one in servers)
+    return all(_is_address(host) and ipaddress.ip_address(host).is_loopback for host, _ in servers)
 
 
 def _is_address(text: str) -> bool:
