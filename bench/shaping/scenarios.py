@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.shaping.ledger import Ledger
 from bench.shaping.receivers import (
     DEAD,
     NO_TLS,
@@ -44,6 +45,7 @@ class Scenario:
     seconds: float = 3600.0
     settle_s: float = 300.0
     rule: SiteRule = ANY
+    has_ledger: bool = False  # the ledger of lanes shares out the rule's numbers, as it does in the relay
     has_shares: bool = False  # each worker has its part of the rule's numbers, and knows no more
 
 
@@ -75,6 +77,10 @@ def play(scenario: Scenario) -> Figures:
         for at, worker in enumerate(workers):
             share = rule.connections // count + (at < rule.connections % count)
             worker.control.share(share, rule.rate_per_s / count if rule.rate_per_s else None)
+    if scenario.has_ledger:
+        ledger = Ledger(world)
+        for worker in workers:
+            ledger.join(worker)
     number = 0
     for number in range(scenario.backlog):
         _submit(scenario, workers, number)
@@ -120,6 +126,10 @@ def _hundred() -> Receiver:
     return ByTheMinute(most=100, connections=5)
 
 
+def _connections(most: int, took_s: float = 0.2) -> Receiver:
+    return Receiver(connections=most, took_s=took_s, cap_per_s=most / took_s)
+
+
 SCENARIOS = [
     Scenario("100 a minute, 5 connections", _hundred, backlog=7000),
     Scenario("the same, 2 workers", _hundred, backlog=12_000, workers=2),
@@ -132,11 +142,19 @@ SCENARIOS = [
     Scenario("20 messages a connection", lambda: Receiver(per_connection=20), backlog=60_000, seconds=600),
     Scenario("3 connections", lambda: Receiver(connections=3, took_s=0.5), backlog=22_000),
     Scenario("the same, 2 workers", lambda: Receiver(connections=3, took_s=0.5), backlog=22_000, workers=2),
+    Scenario("the same, with the ledger", lambda: _connections(3, 0.5), 22_000, workers=2, has_ledger=True),
+    Scenario(
+        "5 connections for both", lambda: _connections(5), 25_000, workers=2, seconds=900, has_ledger=True
+    ),
+    Scenario(
+        "2 connections for three", lambda: _connections(2), 10_000, workers=3, seconds=900, has_ledger=True
+    ),
     Scenario("greylists one of two accounts", Greylisting, per_s=4.0, accounts=2, seconds=1800),
     Scenario("a tarpit past 4 connections", Tarpit, backlog=40_000, seconds=1800),
     Scenario("drains 10 a second", lambda: SlowDrain(rate=10.0), backlog=20_000, seconds=1800),
     Scenario("10 minutes of 421", Storm, per_s=2.0, settle_s=1260),
     Scenario("20 minutes down", Outage, per_s=2.0, settle_s=2160),
+    Scenario("the same, with the ledger", Outage, per_s=2.0, workers=2, settle_s=2160, has_ledger=True),
     Scenario("20 minutes of bad TLS", lambda: Outage(failure=NO_TLS), per_s=2.0, settle_s=2160),
     Scenario("dead all the time", lambda: Outage(begin=0.0, end=1e9, failure=DEAD), backlog=1000),
     Scenario("refuses what one account sends", Picky, per_s=4.0, accounts=2, seconds=1800),

@@ -3,7 +3,8 @@
 What decides is the relay's own code: ``SiteControl`` with all it holds, ``ReadyQueue``, ``RetrySchedule``.
 What is modelled is what they stand between: messages that come in, connections (opened as the pools do it: an
 idle one first, one at a time to a site that is not known to be up), and the receiver. Mail of a site that is
-down waits, and comes back when the site may be tried. Workers know nothing of each other.
+down waits, and comes back when the site may be tried. Workers know nothing of each other but what the ledger
+tells them, where there is one.
 
 Deterministic: the only randomness is that of the retry's jitter, from a seed.
 """
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from bench.shaping.ledger import Ledger
 from bench.shaping.receivers import BUSY, Answer, Letter, Receiver
 from relay.base.message import Attempt, Message, Recipient
-from relay.base.outcome import Delivered, Failed, Outcome
+from relay.base.outcome import Deferred, Delivered, Failed, Outcome
 from relay.base.route import Host, Route
 from relay.traffic.backoff import RetrySchedule, SiteBackoff
 from relay.traffic.feedback import Feedback, read
@@ -104,6 +106,8 @@ class Worker:
         self._is_up = False
         self._called_at = float("inf")
         self._tries: dict[int, int] = {}
+        self.ledger: Ledger | None = None
+        self.number = 0  # at the ledger
 
     # -- mail ------------------------------------------------------------------------------------------------
 
@@ -128,6 +132,8 @@ class Worker:
     def arrange(self) -> None:
         """Rouse or open as many connections as there may be work for."""
         now, control = self.world.now, self.control
+        if self.ledger is not None and self.queue.waiting:
+            self.ledger.wanted(self)
         if control.is_down(now):
             self._call(control.retry_at - now)
             return
@@ -174,12 +180,34 @@ class Worker:
             self.arrange()
             return
         counts.not_connected += 1
+        self._refused(failure)
+
+    def _refused(self, failure: Deferred) -> None:
+        """A connection did not come about."""
+        if self.ledger is not None and self.ledger.refused(self, failure, len(self._lines)):
+            return
         if self._lines:
-            self.control.crowded(world.now, failure, len(self._lines))
+            self.control.crowded(self.world.now, failure, len(self._lines))
         else:
-            self._is_up = False
-            self.control.unreachable(world.now, failure, world.dice.random())
-            self._call(self.control.retry_at - world.now)
+            self.site_is_down(failure)
+
+    def site_is_down(self, failure: Deferred) -> None:
+        """Nobody has a connection there."""
+        self._is_up = False
+        self.control.unreachable(self.world.now, failure, self.world.dice.random())
+        self._call(self.control.retry_at - self.world.now)
+
+    def held(self) -> tuple[int, int, int]:
+        """Connections, on their way in included; idle; open."""
+        open_ = len(self._lines)
+        return open_ + self._opening, sum(line.is_idle for line in self._lines), open_
+
+    def let_idle_go(self) -> None:
+        """What idles above the limit closes."""
+        for line in [line for line in self._lines if line.is_idle]:
+            if len(self._lines) > self.control.limits.connections:
+                line.is_idle = False
+                self._close(line)
 
     def _close(self, line: _Line) -> None:
         self._lines.remove(line)
@@ -229,12 +257,7 @@ class Worker:
         self._lines.remove(line)
         world.counts.not_connected += 1
         self._heard(attempt, failure, _GREETING_S)
-        if self._lines:
-            self.control.crowded(world.now, failure, len(self._lines))
-        else:
-            self._is_up = False
-            self.control.unreachable(world.now, failure, world.dice.random())
-            self._call(self.control.retry_at - world.now)
+        self._refused(failure)
 
     def _answered(self, line: _Line, attempt: Attempt, answer: Answer) -> None:
         world = self.world

@@ -60,6 +60,30 @@ def test_a_cap_of_connections_is_learned_and_used() -> None:
     assert two.taken_per_s > 0.75 * 3 / 0.5
 
 
+WITH_LEDGER = [one for one in SCENARIOS if one.has_ledger and one.receiver is not Outage]
+
+
+@pytest.mark.parametrize("scenario", WITH_LEDGER, ids=lambda one: one.name)
+def test_workers_with_a_ledger_use_what_a_receiver_stands_from_all_of_them(scenario: Scenario) -> None:
+    figures = played(scenario)
+    most = scenario.receiver().connections
+    assert figures.of_cap is not None
+    assert figures.of_cap >= 0.95
+    assert figures.most_open == most
+    assert figures.not_connected <= 30  # five or so each as they begin, then less and less often
+    assert figures.probes == 0  # nobody thought that it was down
+    assert figures.failed == figures.slowed == 0
+
+
+def test_a_site_that_is_down_is_left_alone_by_workers_with_a_ledger_too() -> None:
+    alone, together = (one for one in SCENARIOS if one.receiver is Outage)
+    one, two = played(alone), played(together)
+    assert two.taken_per_s == pytest.approx(one.taken_per_s, rel=0.02)
+    # one may see a session live whose end the other has not heard of yet, and tries once or twice more
+    assert two.not_connected <= 2 * one.not_connected + 5
+    assert two.failed == 0
+
+
 def test_greylisting_delays_its_own_and_no_other() -> None:
     with_it = by_name("greylists one of two accounts")
     scenario = next(one for one in SCENARIOS if one.receiver is Greylisting)
