@@ -55,7 +55,6 @@ COVERED_ELSEWHERE = {
     "relay/traffic/lanes.py": "tests/traffic/test_scheduler.py",
     "relay/traffic/loader.py": "tests/traffic/test_scheduler.py",
     "relay/traffic/neighbours.py": "tests/traffic/test_scheduler.py",
-    "relay/traffic/refill.py": "tests/traffic/test_parking.py",
     "relay/traffic/settling.py": "tests/traffic/test_scheduler.py",
     "relay/transport/answers.py": "tests/transport/test_resolve.py",
     "relay/transport/connection.py": "tests/transport/test_pool.py",

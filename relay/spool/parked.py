@@ -1,4 +1,4 @@
-"""Reading those who are parked: in the order of their rank, group by group.
+"""Reading those who are parked: in the order of their places, group by group.
 
 A *group* is what is parked for one domain and account. Contract, each a function on a reading connection:
 ``groups`` lists them with the rank of their first row, by leaps through the index (a lookup a group, however
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 
 from relay.base.message import Message
-from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
+from relay.base.parked import END, ParkedAsk, ParkedGroup, ParkedPage
 from relay.spool import rows
 from relay.spool.schema import PARKED
 
@@ -22,7 +22,7 @@ _PAGE = (
     " FROM recipient r INDEXED BY recipient_parked CROSS JOIN message m ON m.key = r.message"
     f" WHERE r.state = {PARKED} AND r.domain = ? AND r.account = ?"
 )
-_ON = f"{_PAGE} AND r.rank >= ? ORDER BY r.rank"
+_ON = f"{_PAGE} AND (r.rank, r.message, r.number) >= (?, ?, ?) ORDER BY r.rank, r.message, r.number"
 _LATE = (
     f"{_PAGE} AND r.rank <= ? AND (m.expires <= ? OR m.deadline > 0 AND m.deadline <= ?"
     f" AND NOT m.flags & {_BY_NOTIFY}) ORDER BY r.rank"
@@ -51,7 +51,7 @@ def pages(
 ) -> list[ParkedPage]:
     """A page for each wish, in their order."""
     return [
-        _page(connection.execute(_ON, (ask.domain, ask.account_id, ask.rank)), shard, ask.limit, known)
+        _page(connection.execute(_ON, (ask.domain, ask.account_id, *ask.place)), shard, ask.limit, known)
         for ask in asks
     ]
 
@@ -75,12 +75,11 @@ def late(
 
 def _page(cursor: sqlite3.Cursor, shard: int, limit: int, known: Collection[tuple[int, int]]) -> ParkedPage:
     messages: dict[int, Message] = {}
-    taken, rank, is_end = 0, 0.0, True
+    taken, place, is_end = 0, END, True
     for row in cursor:
         if taken >= limit:
-            is_end = False
+            place, is_end = (row[11], row[10], row[0]), False
             break
-        rank = row[11]
         key = row[10]
         if (key, row[0]) in known:
             continue
@@ -90,4 +89,4 @@ def _page(cursor: sqlite3.Cursor, shard: int, limit: int, known: Collection[tupl
         message.recipients.append(rows.recipient_of(row[:11]))
         taken += 1
     cursor.close()
-    return ParkedPage(list(messages.values()), rank, is_end)
+    return ParkedPage(list(messages.values()), place, is_end)

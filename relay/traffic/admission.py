@@ -8,6 +8,10 @@ read now, or puts the group aside until that changes.
 
 Not here: reading and writing (``loader``, ``parking``), the order on a lane (``ready_queue``).
 
+A group whose rows take several lanes is read for each of them from its own place (see ``backlog``); what is
+read on the way and has no room goes back without a write. None of whose known lanes has room is read on
+slowly, for rows that take another lane.
+
 Cost on the hot path: two lookups of a route, of a lane and of an account's queue for each fresh message; a
 task only for a domain whose route is not in the cache.
 """
@@ -21,6 +25,7 @@ from heapq import heappop, heappush
 from relay.base.clock import Clock
 from relay.base.message import Attempt, Message, Recipient, RecipientState
 from relay.base.outcome import Deferred, Failed, Outcome, Reason, Scope
+from relay.base.parked import END
 from relay.base.route import ANY_SOURCE, Route, Source
 from relay.base.tasks import Tasks
 from relay.traffic.account_queue import AccountQueue
@@ -38,6 +43,8 @@ log = logging.getLogger(__name__)
 _LOOKING = 64  # messages that may wait for the route of one domain
 _UNSHARED = 256  # recipients of one account on a lane whose connections other workers have
 _UNKNOWN = 16  # recipients read of a group whose lane is not known
+_MIXED = 100  # and at least of one whose rows take several lanes
+_EXPLORE_S = 1.0  # pages of a group none of whose known lanes has room: one in
 _MOST_UNKNOWN = 10_000  # domains not found at present that are remembered
 _REST_S = 30.0  # for a group none of whose rows could be let in, or whose route is not known at present
 
@@ -69,6 +76,8 @@ class Admission:
         self._backlogs = backlogs
         self._clock = clock
         self._tasks = tasks
+        self.arriving = 0  # recipients that are read, and not yet admitted
+        parking.queue_of = self._queue_of
         self._resting: list[tuple[float, int, Group]] = []
         self._rests = 0
         self._no_route: dict[str, float] = {}  # domains not found at present: until when
@@ -80,7 +89,8 @@ class Admission:
         of room; None if they may come in."""
         account_id = message.account_id
         backlog = self._backlogs[message.shard]
-        if backlog.groups and backlog.goes_before(domain, account_id, message.rank):
+        before = backlog.goes_before(domain, account_id, message.rank) if backlog.groups else None
+        if before is not None and min(before.cursor, before.asked)[0] <= message.rank:
             return ""
         is_urgent = message.deadline > 0.0
         room = self._window.room(is_urgent)
@@ -97,7 +107,11 @@ class Admission:
         if said := self._lanes.closed(queue):
             return said
         account = queue.accounts.get(account_id)
-        return None if account is None or self._has_room(queue, account, room, is_urgent) else ""
+        if account is None:
+            return None
+        if before is not None and before.behind.get(account, END)[0] <= message.rank:
+            return ""
+        return None if self._has_room(queue, account, room, is_urgent) else ""
 
     def _has_room(self, queue: ReadyQueue, account: AccountQueue, room: int, is_urgent: bool) -> bool:
         """Whether one more may wait there. Those with a deadline are not in the way of a campaign's share."""
@@ -192,33 +206,47 @@ class Admission:
         account = queue.account(message.account_id)
         state = recipients[0].state
         said = self._lanes.closed(queue)
-        if said or (state is RecipientState.DEFERRED and self._is_over(message, queue, account, recipients)):
-            self._parking.park([(message, recipients)], said, is_refused=True)
-            if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
-                group.refused_by = account
-                group.feeds.add(account)
+        group = self._group(message, recipients) if state is RecipientState.PARKED else None
+        if said or self._is_refused(message, queue, account, recipients, group):
+            self._parking.park([(message, recipients)], said)
             return
         most = queue.control.rule.recipients_per_message if queue.route.hosts else len(recipients)
         for at in range(0, len(recipients), most):
             message.in_hand += 1
             queue.push(Attempt(message, recipients[at : at + most], queue.route.lane))
-        if state is RecipientState.PARKED and (group := self._group(message, recipients)) is not None:
-            group.admitted += len(recipients)
-            group.waits_for = account
+        if group is not None:
             group.feeds.add(account)
         self._lanes.wake(queue)
 
-    def _is_over(
-        self, message: Message, queue: ReadyQueue, account: AccountQueue, recipients: list[Recipient]
+    def _is_refused(
+        self,
+        message: Message,
+        queue: ReadyQueue,
+        account: AccountQueue,
+        recipients: list[Recipient],
+        group: Group | None,
     ) -> bool:
-        """A message that came due, and is counted already, finds no room."""
+        """A message that came from disk, and is counted already, has no place in the queue: there is no room,
+        or it was read on the way to others while some that leave before it are still on disk."""
+        if group is not None:
+            place = (message.rank, message.key, recipients[0].number)
+            if group.behind.get(account, END) <= place:
+                return True
+        elif recipients[0].state is RecipientState.FRESH:
+            return False
         is_urgent = message.deadline > 0.0
-        room = self._window.room(is_urgent) + len(recipients)
+        room = self._window.room(is_urgent) + self.arriving + len(recipients)
         return not self._has_room(queue, account, room, is_urgent)
 
     def _group(self, message: Message, recipients: list[Recipient]) -> Group | None:
         """The group that these were read from; a page has one domain."""
         return self._backlogs[message.shard].groups.get((recipients[0].domain, message.account_id))
+
+    def _queue_of(self, message: Message, domain: str) -> AccountQueue | None:
+        """Where a message's recipients of the domain wait; None if that is not known."""
+        route = self._routes.cached(domain)
+        queue = None if route is None else self._lanes.by_name.get(self._lane(message, route).lane)
+        return None if queue is None else queue.account(message.account_id)
 
     # -- parked ones ------------------------------------------------------------------------------------
 
@@ -234,31 +262,62 @@ class Admission:
         ):
             self.rest(group, 0.0)
             return 0
-        account = group.waits_for
-        if (
-            account is None
-            and route is not None
-            and (queue := self._lanes.by_name.get(route.lane)) is not None
-        ):
-            account = queue.account(group.account_id)
-        if account is None or not self._is_there(account):
+        self._check(group, route)
+        best: AccountQueue | None = None
+        room = 0
+        for account, place in group.behind.items():
+            if place >= (group.behind[best] if best is not None else group.cursor):
+                continue
+            if (has := self._room_of(account)) > 0:
+                best, room = account, has
+            else:
+                account.groups[group] = None
+        if best is None and group.cursor < END:
+            room = self._room_ahead(group, route)
+        group.reads_for = best
+        if best is not None:
+            group.promised_to = best
+        return max(room, _MIXED) if room > 0 and group.is_mixed else room
+
+    def _check(self, group: Group, route: Route | None) -> None:
+        """Forget what is known of lanes that are no more, or have become others."""
+        if route is not None and route.lane != group.site:
+            if group.site:
+                group.start_over()
+            group.site = route.lane
+        for account in [one for one in group.feeds.union(group.behind) if not self._is_there(one)]:
+            group.feeds.discard(account)
+            group.wait(None, group.behind.pop(account, END))
+
+    def _room_ahead(self, group: Group, route: Route | None) -> int:
+        """How much to read of what is not known."""
+        feeds = group.feeds
+        if not feeds and route is not None and (queue := self._lanes.by_name.get(route.lane)) is not None:
+            feeds = {queue.account(group.account_id)}
+        if not feeds:
             return _UNKNOWN
-        if self._lanes.closed(account.lane):
-            group.feeds = {one for one in group.feeds if self._is_there(one)}
-            is_open = [one for one in group.feeds if not self._lanes.closed(one.lane)]
-            if not is_open:
-                for one in group.feeds | {account}:
-                    one.groups[group] = None
-                return 0
-            account = group.waits_for = is_open[0]
-        queue = account.lane
-        if queue.is_suspect:
-            return 1
-        room = self._share(queue, self._window.room()) - account.recipients - account.promised
-        if room <= 0:
-            account.groups[group] = None
+        room, account = max(((self._room_of(one), one) for one in feeds), key=lambda one: one[0])
+        if room > 0:
+            group.promised_to = account
+            return room
+        for one in feeds:
+            one.groups[group] = None
+        if self._clock.monotonic() < group.explore_at:
+            if not group.is_resting:
+                group.is_resting = True
+                self.rest(group, _EXPLORE_S)
             return 0
-        return room
+        group.explore_at = self._clock.monotonic() + (0.0 if group.is_mixed else _EXPLORE_S)
+        return _MIXED
+
+    def _room_of(self, account: AccountQueue) -> int:
+        """How many recipients more may wait in the queue; 0 if its lane is closed."""
+        queue = account.lane
+        if self._lanes.closed(queue):
+            return 0
+        if queue.is_suspect:
+            return 1 - account.promised
+        return self._share(queue, self._window.room()) - account.recipients - account.promised
 
     def _is_there(self, account: AccountQueue) -> bool:
         """Its lane has not been forgotten."""
@@ -274,6 +333,7 @@ class Admission:
         now = self._clock.monotonic()
         while self._resting and (is_at_once or self._resting[0][0] <= now):
             group = heappop(self._resting)[2]
+            group.is_resting = False
             group.backlog.make_ready(group)
         if is_at_once or len(self._no_route) > _MOST_UNKNOWN:
             self._no_route.clear()

@@ -1,26 +1,29 @@
-"""What is parked on disk, as far as memory knows: which groups have rows, and from which rank on.
+"""What is parked on disk, as far as memory knows: which groups have rows, and from which place on.
 
-A group is what is parked in one shard for one domain and account. A decision: no clock, no I/O. ``note`` says
-that rows were parked; a group that is *ready* is looked at by the loader, which puts it aside again (into
-the queue of the account on the lane that has no room for it, say) and makes it ready when that changes.
+A group is what is parked in one shard for one domain and account. Its rows may take several lanes (sources,
+wishes for TLS), of which some are closed or full. So it is read from more than one place: from its ``cursor``
+on, nothing is known of the rows; what lies *behind* the cursor was read, or parked with its lane known, and
+waits for one lane each, from the first such place on. A lane that has room is served from its own first place
+and one that is closed holds no other up.
 
-Contract: every parked row is in a group whose ``low`` is not above its rank, or in memory. A group is read on
-from its ``cursor``; rows that were read and not let in are *behind* it, and come again with the next pass, so
-that a lane which is closed does not keep those on other lanes from being found. A group goes when a pass has
-reached its end and left nothing behind.
+A decision: no clock, no I/O. A group that is *ready* is looked at by the loader, which puts it aside again
+(into the queues of the account on the lanes that have no room for it) and makes it ready when that changes.
 
-Bound: one small object for each domain and account with parked mail, whatever their number of rows. After a
-crash it is read from disk.
+Contract: every parked row is in a group, and not below its ``cursor``, the place ``asked`` or that of its
+lane; or in memory. Each place only moves forward, but for rows that come anew. A group goes when nothing is
+left of it.
+
+Bound: one small object for each domain and account with parked mail, whatever their number of rows, and one
+place for each lane that its rows wait for. After a crash it is read from disk.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING
 
-from relay.base.parked import ParkedPage
+from relay.base.parked import END, FIRST, ParkedPage, Place
 
 if TYPE_CHECKING:
     from relay.traffic.account_queue import AccountQueue
@@ -33,51 +36,60 @@ class Group:
     backlog: Backlog
     domain: str
     account_id: int
-    cursor: float  # the rank from which to read on
-    behind: float = inf  # the lowest rank that was read and not let in
-    asked: float = inf  # from which rank a page is being read
+    cursor: Place = END  # from here on it is not known which lanes the rows take
+    behind: dict[AccountQueue, Place] = field(default_factory=dict)  # the first that waits for each lane
+    asked: Place = END  # from which place a page is being read
+    reads_for: AccountQueue | None = None  # the queue that the page is for; None: what is not known
+    site: str = ""  # the lane of the domain's route, when it was last looked at
     is_ready: bool = False
-    is_vain: bool = False  # the last pass let no one in; it rests, and holds no one up
-    admitted: int = 0  # recipients let in since the present pass began
-    waits_for: AccountQueue | None = None  # the queue that takes its rows, or refused a whole page of them
-    refused_by: AccountQueue | None = None
+    is_resting: bool = False  # until the next page of those that are not known may be read
+    explore_at: float = 0.0  # when that is
     feeds: set[AccountQueue] = field(default_factory=set)  # all queues that took or refused rows of it
+    promised_to: AccountQueue | None = None  # the queue with room for the page
 
     @property
-    def low(self) -> float:
-        """No row on disk has a lower rank."""
-        return min(self.cursor, self.behind, self.asked)
+    def low(self) -> Place:
+        """No row on disk has a lower place."""
+        return min(self.cursor, self.asked, *self.behind.values())
 
-    def ask(self) -> float:
-        """A page is read now, from this rank on; what is noted meanwhile lowers the cursor again."""
-        if self.cursor == inf:  # the pass is over
-            self.cursor, self.behind, self.admitted = self.behind, inf, 0
-        self.asked, self.cursor = self.cursor, inf
-        self.is_vain = False
+    @property
+    def is_mixed(self) -> bool:
+        """Its rows take more than one lane."""
+        return len(self.feeds) > 1
+
+    def ask(self) -> Place:
+        """A page is read now, from this place on; what is noted meanwhile has its own."""
+        if self.reads_for is None:
+            self.asked, self.cursor = self.cursor, END
+        else:
+            self.asked = self.behind.pop(self.reads_for, END)
         return self.asked
 
-    def answered(self, page: ParkedPage | None) -> bool:
-        """The page that was read (None: it could not be); whether the pass is over with rows left behind and
-        none let in: then there is no use in reading on at once."""
-        if page is None or not page.is_end:
-            self.cursor = min(self.cursor, self.asked if page is None else page.rank)
-            self.asked = inf
-            return False
-        self.asked = inf
-        if self.cursor < inf:  # there is news
-            return False
-        self.is_vain = self.behind < inf and not self.admitted
-        self.cursor, self.behind, self.admitted = self.behind, inf, 0
-        return self.is_vain
+    def answered(self, page: ParkedPage | None) -> None:
+        """The page that was read, and whose rows are let in or left behind; None: it could not be."""
+        on = self.asked if page is None else END if page.is_end else page.place
+        self.asked = END
+        if on < END:
+            self.wait(self.reads_for, on)
+        self.reads_for = None
 
-    def from_behind(self) -> None:
-        """Read on from the first that was left behind."""
-        self.cursor, self.behind = min(self.cursor, self.behind), inf
+    def wait(self, queue: AccountQueue | None, place: Place) -> None:
+        """A row there waits for the queue; None: for any."""
+        if queue is None:
+            self.cursor = min(self.cursor, place)
+        else:
+            self.behind[queue] = min(self.behind.get(queue, END), place)
+
+    def start_over(self) -> None:
+        """What is known of lanes holds no more."""
+        self.cursor = min(self.cursor, *self.behind.values()) if self.behind else self.cursor
+        self.behind.clear()
+        self.feeds.clear()
 
     @property
     def is_empty(self) -> bool:
         """Nothing is left on disk."""
-        return self.low == inf
+        return self.low == END
 
 
 class Backlog:
@@ -89,30 +101,26 @@ class Backlog:
         self.groups: dict[tuple[str, int], Group] = {}
         self.ready: deque[Group] = deque()
 
-    def note(self, domain: str, account_id: int, rank: float) -> None:
-        """A row was parked, and is on disk."""
+    def note(self, domain: str, account_id: int, place: Place, queue: AccountQueue | None = None) -> None:
+        """A row is on disk, and waits for room in the queue (None: its lane is not known). The group is
+        looked at now, unless something is in the queue that calls it when it leaves."""
         group = self.groups.get((domain, account_id))
         if group is None:
-            group = self.groups[domain, account_id] = Group(self, domain, account_id, rank)
+            group = self.groups[domain, account_id] = Group(self, domain, account_id)
             self.make_ready(group)
-        else:
-            group.cursor = min(group.cursor, rank)
-            if group.is_vain:
-                group.is_vain = False
-                self.make_ready(group)
+        group.wait(queue, place)
+        if queue is None:
+            self.make_ready(group)
+            return
+        group.feeds.add(queue)
+        queue.groups[group] = None
+        if not queue.recipients:
+            self.make_ready(group)
 
-    def left_behind(self, domain: str, account_id: int, rank: float) -> None:
-        """A row was read and not let in; it has stayed on disk."""
+    def goes_before(self, domain: str, account_id: int, rank: float) -> Group | None:
+        """The group, if something of it may be on disk that is to leave before this rank, or with it."""
         group = self.groups.get((domain, account_id))
-        if group is None:
-            self.note(domain, account_id, rank)
-        elif rank < group.behind:
-            group.behind = rank
-
-    def goes_before(self, domain: str, account_id: int, rank: float) -> bool:
-        """Something of the group may be on disk that is to leave before this rank, or with it."""
-        group = self.groups.get((domain, account_id))
-        return group is not None and not group.is_vain and group.low <= rank
+        return group if group is not None and group.low[0] <= rank else None
 
     def make_ready(self, group: Group) -> None:
         """Let the loader look at it."""
@@ -140,3 +148,8 @@ class Backlog:
             self.groups.pop((group.domain, group.account_id), None)
             return True
         return False
+
+
+def at_rank(rank: float) -> Place:
+    """The first place of a rank."""
+    return (rank, *FIRST[1:])

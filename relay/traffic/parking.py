@@ -2,7 +2,7 @@
 
 Contract: ``park`` ends the stay in memory of recipients that were not attempted. Fresh ones and those that
 were due are written as parked, in one change a shard; those whose rows say so already are only let go. The
-backlog hears of them once they are on disk.
+backlog hears of them once they are on disk, and of the queue that each waits for.
 
 Failure: a change that cannot be written leaves loaded ones known (see ``window``); fresh ones come back with
 the next start.
@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from relay.base.events import Change, Parked
 from relay.base.message import Message, Recipient, RecipientState
+from relay.base.parked import Place
+from relay.traffic.account_queue import AccountQueue
 from relay.traffic.backlog import Backlog
 from relay.traffic.neighbours import Store
 from relay.traffic.window import Window
 
 Waiting = tuple[Message, list[Recipient]]
-_Note = tuple[str, int, float]
+_Note = tuple[str, int, Place, AccountQueue | None]
 
 
 class Parking:
@@ -34,26 +36,25 @@ class Parking:
         parked: Callable[[], None],
     ) -> None:
         """``parked`` is called when recipients are on disk."""
+        self.queue_of: Callable[[Message, str], AccountQueue | None] = _not_known
         self.total = 0  # recipients parked, those that were stored as parked included
         self._shards = shards
         self._window = window
         self._backlogs = backlogs
         self._parked = parked
 
-    def park(self, waiting: Iterable[Waiting], why: str = "", is_refused: bool = False) -> None:
-        """Park them; ``why`` is for people. Those who were read a moment ago and ``is_refused`` by their lane
-        do not hold up what is behind them in their group and may go elsewhere."""
+    def park(self, waiting: Iterable[Waiting], why: str = "") -> None:
+        """Park them; ``why`` is for people."""
         changes: dict[int, tuple[Change, set[tuple[int, int]], list[_Note]]] = {}
         for message, recipients in waiting:
             message.left = 0  # from now on this is a part of it
             known = self._window.known.get(message.shard, set())
             for recipient in recipients:
                 pair = (message.key, recipient.number)
-                note = (recipient.domain, message.account_id, message.rank)
+                note = self._note(message, recipient)
                 if recipient.state is RecipientState.PARKED:
                     known.discard(pair)
-                    backlog = self._backlogs[message.shard]
-                    (backlog.left_behind if is_refused else backlog.note)(*note)
+                    self._backlogs[message.shard].note(*note)
                     continue
                 self.total += 1
                 entry = changes.get(message.shard)
@@ -68,6 +69,10 @@ class Parking:
                     self._window.fresh -= 1
         for shard, (change, pairs, notes) in changes.items():
             self._write(shard, change, pairs, notes)
+
+    def _note(self, message: Message, recipient: Recipient) -> _Note:
+        place = (message.rank, message.key, recipient.number)
+        return recipient.domain, message.account_id, place, self.queue_of(message, recipient.domain)
 
     def _write(self, shard: int, change: Change, pairs: set[tuple[int, int]], notes: list[_Note]) -> None:
         def written(done: asyncio.Future[None]) -> None:
@@ -86,5 +91,9 @@ class Parking:
         for recipient in message.recipients:
             if recipient.state is RecipientState.PARKED:
                 self.total += 1
-                backlog.note(recipient.domain, message.account_id, message.rank)
+                backlog.note(*self._note(message, recipient))
         self._parked()
+
+
+def _not_known(*_: object) -> None:
+    """Until admission is there."""

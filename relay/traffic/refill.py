@@ -5,8 +5,9 @@ of groups in one visit to the disk. ``give_up_late`` ends those that are past th
 parked: it asks only for groups whose first rank has passed. ``recall`` reads from disk which groups there
 are: at the start, and now and then, so that rows which the operator changed on disk are found as well.
 
-Cost: none for a group that has to wait, however many rows it has; some 20 microseconds of the reader's thread
-for each row that comes in.
+Cost: none for a group that has to wait and is known, however many rows it has; some 20 microseconds of the
+reader's thread for each row that comes in, and for each that is passed over on the way to one of another
+lane. A group that has shown one lane only, which is closed or full, is read on a page a second, to see.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from collections.abc import Callable, Mapping
 
 from relay.base.message import Attempt, Message
 from relay.base.outcome import Outcome
-from relay.base.parked import ParkedAsk
+from relay.base.parked import FIRST, ParkedAsk
 from relay.traffic.admission import Admission
-from relay.traffic.backlog import Backlog, Group
+from relay.traffic.backlog import Backlog, Group, at_rank
 from relay.traffic.last_known import last_known
 from relay.traffic.neighbours import Store
 from relay.traffic.window import Window
@@ -25,7 +26,6 @@ from relay.traffic.window import Window
 _GROUPS = 64  # read in one visit
 _PAGE = 500  # recipients of one group
 _LATE = 100  # recipients of one group that are ended in one visit
-_VAIN_S = 5.0  # none of whose rows could be let in: looked at again after
 
 _NEVER_LEFT = "its time was up before it could be sent"
 
@@ -52,8 +52,8 @@ class Refill:
         backlog = self._backlogs[number]
         for domain, account_id, rank in await self._shards[number].parked_groups():
             group = backlog.groups.get((domain, account_id))
-            if group is None or group.low > rank:
-                backlog.left_behind(domain, account_id, rank)
+            if group is None or group.low[0] > rank:
+                backlog.note(domain, account_id, at_rank(rank))
         backlog.make_all_ready()
 
     async def fill(self, number: int) -> bool:
@@ -75,33 +75,22 @@ class Refill:
             raise
         finally:
             for group, limit in chosen:
-                if group.waits_for is not None:
-                    group.waits_for.promised = max(0, group.waits_for.promised - limit)
+                if group.promised_to is not None:
+                    group.promised_to.promised = max(0, group.promised_to.promised - limit)
+                    group.promised_to = None
         for page in pages:
             for message in page.messages:  # all are known before the first can be settled
                 known.update((message.key, r.number) for r in message.recipients)
                 self.loads += len(message.recipients)
+        self._admission.arriving = sum(len(m.recipients) for page in pages for m in page.messages)
         for (group, _), page in zip(chosen, pages, strict=True):
-            before, group.refused_by = group.admitted, None
             for message in page.messages:
+                self._admission.arriving -= len(message.recipients)
                 self._admission.admit(message)
-            is_in_vain = group.answered(page)
-            if group.refused_by is not None and group.admitted == before:
-                self._wait_for_lane(group)
-            if backlog.drop_if_empty(group):
-                continue
-            if is_in_vain:
-                self._admission.rest(group, _VAIN_S)
-            else:
+            group.answered(page)
+            if not backlog.drop_if_empty(group):
                 backlog.make_ready(group)
         return bool(backlog.ready)
-
-    def _wait_for_lane(self, group: Group) -> None:
-        """A whole page was refused. If all that is known of the group is that its mail takes this lane, it
-        waits for it, from the first of the page on; else the pass goes on."""
-        if group.waits_for is None or group.waits_for is group.refused_by:
-            group.waits_for = group.refused_by
-            group.from_behind()
 
     def _choose(self, backlog: Backlog) -> list[tuple[Group, int]]:
         """Groups to read, and how much of each."""
@@ -116,18 +105,18 @@ class Refill:
             limit = min(self._admission.room_for(group), room, _PAGE)
             if limit > 0:
                 room -= limit
-                if group.waits_for is not None:
-                    group.waits_for.promised += limit
+                if group.promised_to is not None:
+                    group.promised_to.promised += limit
                 chosen.append((group, limit))
         return chosen
 
     async def give_up_late(self, number: int, now: float) -> bool:
         """End those whose time is up; say whether there may be more of them. Raises SpoolError."""
-        groups = [g for g in self._backlogs[number].groups.values() if g.low <= now]
+        groups = [g for g in self._backlogs[number].groups.values() if g.low[0] <= now]
         if not groups:
             return False
         known = self._window.known.setdefault(number, set())
-        asks = [ParkedAsk(g.domain, g.account_id, 0.0, _LATE) for g in groups[:_GROUPS]]
+        asks = [ParkedAsk(g.domain, g.account_id, FIRST, _LATE) for g in groups[:_GROUPS]]
         late = await self._shards[number].parked_late(asks, now, set(known))
         for message in late:
             known.update((message.key, r.number) for r in message.recipients)

@@ -10,7 +10,7 @@ from pathlib import Path
 from relay.base.errors import SpoolCorrupt
 from relay.base.events import Change
 from relay.base.message import Message, Recipient, RecipientState
-from relay.base.parked import ParkedAsk, ParkedGroup, ParkedPage
+from relay.base.parked import END, ParkedAsk, ParkedGroup, ParkedPage
 
 
 class FakeJournal:
@@ -147,13 +147,14 @@ class FakeStore:
         pages = []
         for ask in asks:
             found = [
-                (rank, pair)
+                (rank, *pair)
                 for domain, account, rank, pair in parked
-                if (domain, account) == ask[:2] and rank >= ask.rank and pair not in known
+                if (domain, account) == ask[:2] and (rank, *pair) >= ask.place and pair not in known
             ]
-            some = found[: ask.limit]
-            last = some[-1][0] if some else 0.0
-            pages.append(ParkedPage(self._loaded([pair for _, pair in some]), last, len(found) <= ask.limit))
+            some, more = found[: ask.limit], found[ask.limit :]
+            pages.append(
+                ParkedPage(self._loaded([one[1:] for one in some]), more[0] if more else END, not more)
+            )
         return pages
 
     async def parked_late(

@@ -4,7 +4,7 @@ from functools import partial
 
 from relay.base.events import Change, Parked
 from relay.base.message import Message, RecipientState
-from relay.base.parked import ParkedAsk, ParkedGroup
+from relay.base.parked import FIRST, ParkedAsk, ParkedGroup
 from relay.spool import operate
 from relay.spool.choosing import BEFORE_ALL, Chooser, Chosen
 from tests.fakes.spool import NOW, deferring, done, message, storing
@@ -48,19 +48,19 @@ async def test_pages_are_in_order_of_rank_bounded_and_skip_what_is_known(shards)
     many = [parked(f"{n}@b.example", max_age=100 - n) for n in range(10)]
     two = parked("x@b.example", "y@b.example", max_age=50)
     await shard.commit(storing(*many, two, parked("other@b.example", account=2)))
-    ask = ParkedAsk("b.example", 1, 0.0, 4)
+    ask = ParkedAsk("b.example", 1, FIRST, 4)
     (first,) = await shard.parked_pages([ask], set())
-    assert (addresses(first.messages), first.rank, first.is_end) == (
+    assert (addresses(first.messages), first.place, first.is_end) == (
         ["x@b.example", "y@b.example", "9@b.example", "8@b.example"],
-        NOW + 92,
+        (NOW + 93, many[7].key, 0),
         False,
     )
     assert len(first.messages) == 3
     assert first.messages[0].recipients[0].state is RecipientState.PARKED
     known = {(one.key, r.number) for one in first.messages for r in one.recipients}
-    rest = ParkedAsk("b.example", 1, first.rank, 100)
-    none = ParkedAsk("b.example", 3, 0.0, 4)
-    found = await shard.parked_pages([rest, none, ParkedAsk("b.example", 1, 0.0, 8)], known)
+    rest = ParkedAsk("b.example", 1, first.place, 100)
+    none = ParkedAsk("b.example", 3, FIRST, 4)
+    found = await shard.parked_pages([rest, none, ParkedAsk("b.example", 1, FIRST, 8)], known)
     assert addresses(found[0].messages) == [f"{n}@b.example" for n in range(7, -1, -1)]
     assert [page.is_end for page in found] == [True, True, True]
     assert found[1].messages == []
@@ -73,7 +73,7 @@ async def test_parking_what_was_loaded_or_fresh_and_not_what_is_held(shards) -> 
     await shard.commit(storing(one))
     await shard.commit(deferring(one, 0, NOW + 5, reply="450 full"))
     await shard.commit(Change(parked=[Parked(one.key, n, "down" * (n == 1)) for n in range(3)]))
-    (page,) = await shard.parked_pages([ParkedAsk("b.example", 1, 0.0, 9)], set())
+    (page,) = await shard.parked_pages([ParkedAsk("b.example", 1, FIRST, 9)], set())
     found = {r.address: (r.attempts, r.reply) for m in page.messages for r in m.recipients}
     assert found == {"a@b.example": (1, "450 full"), "b@b.example": (0, "down")}
     await shard.commit(done(one, 0))
@@ -105,7 +105,7 @@ async def test_late_are_those_past_their_age_or_a_deadline_that_ends_them(shards
     tells.is_by_notify = True
     old.expires_at = NOW + 20
     await shard.commit(storing(ends, tells, old, young))
-    ask = ParkedAsk("b.example", 1, 0.0, 9)
+    ask = ParkedAsk("b.example", 1, FIRST, 9)
 
     async def late(now: float, known=frozenset()) -> list[str]:
         return addresses(await shard.parked_late([ask], now, known))

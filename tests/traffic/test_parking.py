@@ -1,8 +1,10 @@
 """Who waits on disk and why, how they come back, and how they end if they do not; on both stores."""
 
+import asyncio
+
 from relay.base.message import RecipientState
 from relay.base.outcome import Deferred, Reason, Scope
-from relay.base.parked import ParkedAsk
+from relay.base.parked import FIRST, ParkedAsk
 from relay.directory.records import Suspended, Suspension
 from relay.traffic.suspensions import Suspensions
 from tests.traffic.world import DOWN, LATER, OK, World, turn
@@ -10,7 +12,7 @@ from tests.traffic.world import DOWN, LATER, OK, World, turn
 
 async def parked(world: World, domain: str = "example.org", account: int = 1) -> list[tuple[str, int, str]]:
     """(address, attempts, reply) of those who are parked."""
-    (page,) = await world.store.parked_pages([ParkedAsk(domain, account, 0.0, 10_000)], set())
+    (page,) = await world.store.parked_pages([ParkedAsk(domain, account, FIRST, 10_000)], set())
     return [(r.address, r.attempts, r.reply) for m in page.messages for r in m.recipients]
 
 
@@ -226,3 +228,31 @@ async def test_a_domain_that_cannot_be_looked_up_is_left_alone_for_a_while(make)
     world.routes.sites.clear()
     await world.pass_time(30)
     assert len(await take_all(world, "slow.example", 136)) == 136
+
+
+async def test_one_lane_of_a_group_may_be_down_while_another_takes_its_mail(make) -> None:
+    """Two sources in turn: what leaves from the one that the site refuses does not hold up the other's."""
+    world = await make(window=40)
+    world.spread_over = ("one", "two")
+    sent = []
+    for n in range(200):
+        sent.append(await world.send(f"{n}@example.org"))
+        world.clock.advance(0.01)
+    world.scheduler.site_failed("mx:example.org@one", DOWN)
+    by_two = [n for n, one in enumerate(sent) if world.source(one).name == "two"]
+    taken = []
+    for _ in range(1000):
+        while (attempt := world.scheduler.take("mx:example.org@two")) is not None:
+            taken.append(attempt.recipients[0].address)
+            world.finish(attempt, OK)
+        if len(taken) == len(by_two):
+            break
+        await world.pass_time(0.1)  # in vain a group is looked at every five seconds
+        await asyncio.sleep(0.001)
+    assert sorted(taken) == sorted(f"{n}@example.org" for n in by_two)
+    world.scheduler.site_up("mx:example.org@one")
+    rest = len(sent) - len(by_two) - 1
+    assert len(await take_all(world, "example.org@one", rest)) == rest
+    await world.pass_time(300)
+    assert len(await take_all(world, "example.org@one", 1)) == 1
+    assert await world.is_quiet()
