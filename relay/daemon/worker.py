@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 # The commit thread and the loop hand the interpreter lock to each other several times a commit; at CPython's
 # default of 5 ms a busy loop would add that to each.
 _SWITCH_INTERVAL_S = 0.0005
+# Few of a worker's objects refer to each other in circles, so that the collector finds next to nothing. At
+# CPython's default of (700, 10, 10), mail for 3,000 sites at once cost a fifth more CPU; memory is the same.
+_COLLECT = (10_000, 20, 20)
 
 
 class Worker:
@@ -94,6 +97,7 @@ class Worker:
                 return EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL
             gc.collect()
             gc.freeze()  # what is there now lives as long as we do: a full collection need not look at it
+            gc.set_threshold(*_COLLECT)
             await self._say_ready(link)
             await self._stop.wait()
             log.info("worker drains")

@@ -118,11 +118,9 @@ class SiteControl:
     def state(self, now: float) -> str:
         """One word: ``open``, ``paced`` (a rate was found or set), ``pausing`` (throttled a moment ago),
         ``probing`` (was down, not yet answered), ``down``."""
-        pace = self.flow.pace
-        if self.is_down(now):
-            return "down"
-        if self._breaker.is_probing:
-            return "probing"
+        breaker, pace = self._breaker, self.flow.pace
+        if breaker.failures:  # in a scrape for each lane: plain slots
+            return "down" if now < breaker.retry_at else "probing"
         if pace.is_pausing:
             return "pausing"
         return "paced" if pace.rate(now) else "open"
