@@ -174,6 +174,7 @@ class SharedLimits:
         is_crowded = says_crowded(outcome)
         if known.rule.is_rollup and not (open_ or is_crowded):
             return False  # that other sites of the rule take connections says nothing of this one
+        queue.control.turned_away()
         now = self._clock.monotonic()
         known.refused_at, known.is_crowded = now, is_crowded
         if not open_:

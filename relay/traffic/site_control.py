@@ -95,6 +95,10 @@ class SiteControl:
         """The site refused a connection while ``open_`` of ours were open."""
         self.flow.refused(now, outcome, open_)
 
+    def turned_away(self) -> None:
+        """The same, where the ledger says what becomes of it: counted for people."""
+        self.flow.concurrency.crowded += 1
+
     def unreachable(self, now: float, outcome: Deferred, dice: float) -> None:
         """No host of the site could be reached; ``dice`` is uniform in [0, 1) and spreads the return."""
         said = str(outcome.reply) if outcome.reply is not None else outcome.detail
@@ -161,6 +165,8 @@ class SiteControl:
             is_ruled = pace.rate(now) == pace.bound
             return "rate of the rule" if is_ruled else "rate found after the receiver asked for less mail"
         if concurrency.ceiling < 1:
+            if concurrency.crowded:
+                return "the receiver refused more connections, and other workers use those that it takes"
             return "other workers use all connections of the rule"
         if concurrency.capped_for_s(now):
             return "the receiver refused more connections"

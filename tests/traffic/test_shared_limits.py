@@ -318,6 +318,7 @@ async def test_one_more_than_is_open_here_is_a_bound_and_no_doubt(lanes: Lanes) 
     assert lanes.limited.refused(queue, CROWDED, 5)
     await lanes.settle()
     assert (lanes.limits["mx:a"], lanes.down) == (5, [])
+    assert queue.control.describe(lanes.clock.monotonic())["crowded"] == 1
 
 
 async def test_what_says_nothing_of_connections_is_not_asked_about(lanes: Lanes) -> None:

@@ -149,3 +149,13 @@ def test_lanes_may_share_a_flow_but_not_a_breaker() -> None:
     one.heard(2.0, [SLOWER], 0.1)
     assert other.wait_s(2.1) > 0.5
     assert one.limits == other.limits == LaneLimits(5, 1000, "rule:big")
+
+
+def test_who_was_turned_away_and_has_no_share_says_so() -> None:
+    control = SiteControl(SiteRule(connections=4), SiteBackoff())
+    control.share(0, None)
+    assert control.describe(0.0)["why"] == "other workers use all connections of the rule"
+    control.turned_away()
+    said = control.describe(0.0)
+    assert (said["crowded"], said["connections"]) == (1, 0)
+    assert said["why"].startswith("the receiver refused more connections")
