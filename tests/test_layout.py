@@ -52,7 +52,6 @@ COVERED_ELSEWHERE = {
     "relay/spool/rebuild.py": "tests/spool/test_recover.py",
     "relay/spool/remnant.py": "tests/spool/test_rows.py",
     "relay/traffic/admission.py": "tests/traffic/test_scheduler.py",
-    "relay/traffic/lanes.py": "tests/traffic/test_scheduler.py",
     "relay/traffic/loader.py": "tests/traffic/test_scheduler.py",
     "relay/traffic/neighbours.py": "tests/traffic/test_scheduler.py",
     "relay/traffic/settling.py": "tests/traffic/test_scheduler.py",

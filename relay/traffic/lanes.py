@@ -149,10 +149,13 @@ class Lanes:
     def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
         """Connections that found the lane waiting are called when it may go on."""
         loop = asyncio.get_running_loop()
+        at = loop.time() + wait_s
         if queue.call is not None:
-            if queue.call.when() <= loop.time() + wait_s:
+            if queue.call_at <= at:
                 return
             queue.call.cancel()
+        # the time is kept here: uvloop's handle of a wait below half a millisecond does not know its own
+        queue.call_at = at
         queue.call = loop.call_later(wait_s, self._call, queue)
 
     def _call(self, queue: ReadyQueue) -> None:

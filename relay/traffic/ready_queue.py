@@ -32,6 +32,7 @@ class ReadyQueue:
         "_virtual",
         "accounts",
         "call",
+        "call_at",
         "control",
         "is_suspect",
         "limits",
@@ -46,7 +47,8 @@ class ReadyQueue:
         self.control = control
         self.accounts: dict[int, AccountQueue] = {}
         self.waiting = 0  # attempts
-        self.call: asyncio.TimerHandle | None = None
+        self.call: asyncio.Handle | None = None
+        self.call_at = 0.0
         self.limits: LaneLimits | None = None  # as the connections were last told
         self.slots: Slots | None = None
         self.is_suspect = False  # the site failed, and has not answered since
