@@ -1,8 +1,9 @@
 """What comes back about a message after it was sent: words for bounces, complaints and automatic replies.
 
-``Report`` is a mail that a stranger's server sent, as far as it could be read (``relay.codec.report``); nothing
-in it is believed yet. ``BounceType`` and ``BounceSubType`` are SES's (notification-contents.md, "Bounce types").
-Only PERMANENT means that the address itself is no good; what is not known for certain is never called that.
+``Report`` is a mail that a stranger's server sent, as far as it could be read (``relay.codec.report``);
+nothing in it is believed yet. ``BounceType`` and ``BounceSubType`` are SES's (notification-contents.md,
+"Bounce types"). Only PERMANENT means that the address itself is no good; what is not known for certain is
+never called that.
 
 Pure words.
 """
