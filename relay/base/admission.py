@@ -25,6 +25,7 @@ class Admission(Generic[K]):
     """How a message comes in. Nothing set: signed with ``keys``, delivered at once."""
 
     keys: Sequence[K] = ()
+    identity: str = ""  # the verified identity that covers From
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object; stored with the message
     deadline_s: float = 0.0  # seconds from acceptance until when it is worth delivering; 0: not asked for
     deadline_at: float = 0.0  # the same as a wall-clock moment

@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     SEND = "Send"
     DELIVERY = "Delivery"
     BOUNCE = "Bounce"
+    COMPLAINT = "Complaint"
     DELIVERY_DELAY = "DeliveryDelay"
     REJECT = "Reject"
     NOTICE = "Notice"  # the relay wrote to the account's contact; ``message_id`` is that mail, "" for none

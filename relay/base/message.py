@@ -108,6 +108,7 @@ class Message:
     is_large: bool = False  # the content is in a file of its own
     return_path: str = ""  # MAIL FROM on the wire where it is not the sender's
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object; "" for nothing
+    identity: str = ""  # the verified identity that it was sent as; "" for the relay's own
     deadline: float = 0.0  # when the sender wants to hear that it has not arrived; 0: no deadline
     is_by_notify: bool = False  # past the deadline the sender is told, and delivery goes on
     tls: TlsWish = TlsWish.NONE

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     REQUIRETLS = "requiretls"  # the message demands REQUIRETLS, which the peer lacks
     SITE_DOWN = "site-down"  # not tried: the site has failed a moment ago
     EXPIRED = "expired"  # given up: the message is older than it may get
+    SUPPRESSED = "suppressed"  # given up: the address is on the service-wide suppression list
+    ON_ACCOUNT_LIST = "on-account-list"  # given up: it is on the account's suppression list
     DELETED = "deleted"  # given up: the operator deleted it, and wants the sender to know
     INTERNAL = "internal"  # a bug of ours; delays mail, never bounces it
 

@@ -36,6 +36,8 @@ _BY_REASON = {
     Reason.REQUIRETLS: "7.30",  # RFC 8689 4.2.1
     Reason.SITE_DOWN: "4.1",
     Reason.EXPIRED: "4.7",
+    Reason.SUPPRESSED: "1.1",
+    Reason.ON_ACCOUNT_LIST: "1.1",
     Reason.DELETED: "7.1",
     Reason.INTERNAL: "3.0",
 }
@@ -91,6 +93,13 @@ _SENTENCES = {
     ),
     Reason.SITE_DOWN: "The receiving mail server was out of order.",
     Reason.EXPIRED: "The message is older than it may get.",
+    Reason.SUPPRESSED: (
+        "Mail to this address has bounced of late, so that it is on the suppression list: the message was not "
+        "sent."
+    ),
+    Reason.ON_ACCOUNT_LIST: (
+        "This address is on the suppression list of the sender's account: the message was not sent."
+    ),
     Reason.DELETED: "The administrator of this mail server has deleted the message.",
     Reason.INTERNAL: "The message could not be handed on.",
 }

@@ -211,4 +211,5 @@ def account_of(row: AccountTable) -> Account:
         max_24_hours=row.max_24_hours,
         over_quota=OverQuota(row.over_quota),
         source=row.source,
+        suppressed_reasons=row.suppressed_reasons,
     )

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from relay.base.errors import DirectoryError
 from relay.directory.models import RevisionTable
 
-HEAD = "0003"  # the newest of migrations/versions
+HEAD = "0004"  # the newest of migrations/versions
 
 _BUSY_TIMEOUT_MS = 10_000
 _NOTE_TIMEOUT_MS = 1_000

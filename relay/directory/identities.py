@@ -107,6 +107,7 @@ class Identities:
                 mail_from="",
                 mail_from_state=RecordState.NONE,
                 mail_from_on_failure=OnMailFromFailure.USE_DEFAULT,
+                is_forwarding=True,
             )
             session.add(row)
             session.flush()
@@ -197,6 +198,7 @@ def identity_of(row: IdentityTable) -> IdentityRow:
         mail_from=row.mail_from,
         mail_from_state=RecordState(row.mail_from_state),
         mail_from_on_failure=OnMailFromFailure(row.mail_from_on_failure),
+        is_forwarding=row.is_forwarding,
     )
 
 

@@ -8,7 +8,7 @@ value grows with every change; it is what the running relay polls. Text states a
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Float, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, Float, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -32,6 +32,7 @@ class AccountTable(Table):
     max_24_hours: Mapped[int] = mapped_column(Integer)
     over_quota: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(String(64))
+    suppressed_reasons: Mapped[str] = mapped_column(String(64), server_default="BOUNCE,COMPLAINT")
     created_at: Mapped[float] = mapped_column(Float(53))
 
 
@@ -92,6 +93,8 @@ class IdentityTable(Table):
     mail_from_pending_since: Mapped[float | None] = mapped_column(Float(53))
     mail_from_missing_since: Mapped[float | None] = mapped_column(Float(53))
     mail_from_next_check_at: Mapped[float | None] = mapped_column(Float(53), index=True)
+    # whether bounces and complaints are mailed to its senders
+    is_forwarding: Mapped[bool] = mapped_column(Boolean, server_default=true())
 
 
 class DkimKeyTable(Table):
@@ -111,6 +114,47 @@ class DkimKeyTable(Table):
     is_leaving: Mapped[bool] = mapped_column(Boolean)  # another set of keys is to take over
     created_at: Mapped[float] = mapped_column(Float(53))  # of the selector: its key may be a later one
     changed_at: Mapped[float] = mapped_column(Float(53))  # when it came into its state
+
+
+class TopicTable(Table):
+    """Where an account's notifications go; the secret that signs them is sealed under ``topic/<id>``."""
+
+    __tablename__ = "topic"
+    __table_args__ = (UniqueConstraint("account_id", "name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(256))
+    url: Mapped[str] = mapped_column(Text)
+    envelope: Mapped[str] = mapped_column(String(16))
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class NotificationTable(Table):
+    """What an identity tells of a kind of event, and to which topic; without one, to the event log alone."""
+
+    __tablename__ = "notification"
+
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    topic_id: Mapped[int | None] = mapped_column(ForeignKey("topic.id", ondelete="CASCADE"))
+    has_headers: Mapped[bool] = mapped_column(Boolean)
+
+
+class SuppressionTable(Table):
+    """Addresses to which nothing is sent: by an account, or (0) by the whole service."""
+
+    __tablename__ = "suppression"
+
+    account_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(16))
+    since: Mapped[float] = mapped_column(Float(53))
+    message_id: Mapped[str] = mapped_column(String(64))
+    serial: Mapped[int] = mapped_column(Integer, index=True)  # grows with every change
 
 
 class RevisionTable(Table):

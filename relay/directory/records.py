@@ -129,6 +129,7 @@ class Account:
     max_24_hours: int = -1  # recipients in any 24 hours; -1: no limit
     over_quota: OverQuota = OverQuota.REJECT
     source: str = ""  # the pool of addresses from which its mail leaves; "" for the default
+    suppressed_reasons: str = "BOUNCE,COMPLAINT"  # what puts an address on its suppression list; "" is off
 
     @property
     def is_paused(self) -> bool:
@@ -167,6 +168,7 @@ class Identity:
     mail_from: str = ""
     mail_from_state: RecordState = RecordState.NONE
     mail_from_on_failure: OnMailFromFailure = OnMailFromFailure.USE_DEFAULT
+    is_forwarding: bool = True  # bounces and complaints are mailed to the sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class IdentityRow:
     mail_from: str = ""
     mail_from_state: RecordState = RecordState.NONE
     mail_from_on_failure: OnMailFromFailure = OnMailFromFailure.USE_DEFAULT
+    is_forwarding: bool = True
 
 
 @dataclass(frozen=True, slots=True)

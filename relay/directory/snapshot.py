@@ -198,6 +198,7 @@ class Snapshot:
             mail_from=mail_from.mail_from,
             mail_from_state=mail_from.mail_from_state,
             mail_from_on_failure=mail_from.mail_from_on_failure,
+            is_forwarding=row.is_forwarding,
         )
         return entry.identity
 

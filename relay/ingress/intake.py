@@ -226,11 +226,12 @@ class Intake(Generic[K]):
             envid=envelope.envid,
             return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
             control=admission.control,
+            identity=admission.identity,
             tls=envelope.tls,
             deadline=_deadline(envelope, admission, now),
             is_by_notify=envelope.is_by_notify and not (admission.deadline_s or admission.deadline_at),
         )
-        detail = add_to(_detail(submission), admission.control)
+        detail = add_to(_detail(submission, admission.identity), admission.control)
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]
 
     def _commit(
@@ -360,7 +361,7 @@ def _header_bytes(content: bytes) -> bytes:
     return content[: end if end >= 0 else len(content)]
 
 
-def _detail(submission: Submission) -> str:
+def _detail(submission: Submission, identity: str) -> str:
     """What the Send event tells, as JSON; put together by hand, which takes a third of json.dumps."""
     envelope = submission.envelope
     client = submission.client
@@ -368,5 +369,5 @@ def _detail(submission: Submission) -> str:
     return (
         f'{{"source":{quoted(envelope.sender)},"destination":[{destination}],'
         f'"sourceIp":{quoted(client.address)},"credential":{quoted(client.credential)},'
-        f'"sizeBytes":{len(submission.content)}}}'
+        f'"identity":{quoted(identity)},"sizeBytes":{len(submission.content)}}}'
     )

@@ -29,7 +29,7 @@ _LARGE, _EIGHT_BIT, _UTF8, _TLS, _TLS_OPTIONAL, _BY_NOTIFY = 1, 2, 4, 8, 16, 32
 
 MESSAGE_COLUMNS = (
     "m.key, m.id, m.account, m.sender, m.size, m.arrived, m.expires, m.flags, m.ret, m.envid,"
-    " m.return_path, m.control, m.deadline"
+    " m.return_path, m.control, m.deadline, m.identity"
 )
 RECIPIENT_COLUMNS = (
     "r.number, r.address, r.domain, r.notify, r.orcpt, r.state, r.attempts, r.due, r.reply, r.told, r.message"
@@ -48,7 +48,7 @@ def _deletes(table: str, column: str) -> dict[int, str]:
     return {n: f"DELETE FROM {table} WHERE {column} IN ({','.join('?' * n)})" for n in _CHUNKS}  # noqa: S608
 
 
-_INSERT_MESSAGE = _values("message", 14)
+_INSERT_MESSAGE = _values("message", 15)
 _INSERT_BODY = _values("body", 2)
 _INSERT_RECIPIENT = _values("recipient", 13)
 _INSERT_EVENT = _values("event (at, kind, message_id, account, detail)", 5)
@@ -188,7 +188,7 @@ def _message_row(m: Message, proof: int) -> tuple[Any, ...]:
         flags |= _TLS if m.tls is TlsWish.REQUIRED else _TLS_OPTIONAL
     return (
         m.key, m.id, m.account_id, m.sender, m.size_bytes, proof, m.arrived_at, m.expires_at, flags, m.ret,
-        m.envid, m.return_path, m.control, m.deadline,
+        m.envid, m.return_path, m.control, m.deadline, m.identity,
     )  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _recipient_row(m: Message, r: Recipient) -> tuple[Any, ...]:
 def message_of(row: Sequence[Any], shard: int) -> Message:
     """A message without recipients from a row of MESSAGE_COLUMNS."""
     key, message_id, account, sender, size, arrived, expires, flags, ret, envid, return_path, *rest = row
-    control, deadline = rest
+    control, deadline, identity = rest
     tls = TlsWish.NONE
     if flags & (_TLS | _TLS_OPTIONAL):
         tls = TlsWish.REQUIRED if flags & _TLS else TlsWish.OPTIONAL
@@ -211,7 +211,7 @@ def message_of(row: Sequence[Any], shard: int) -> Message:
         arrived_at=arrived, expires_at=expires, content=None, key=key, is_8bit=bool(flags & _EIGHT_BIT),
         is_utf8=bool(flags & _UTF8), ret=ret, envid=envid, is_large=bool(flags & _LARGE),
         return_path=return_path, control=control, deadline=deadline,
-        is_by_notify=bool(flags & _BY_NOTIFY), tls=tls,
+        is_by_notify=bool(flags & _BY_NOTIFY), tls=tls, identity=identity,
     )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ Why these tables: a message's content is in a table of its own so that a scan of
 ``recipient`` is clustered by message and has no other index than the one on those that wait (``due``), so
 that a message which leaves at once never touches an index of the backlog. Keys are never used twice: they
 start from the clock at each opening. ``account`` and ``rank`` (the moment after which it is late) of a
-message stand with its recipients too, so that the next of those that are parked is found by an index.
+message stand with its recipients too, so that the next of those that are parked is found by an index. Events
+are found by their message, long after it has left: what comes back names it. Message ids grow with time, so
+that this index is written at its end.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sqlite3
 import struct
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 DATABASE = "spool.db"
 
 _LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
@@ -38,7 +40,8 @@ CREATE TABLE message (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL, account INTEGER NOT NULL, sender TEXT NOT NULL,
   size INTEGER NOT NULL, checksum INTEGER NOT NULL, arrived REAL NOT NULL, expires REAL NOT NULL,
   flags INTEGER NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL,
-  return_path TEXT NOT NULL DEFAULT '', control TEXT NOT NULL DEFAULT '', deadline REAL NOT NULL DEFAULT 0
+  return_path TEXT NOT NULL DEFAULT '', control TEXT NOT NULL DEFAULT '', deadline REAL NOT NULL DEFAULT 0,
+  identity TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX message_id ON message (id);
 CREATE TABLE body (key INTEGER PRIMARY KEY, content BLOB NOT NULL);
@@ -58,6 +61,7 @@ CREATE TABLE event (
   offset INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, message_id TEXT NOT NULL,
   account INTEGER NOT NULL, detail TEXT NOT NULL
 );
+CREATE INDEX event_message ON event (message_id);
 CREATE TABLE uncertain (
   message_id TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL,
   PRIMARY KEY (message_id, address)
@@ -75,6 +79,8 @@ _UPGRADES = {  # from the version, to the next
     "CREATE INDEX recipient_parked ON recipient (domain, account, rank) WHERE state = 3;"
     "CREATE TABLE transcript (message INTEGER NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,"
     " dialogue TEXT NOT NULL, PRIMARY KEY (message, number)) WITHOUT ROWID;",
+    3: "ALTER TABLE message ADD COLUMN identity TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX event_message ON event (message_id);",
 }
 
 

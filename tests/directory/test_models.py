@@ -13,7 +13,7 @@ def test_every_table_can_be_made_on_both_databases() -> None:
 
 
 def test_numbers_that_mail_and_keys_remember_are_not_reused() -> None:
-    for name in ("account", "identity", "dkim_key"):
+    for name in ("account", "identity", "dkim_key", "topic"):
         made = str(CreateTable(Table.metadata.tables[name]).compile(dialect=sqlite.dialect()))
         assert "AUTOINCREMENT" in made
 
