@@ -47,6 +47,7 @@ COVERED_ELSEWHERE = {
     "relay/directory/migrations/versions/v0001_accounts.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0002_life.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0003_delivery.py": "tests/directory/test_database.py",
+    "relay/directory/migrations/versions/v0004_feedback.py": "tests/directory/test_database.py",
     "relay/spool/aside.py": "tests/spool/test_recover.py",
     "relay/spool/reader.py": "tests/spool/test_shard.py",
     "relay/spool/rebuild.py": "tests/spool/test_recover.py",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from relay.base.message import Message
 
@@ -33,6 +34,14 @@ class Event:
     message_id: str
     account_id: int
     detail: str = "{}"
+
+
+class Logged(NamedTuple):
+    """An event in the event log: in which shard, and where in it. Offsets grow within a shard."""
+
+    shard: int
+    offset: int
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,8 @@ _SENTENCES = {
     Reason.SITE_DOWN: "The receiving mail server was out of order.",
     Reason.EXPIRED: "The message is older than it may get.",
     Reason.SUPPRESSED: (
-        "Mail to this address has bounced of late, so that it is on the suppression list: the message was not "
-        "sent."
+        "Mail to this address has bounced of late, so that it is on the suppression list: the message was "
+        "not sent."
     ),
     Reason.ON_ACCOUNT_LIST: (
         "This address is on the suppression list of the sender's account: the message was not sent."

@@ -1,0 +1,113 @@
+"""Following the event log: one loop for each of those who make something of the events.
+
+A ``Sink`` takes batches of events, at its own pace and from its own position: one that fails or is slow holds
+up no other. Contract with a sink: ``position()`` is what it has taken for good; ``take(batch, reached)``
+returns once it has taken the batch for good, position ``reached`` included. After a crash or an exception the
+same events come again, so that taking must be harmless the second time. Within a message the order is that
+of ``relay.spool.event_log``.
+
+A sink that fails is tried again after a while, for ever; the log says so once, and once when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+from relay.base.events import EventKind, Logged
+from relay.base.tasks import Tasks
+from relay.spool.event_log import EventLog
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+_PAUSE_S = 1.0  # after a failure, doubling
+_LONGEST_PAUSE_S = 30.0
+BATCH = 500
+
+
+class Sink(Protocol):
+    """Who makes something of events."""
+
+    @property
+    def name(self) -> str:
+        """For the log and the metrics."""
+        ...
+
+    @property
+    def kinds(self) -> Collection[EventKind]:
+        """What it wants to see; nothing is everything."""
+        ...
+
+    async def position(self) -> Mapping[int, int]:
+        """Offsets by shard that it has taken for good; asked once, at the start."""
+        ...
+
+    async def take(self, batch: Sequence[Logged], reached: Mapping[int, int]) -> None:
+        """Take these events; ``reached`` is its position then. ``batch`` may be empty."""
+        ...
+
+
+class Follower:
+    """Leads one sink along the event log."""
+
+    def __init__(self, spool: Path, sink: Sink, poll_s: float = _POLL_S) -> None:
+        self.sink = sink
+        self.taken = 0  # events
+        self.failures = 0
+        self.behind = 0  # events that it has not looked at, as of the last look
+        self._log = EventLog(spool)
+        self._poll_s = poll_s
+        self._thread = ThreadPoolExecutor(1, f"follow-{sink.name}")
+        self._tasks = Tasks(f"follow {sink.name}")
+        self._after: dict[int, int] | None = None
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Follow until the stack unwinds."""
+        stack.callback(self._log.close)
+        stack.callback(self._thread.shutdown)
+        await self._tasks.start(stack)
+        self._tasks.spawn(self._follow(), "follow")
+
+    async def _follow(self) -> None:
+        pause_s = 0.0
+        while True:
+            try:
+                is_more = await self.step()
+            except Exception as error:
+                self.failures += 1
+                if not pause_s:
+                    log.exception("events are not taken; tried again", extra={"sink": self.sink.name})
+                else:
+                    log.debug("events are not taken", extra={"sink": self.sink.name, "why": str(error)})
+                pause_s = min(2 * pause_s or _PAUSE_S, _LONGEST_PAUSE_S)
+                await asyncio.sleep(pause_s)
+                continue
+            if pause_s:
+                log.info("events are taken again", extra={"sink": self.sink.name})
+                pause_s = 0.0
+            if not is_more:
+                await asyncio.sleep(self._poll_s)
+
+    async def step(self) -> bool:
+        """Read once and hand over; whether there was something. Raises what the reading or the sink does."""
+        loop = asyncio.get_running_loop()
+        if self._after is None:
+            self._after = dict(await self.sink.position())
+        batch, reached = await loop.run_in_executor(
+            self._thread, self._log.read, self._after, BATCH, self.sink.kinds
+        )
+        if reached == self._after:
+            self.behind = 0
+            return False
+        await self.sink.take(batch, reached)
+        self._after = reached
+        self.taken += len(batch)
+        newest = await loop.run_in_executor(self._thread, self._log.last)
+        self.behind = sum(max(0, end - reached.get(shard, 0)) for shard, end in newest.items())
+        return True

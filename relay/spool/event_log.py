@@ -1,0 +1,130 @@
+"""The event log: the outbox of all shards, read in order and beside the workers that write it.
+
+    log = EventLog(path)
+    batch, reached = log.read(after={1: 20, 2: 7}, limit=500)
+
+Contract: ``read`` returns events behind the offsets in ``after`` (a shard that is not in it: from its
+beginning), oldest first within each shard, and up to which offset each shard was read, matching or not.
+All that a shard has about the messages of another comes after what the other has about them until now: so
+events of one message are read in the order in which they were committed, but for those that two processes
+commit at the same moment. ``of_message`` returns all events of a message, in that order too.
+
+A shard that cannot be read raises SpoolError: a reader that went on without it would skip what it has. Events
+that retention has dropped are skipped without a word; whoever must not miss any stays close to the end.
+
+Each instance has a connection per shard and belongs to one thread at a time (``sqlite3`` may move between
+threads, not be shared). Blocking. Never on the hot path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from relay.base.errors import SpoolError
+from relay.base.events import Event, EventKind, Logged
+from relay.base.ids import shard_of
+from relay.spool import schema
+from relay.spool.recover import shard_folder, shards_in
+
+_COLUMNS = "SELECT offset, at, kind, message_id, account, detail FROM event"
+
+
+class EventLog:
+    """The event log of the spool at ``path``. Read-only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connections: dict[int, sqlite3.Connection] = {}
+        self._files: dict[int, int] = {}  # inode, since a rebuild puts another file in its place
+
+    def close(self) -> None:
+        """Close the databases; they are opened again by the next question."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def read(
+        self, after: Mapping[int, int], limit: int = 1000, kinds: Collection[EventKind] = ()
+    ) -> tuple[list[Logged], dict[int, int]]:
+        """Events behind ``after``, about ``limit`` of each shard, and the offsets to go on behind. ``kinds``:
+        only these, all if there are none. Raises SpoolError."""
+        reached = {shard: after.get(shard, 0) for shard in shards_in(self._path)}
+        own: list[Logged] = []
+        foreign: list[Logged] = []
+        for shard in reached:
+            page, reached[shard] = self._page(shard, reached[shard], limit, kinds)
+            for one in page:
+                (own if _home(one) == shard else foreign).append(one)
+        if not foreign:
+            return own, reached
+        for home in {_home(one) for one in foreign} & reached.keys():  # once more, now that theirs are read
+            before = reached[home]
+            page, reached[home] = self._page(home, before, limit, kinds)
+            later = [one for one in page if _home(one) != home]
+            if later:  # what it has about others has to wait for them: the next read
+                reached[home] = later[0].offset - 1
+                page = page[: page.index(later[0])]
+            own += page
+        return own + sorted(foreign, key=lambda one: one.event.at), reached
+
+    def of_message(self, message_id: str) -> list[Logged]:
+        """All events of a message, those of its own shard first. Raises SpoolError, and ValueError if that is
+        no message id."""
+        home = shard_of(message_id)
+        found: list[Logged] = []
+        shards = shards_in(self._path)
+        for shard in sorted(shards, key=lambda one: (one != home, one)):
+            rows = self._rows(shard, f"{_COLUMNS} WHERE message_id = ? ORDER BY offset", (message_id,))
+            found += [_logged(shard, row) for row in rows]
+        return found
+
+    def last(self) -> dict[int, int]:
+        """The offset of the newest event of each shard; 0 where there is none. Raises SpoolError."""
+        sql = "SELECT coalesce(max(offset), 0) FROM event"
+        return {shard: int(self._rows(shard, sql, ())[0][0]) for shard in shards_in(self._path)}
+
+    def _page(
+        self, shard: int, after: int, limit: int, kinds: Collection[EventKind]
+    ) -> tuple[list[Logged], int]:
+        """A page of a shard, and up to where it was looked through."""
+        ((end,),) = self._rows(shard, "SELECT coalesce(max(offset), 0) FROM event", ())
+        if end <= after:
+            return [], after
+        marks = ",".join("?" * len(kinds))
+        among = f" AND kind IN ({marks})" if kinds else ""
+        sql = f"{_COLUMNS} WHERE offset > ? AND offset <= ?{among} ORDER BY offset LIMIT ?"
+        values = (after, end, *[kind.value for kind in kinds], limit)
+        page = [_logged(shard, row) for row in self._rows(shard, sql, values)]
+        return page, page[-1].offset if len(page) == limit else int(end)
+
+    def _rows(self, shard: int, sql: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        folder = shard_folder(self._path, shard)
+        try:
+            file = (folder / schema.DATABASE).stat().st_ino
+            connection = self._connections.get(shard)
+            if connection is None or self._files[shard] != file:
+                if connection is not None:
+                    self._connections.pop(shard).close()
+                connection = self._connections[shard] = schema.open_reader(folder)
+                self._files[shard] = file
+            return connection.execute(sql, values).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            broken = self._connections.pop(shard, None)
+            if broken is not None:
+                broken.close()
+            raise SpoolError(f"cannot read the events of {folder}: {error}") from error
+
+
+def _logged(shard: int, row: tuple) -> Logged:  # type: ignore[type-arg]
+    offset, at, kind, message_id, account, detail = row
+    return Logged(shard, offset, Event(at, EventKind(kind), message_id, account, detail))
+
+
+def _home(one: Logged) -> int:
+    """The shard of the message; an event about none is at home where it is."""
+    try:
+        return shard_of(one.event.message_id)
+    except ValueError:
+        return one.shard

@@ -1,0 +1,71 @@
+"""How far each consumer of the event log has come: ``positions.db`` in the spool.
+
+Contract: ``set`` is on disk when it returns as far as a killed process goes; after a power cut a position may
+be an earlier one, so that its consumer sees some events again, never too few. Any process may ask and set; a
+consumer is one name, used by one process at a time. Blocking.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from relay.base.errors import SpoolError
+
+FILE = "positions.db"
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS position (consumer TEXT NOT NULL, shard INTEGER NOT NULL,"
+    " offset INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (consumer, shard)) WITHOUT ROWID"
+)
+
+
+class Positions:
+    """The positions of one spool; opened for each question, so that nothing has to be closed."""
+
+    def __init__(self, spool: Path) -> None:
+        self._file = spool / FILE
+
+    def get(self, consumer: str) -> dict[int, int]:
+        """Offsets by shard; empty for a consumer that has none. Raises SpoolError."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT shard, offset FROM position WHERE consumer = ?", (consumer,))
+            return dict(rows.fetchall())
+
+    def set(self, consumer: str, offsets: Mapping[int, int], now: float) -> None:
+        """Where the consumer has come to, at ``now`` (seconds since the epoch). Raises SpoolError."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
+                [(consumer, shard, offset, now) for shard, offset in offsets.items()],
+            )
+            connection.execute("COMMIT")
+
+    def forget(self, consumer: str) -> bool:
+        """Whether there was such a consumer; it is no more. Raises SpoolError."""
+        with self._open() as connection:
+            return connection.execute("DELETE FROM position WHERE consumer = ?", (consumer,)).rowcount > 0
+
+    def all(self) -> dict[str, dict[int, tuple[int, float]]]:
+        """By consumer and shard: the offset, and when it was set. Raises SpoolError."""
+        found: dict[str, dict[int, tuple[int, float]]] = {}
+        with self._open() as connection:
+            for consumer, shard, offset, at in connection.execute("SELECT * FROM position"):
+                found.setdefault(consumer, {})[shard] = (offset, at)
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self._file, isolation_level=None, timeout=10)
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(_TABLE)
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self._file}: {error}") from error

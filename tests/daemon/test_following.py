@@ -1,0 +1,70 @@
+"""Followers: each at its own pace, from its own position."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from relay.base.events import EventKind, Logged
+from relay.daemon.following import Follower
+from tests.spool.test_event_log import Shards
+
+
+class Recorder:
+    """A sink that remembers, and fails when it is told to."""
+
+    name = "recorder"
+    kinds: Collection[EventKind] = ()
+
+    def __init__(self, position: Mapping[int, int] | None = None) -> None:
+        self.start = position or {}
+        self.taken: list[tuple[int, int]] = []
+        self.reached: Mapping[int, int] = {}
+        self.fails = 0
+        self.came = asyncio.Event()
+
+    async def position(self) -> Mapping[int, int]:
+        return self.start
+
+    async def take(self, batch: Sequence[Logged], reached: Mapping[int, int]) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("not now")
+        self.taken += [(one.shard, one.offset) for one in batch]
+        self.reached = reached
+        self.came.set()
+
+
+async def test_it_goes_on_from_the_position_of_the_sink(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 2)
+    for _ in range(3):
+        shards.add(1, 1)
+    sink = Recorder({1: 2})
+    follower = Follower(tmp_path, sink)
+    assert await follower.step()
+    assert (sink.taken, sink.reached, follower.behind) == ([(1, 3)], {1: 3, 2: 0}, 0)
+    assert not await follower.step()
+    shards.add(2, 2)
+    assert await follower.step()
+    assert sink.taken == [(1, 3), (2, 1)]
+
+
+async def test_what_a_sink_did_not_take_comes_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.daemon.following._PAUSE_S", 0.001)
+    shards = Shards(tmp_path, 1)
+    shards.add(1, 1)
+    sink = Recorder()
+    sink.fails = 3
+    async with AsyncExitStack() as stack:
+        follower = Follower(tmp_path, sink, poll_s=0.001)
+        await follower.start(stack)
+        async with asyncio.timeout(20):
+            await sink.came.wait()
+    assert (sink.taken, follower.failures) == ([(1, 1)], 3)
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == [
+        "events are not taken; tried again"
+    ]

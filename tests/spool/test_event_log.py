@@ -1,0 +1,121 @@
+"""The event log of several shards, in the order of each message."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from relay.base.errors import SpoolError
+from relay.base.events import Change, Event, EventKind, Logged
+from relay.base.ids import MessageIds
+from relay.spool import rows, schema
+from relay.spool.event_log import EventLog
+from relay.spool.recover import shard_folder
+
+
+class Shards:
+    """Shards of a spool, to which a test adds events."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path = path
+        self.ids = [MessageIds(shard + 1).make(1000.0) for shard in range(count)]
+        self.writers = {}
+        for number in range(1, count + 1):
+            folder = shard_folder(path, number)
+            folder.mkdir(parents=True)
+            self.writers[number] = schema.open_writer(folder)
+
+    def add(self, shard: int, home: int, kind: EventKind = EventKind.DELIVERY, at: float = 1.0) -> None:
+        """An event in ``shard`` about the message of ``home``."""
+        connection = self.writers[shard]
+        connection.execute("BEGIN")
+        rows.write(connection, [Change(events=[Event(at, kind, self.ids[home - 1], 1)])])
+        connection.execute("COMMIT")
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Shards:
+    return Shards(tmp_path, 2)
+
+
+def told(batch: list[Logged]) -> list[tuple[int, int]]:
+    return [(one.shard, one.offset) for one in batch]
+
+
+def test_read_goes_on_where_it_ended(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for _ in range(3):
+        shards.add(1, 1)
+    shards.add(2, 2)
+    batch, reached = log.read({}, limit=2)
+    assert (told(batch), reached) == ([(1, 1), (1, 2), (2, 1)], {1: 2, 2: 1})
+    batch, reached = log.read(reached, limit=2)
+    assert (told(batch), reached) == ([(1, 3)], {1: 3, 2: 1})
+    assert log.read(reached) == ([], reached)
+    assert log.last() == reached
+
+
+def test_what_is_not_of_the_kind_is_passed_over_and_not_looked_at_again(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for kind in (EventKind.SEND, EventKind.BOUNCE, EventKind.SEND):
+        shards.add(1, 1, kind)
+    batch, reached = log.read({}, kinds=[EventKind.BOUNCE])
+    assert (told(batch), reached) == ([(1, 2)], {1: 3, 2: 0})
+
+
+def test_what_another_shard_has_comes_after_what_the_messages_own_has(shards: Shards) -> None:
+    """Shard 1 learns of a bounce of a message of shard 2, whose delivery is read in the same go."""
+    log = EventLog(shards.path)
+    shards.add(1, 2, EventKind.BOUNCE, at=1.0)
+    shards.add(2, 2, EventKind.DELIVERY, at=2.0)
+    shards.add(2, 2, EventKind.DELIVERY, at=3.0)
+    batch, _ = log.read({}, limit=1)
+    assert told(batch) == [(2, 1), (2, 2), (1, 1)]
+
+
+def test_two_shards_with_news_of_each_other_lose_nothing(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for shard, home in ((1, 2), (1, 1), (2, 1), (2, 2), (1, 2), (2, 1)):
+        shards.add(shard, home)
+    seen, after = [], {}
+    while True:
+        batch, reached = log.read(after, limit=1)
+        seen += told(batch)
+        if reached == after:
+            break
+        after = reached
+    assert sorted(seen) == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+
+
+def test_the_events_of_a_message_are_found_in_all_shards(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    shards.add(1, 2, EventKind.BOUNCE)
+    shards.add(2, 2, EventKind.SEND)
+    shards.add(2, 1)
+    found = log.of_message(shards.ids[1])
+    assert [one.event.kind for one in found] == [EventKind.SEND, EventKind.BOUNCE]
+    with pytest.raises(ValueError, match="not a message id"):
+        log.of_message("x")
+
+
+def test_a_database_that_took_the_place_of_another_is_read(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    shards.add(1, 1)
+    assert len(log.read({})[0]) == 1
+    folder = shard_folder(shards.path, 1)
+    shards.writers.pop(1).close()
+    for name in os.listdir(folder):
+        if name.startswith(schema.DATABASE):
+            (folder / name).rename(folder / f"old-{name}")
+    shards.writers[1] = schema.open_writer(folder)
+    shards.add(1, 1)
+    shards.add(1, 1)
+    assert len(log.read({})[0]) == 2
+
+
+def test_a_shard_that_cannot_be_read_is_an_error_and_not_a_gap(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    shards.writers.pop(1).close()
+    (shard_folder(shards.path, 1) / schema.DATABASE).write_bytes(b"no database" * 100)
+    with pytest.raises(SpoolError, match="cannot read the events"):
+        log.read({})
