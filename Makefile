@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 100
 STAMP := $(VENV)/.installed
+# A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping crash rotation clean
 
