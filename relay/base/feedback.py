@@ -75,10 +75,13 @@ class ReportedRecipient:
 
     address: str  # Final-Recipient, else what the text names
     action: Action = Action.UNKNOWN
-    status: str = ""  # enhanced status code, "5.1.1" (RFC 3463)
+    status: str = ""  # enhanced status code, "5.1.1" (RFC 3463): the refusing server's own if it is quoted
     diagnostic: str = ""  # Diagnostic-Code as it stands, "smtp; 550 5.1.1 unknown"; else the text about it
     original: str = ""  # Original-Recipient without its type, xtext undone
     remote_mta: str = ""
+    code: int = 0  # of the reply that is quoted, 550; 0 if none is
+    command: str = ""  # what was refused: "CONNECT", "EHLO", "MAIL", "RCPT" or "DATA" (its end, too)
+    remark: str = ""  # what the part for people says about it, beside the diagnostic
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Report:
     recipients: tuple[ReportedRecipient, ...] = ()  # of a bounce; of a complaint those whom it names
     reporting_mta: str = ""  # without "dns; "
     sent_at: float = 0.0  # Date of the mail itself
+    sender: str = ""  # the address in From of the mail itself: of an automatic reply, who is away
     envelope_id: str = ""  # Original-Envelope-Id
     message_id: str = ""  # Message-ID of the message that it is about, with angle brackets
     return_path: str = ""  # Return-Path or Original-Mail-From of that message
