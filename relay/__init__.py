@@ -32,7 +32,7 @@ policy domain  the domain of the recipients, whose wishes for TLS hold, and whic
 claim        a row that is due is one node's to look at, for some minutes
 turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters
-return path  MAIL FROM as receivers see it where it is ours, <message id>@<domain>; reports come back to it
+return path  MAIL FROM as receivers see it where it is ours: message id, proof, domain; reports come back to it
 content      header and body, exactly as they go on the wire, without dot-stuffing
 submission   an envelope and content that someone hands in
 shard        the part of the spool that one worker owns

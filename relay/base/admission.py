@@ -29,7 +29,7 @@ class Admission(Generic[K]):
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object; stored with the message
     deadline_s: float = 0.0  # seconds from acceptance until when it is worth delivering; 0: not asked for
     deadline_at: float = 0.0  # the same as a wall-clock moment
-    return_path_domain: str = ""  # MAIL FROM on the wire is <message id>@ this; "": the sender's own
+    return_path_domain: str = ""  # MAIL FROM on the wire is <return path>@ this; "": the sender's own
     due_at: float = 0.0  # wall-clock seconds before which there is no attempt; 0: at once
     is_held: bool = False  # no attempt until an operator releases it
     dropped: str = ""  # why it is accepted and not delivered; told as a Reject event

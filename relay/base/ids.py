@@ -14,7 +14,6 @@ _FORM = re.compile(
     r"([0-9a-f]{16})-([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})-([0-9a-f]{6})"
 )
 _POOL_IDS = 256
-LENGTH = 60  # octets, so that ``<id>@domain`` is an address with a local part within RFC 5321 4.5.3.1.1
 _VARIANT = "89ab"
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from relay.base import ids
+from relay.base import return_path
 from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
 from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsPolicySection, TlsReportsSection
@@ -225,7 +225,7 @@ class SigningSection(Section):
     @classmethod
     def _is_domain(cls, value: str) -> str:
         try:
-            check_address(f"{'x' * ids.LENGTH}@{value or 'none.example'}")
+            check_address(f"{'x' * return_path.LENGTH}@{value or 'none.example'}")
         except ValueError as error:
             raise ValueError(f'{value!r} is not a domain ({error}); e.g. "bounces.example.com"') from None
         return value.lower()

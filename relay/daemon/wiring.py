@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from relay.base import return_path
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.errors import ConfigError, DirectoryError
@@ -196,6 +197,7 @@ class Works:
         section = self.config.directory
         self.directory = Directory(section.url, section.key_file, section.region)
         stack.callback(self.directory.close)
+        self._return_path_key = self.directory.vault().derive(return_path.PURPOSE)
         self.live = LiveSnapshot(self.directory, on_change=self._directory_changed)
         await self.live.start(stack)
         self.uses = Uses(self.directory.credentials, self.clock)
@@ -239,6 +241,7 @@ class Works:
                 clock=clock,
                 shard=number,
                 max_age_s=config.delivery.max_age,
+                return_path_key=self._return_path_key,
                 max_hops=config.limits.max_hops,
                 counters=self.counters,
                 tasks=self.tasks,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from relay.base import ids
+from relay.base import return_path
 from relay.base.address import MAX_ADDRESS_OCTETS
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
@@ -33,7 +33,7 @@ from relay.directory.records import (
 from relay.directory.suffixes import is_below, organisational_domain
 
 CLAIM_S = 300.0
-_LONGEST = MAX_ADDRESS_OCTETS - ids.LENGTH - 1
+_LONGEST = MAX_ADDRESS_OCTETS - return_path.LENGTH - 1
 
 
 class MailFroms:

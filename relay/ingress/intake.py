@@ -24,6 +24,7 @@ from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Generic, Protocol, TypeVar
 
+from relay.base import return_path
 from relay.base.admission import Accepted, Admission
 from relay.base.clock import Clock
 from relay.base.control import add_to
@@ -96,13 +97,15 @@ class Intake(Generic[K]):
         clock: Clock,
         shard: int,
         max_age_s: float,
+        return_path_key: bytes,
         counters: Counters,
         tasks: Tasks,
         message_log: MessageLog | None = None,
         thread_bytes: int = 1_048_576,
         max_hops: int = MAX_HOPS,
     ) -> None:
-        """``max_age_s`` is how long after its arrival a message expires; one with more than ``max_hops``
+        """``max_age_s`` is how long after its arrival a message expires; ``return_path_key`` proves that a
+        return path is ours (``relay.base.return_path``); one with more than ``max_hops``
         Received fields is in a loop, and refused."""
         self._policy = policy
         self._signer = signer
@@ -113,6 +116,7 @@ class Intake(Generic[K]):
         self._ids = MessageIds(shard)
         self.max_age_s = max_age_s
         self.max_hops = max_hops
+        self._return_path_key = return_path_key
         self._counters = counters
         self._tasks = tasks
         self._log = message_log or SilentLog()
@@ -224,7 +228,7 @@ class Intake(Generic[K]):
             is_utf8=envelope.is_utf8 and is_8bit and not _header_bytes(content).isascii(),
             ret=envelope.ret,
             envid=envelope.envid,
-            return_path=f"{message_id}@{admission.return_path_domain}" if is_ours else "",
+            return_path=self._return_path(message_id, admission.return_path_domain) if is_ours else "",
             control=admission.control,
             identity=admission.identity,
             tls=envelope.tls,
@@ -233,6 +237,9 @@ class Intake(Generic[K]):
         )
         detail = add_to(_detail(submission, admission.identity), admission.control)
         return message, [Event(now, EventKind.SEND, message_id, submission.account_id, detail)]
+
+    def _return_path(self, message_id: str, domain: str) -> str:
+        return f"{return_path.make(message_id, self._return_path_key)}@{domain}"
 
     def _commit(
         self,

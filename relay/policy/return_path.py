@@ -1,9 +1,9 @@
 """Whose MAIL FROM receivers see: the domain under which bounces that come later find us.
 
-Contract: ``domain_for`` gives the domain of ``<message id>@<domain>``, or ``""`` for the sender's own. The
-MAIL FROM domain of the identity that From belongs to comes first, if its MX was seen; while it is not (not
-yet, not any more, never), the owner's choice decides: the default of the relay, or a refusal (SES:
-MailFromDomainNotVerified). ``default`` is what the configuration says for everybody else.
+Contract: ``domain_for`` gives the domain of the return path (``relay.base.return_path``), or ``""`` for the
+sender's own. The MAIL FROM domain of the identity that From belongs to comes first, if its MX was seen; while
+it is not (not yet, not any more, never), the owner's choice decides: the default of the relay, or a refusal
+(SES: MailFromDomainNotVerified). ``default`` is what the configuration says for everybody else.
 
 A null reverse-path stays null, whatever the identity asked for: such mail is a report, and an answer to it
 must go nowhere (RFC 5321 4.5.5). It is therefore not refused either.

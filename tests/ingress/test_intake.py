@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from relay.base import return_path
 from relay.base.admission import Accepted, Admission
 from relay.base.errors import Refused, SpoolError, SpoolFull
 from relay.base.events import EventKind
@@ -15,6 +16,7 @@ from relay.ingress.counters import Counters
 from relay.ingress.intake import Intake, _inspect
 from tests.fakes.clock import ManualClock
 
+KEY = b"k" * 32
 CONTENT = b"From: a@x.test\r\nSubject: x\r\n\r\nbody\r\n"
 
 
@@ -92,6 +94,7 @@ class Bench:
             clock=self.clock,
             shard=3,
             max_age_s=3600,
+            return_path_key=KEY,
             counters=self.counters,
             tasks=self.tasks,
             message_log=self.log,
@@ -359,7 +362,7 @@ async def test_a_return_path_of_ours_names_the_message(bench):
     bench.policy.admission = {"return_path_domain": "bounces.relay.example", "control": "{}"}
     bench.intake.accept(submission())
     [message] = bench.spool.changes[0].stored
-    assert message.wire_sender == f"{message.id}@bounces.relay.example"
+    assert message.wire_sender == f"{return_path.make(message.id, KEY)}@bounces.relay.example"
     assert (message.sender, message.control) == ("a@x.test", "{}")
 
 

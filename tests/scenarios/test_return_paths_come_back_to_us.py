@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from relay.base import return_path
 from relay.directory.records import OnMailFromFailure
 from tests.fakes.dns import FakeDns
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Prepared, message, wait_until
@@ -56,6 +57,13 @@ def set_return_path(relay: RunningRelay, whose: str) -> None:
     reload(relay, "configuration taken over")
 
 
+def ours(relay: RunningRelay, message_id: str, domain: str) -> str:
+    directory = relay.directory()
+    key = directory.vault().derive(return_path.PURPOSE)
+    directory.close()
+    return f"{return_path.make(message_id, key)}@{domain}"
+
+
 def refuse(receiver: Receiver, recipient: str) -> None:
     receiver.replies[f"RCPT {recipient}"] = "550 5.1.1 no such user"
 
@@ -74,7 +82,7 @@ def test_whose_mail_from_it_is_and_who_hears_of_a_failure(
 
     set_return_path(relay, "relay")
     message_id, wire_sender = seen("ours")
-    assert wire_sender == f"{message_id}@{OURS}"
+    assert wire_sender == ours(relay, message_id, OURS)
     relay.send(message("to nobody"), "gone@receiver.example")
     bounce = receiver.wait_for_bounce("gone@receiver.example")
     assert bounce.recipients == [SENDER]
@@ -83,7 +91,7 @@ def test_whose_mail_from_it_is_and_who_hears_of_a_failure(
     directory.mail_froms.put(DOMAIN, BOUNCES, OnMailFromFailure.USE_DEFAULT)
     relay.wait_for_directory(directory)
     message_id, wire_sender = seen("pending")  # its MX was not seen yet
-    assert wire_sender == f"{message_id}@{OURS}"
+    assert wire_sender == ours(relay, message_id, OURS)
 
     dns.zone[BOUNCES] = {"MX": [f"10 {HOSTNAME}."]}
     directory.mail_froms.put(DOMAIN, BOUNCES, OnMailFromFailure.USE_DEFAULT)  # looked at again at once
@@ -93,11 +101,11 @@ def test_whose_mail_from_it_is_and_who_hears_of_a_failure(
     )
     relay.wait_for_directory(directory)
     message_id, wire_sender = seen("verified")
-    assert wire_sender == f"{message_id}@{BOUNCES}"
+    assert wire_sender == ours(relay, message_id, BOUNCES)
 
     set_return_path(relay, "sender")  # an identity's own stays
     message_id, wire_sender = seen("still verified")
-    assert wire_sender == f"{message_id}@{BOUNCES}"
+    assert wire_sender == ours(relay, message_id, BOUNCES)
 
     # a report of someone's mail server keeps the null reverse-path
     with smtplib.SMTP("127.0.0.1", relay.trusted, timeout=30) as client:
@@ -112,7 +120,7 @@ def test_whose_mail_from_it_is_and_who_hears_of_a_failure(
     message_id = relay.send(message("waits"), "later@receiver.example")
     relay.wait_for_event(message_id, "deferred")
     shown = json.loads(relay.command("queue", "show", message_id, "--json").stdout)
-    assert (shown["sender"], shown["mail_from"]) == (SENDER, f"{message_id}@{BOUNCES}")
+    assert (shown["sender"], shown["mail_from"]) == (SENDER, ours(relay, message_id, BOUNCES))
     del receiver.replies["RCPT later@receiver.example"]
 
     # the owner wants no mail without his own MAIL FROM
