@@ -7,7 +7,7 @@ them into Prometheus families, one sample per worker. No label is unbounded: wor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -102,6 +102,22 @@ _LABELLED = {
 }
 
 
+_OF_SINKS = {
+    "taken": ("relay_events_taken", "Events that were made something of, by sink.", CounterMetricFamily),
+    "behind": ("relay_events_behind", "Events that the sink has not looked at.", GaugeMetricFamily),
+    "take_failures": ("relay_events_failures", "Times that a sink took no events.", CounterMetricFamily),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierReadings:
+    """The notifier: whether it is ready, how often it was started anew, and what it counts."""
+
+    is_ready: bool = False
+    restarts: int = 0
+    counted: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class SupervisorReadings:
     """What the supervisor itself knows: per worker, whether it is ready and how often it was restarted."""
@@ -110,6 +126,7 @@ class SupervisorReadings:
     restarts: Mapping[int, int]
     started_at: float
     version: str
+    notifier: NotifierReadings = NotifierReadings()
 
 
 class _Readings(Collector):
@@ -148,9 +165,22 @@ class _Readings(Collector):
             "When the relay started, in seconds since the epoch.",
             self._supervisor.started_at,
         )
+        yield from self._notifier()
         info = GaugeMetricFamily("relay_info", "The version, as a label.", labels=["version"])
         info.add_metric([self._supervisor.version], 1)
         yield info
+
+    def _notifier(self) -> Iterable[Metric]:
+        own = self._supervisor.notifier
+        yield GaugeMetricFamily("relay_notifier_up", "1 while the notifier is ready.", float(own.is_ready))
+        yield CounterMetricFamily(
+            "relay_notifier_restarts", "Times the notifier had to be started anew.", own.restarts
+        )
+        for key, (name, text, family_type) in _OF_SINKS.items():
+            family = family_type(name, text, labels=["sink"])
+            for sink, count in own.counted.get(key, {}).items():
+                family.add_metric([sink], count)
+            yield family
 
 
 def render(workers: Mapping[int, Mapping[str, Any]], supervisor: SupervisorReadings) -> bytes:

@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it: a process, a link, and when to start it again.
+"""One worker, or the notifier, as the supervisor sees it: a process, a link, and when to start it again.
 
 Decisions: ``Restarts`` says how long to wait before the next start (at once after a long life, doubling from
 0.1 to 10 seconds while the worker dies young); ``hang_signal`` what to send to one whose loop is silent.
@@ -61,6 +61,7 @@ class Outfit:
     texts: tuple[str, str]
     path: str
     orphans: list[int] = field(default_factory=list)
+    role: str = "worker"  # the subcommand that it runs: "worker" or "notifier"
 
 
 class Child:
@@ -126,7 +127,7 @@ async def _spawn(outfit: Outfit, link: int, config: int) -> asyncio.subprocess.P
         *safe_path,
         "-m",
         "relay",
-        "worker",
+        outfit.role,
         pass_fds=[fd for bound in fds for fd in bound] + [link, outfit.board, config],
         env={**environment, "RELAY_WORKER": orders.to_environment()},
         stdin=asyncio.subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """The command ``relay``: where it starts.
 
-``send`` and the workers start without loading what only the other subcommands need (``commands.app``):
-a program that sends one message should not wait for the loading of a database library.
+``send``, the workers and the notifier start without loading what only the other subcommands need
+(``commands.app``): a program that sends one message should not wait for the loading of a database library.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ def main() -> None:
         from relay.daemon import worker
 
         sys.exit(worker.main())
+    if words[:1] == ["notifier"]:
+        from relay.daemon import notifier
+
+        sys.exit(notifier.main())
     if words[:1] == ["send"]:
         from relay.daemon.commands import send
 

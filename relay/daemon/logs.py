@@ -47,7 +47,7 @@ def _extra(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: A
     return event
 
 
-def _mark(worker: int, _: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def _mark(worker: int | str, _: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
     event["worker"] = worker
     return event
 
@@ -59,7 +59,7 @@ def _render_keyvalue(_: Any, __: str, event: dict[str, Any]) -> str:  # noqa: AN
     return f"{line}\n{trace}" if trace else line
 
 
-def configure(level: str, form: str, worker: int | None = None) -> None:
+def configure(level: str, form: str, worker: int | str | None = None) -> None:
     """Set up ``logging`` for this process; may be called again on reload."""
     common: list[Any] = [
         structlog.stdlib.add_log_level,

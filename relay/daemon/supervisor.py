@@ -31,6 +31,7 @@ from relay.daemon.exits import EX_CONFIG
 from relay.daemon.http import HttpServer, operator_app
 from relay.daemon.ledger_keeper import LedgerKeeper
 from relay.daemon.link import LinkError
+from relay.daemon.notifier_process import NotifierProcess
 from relay.daemon.public import public_app
 from relay.daemon.queue_requests import REQUESTS, QueueRequests
 from relay.daemon.site_keeper import SiteKeeper
@@ -97,6 +98,11 @@ class Supervisor:
             self._workers.on_end = self._sites.forget
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
+            self._notifier = NotifierProcess(
+                self._boot_text, self._boot, self._clock, self._vital, self._asked_by_notifier
+            )
+            stack.push_async_callback(self._notifier.kill)
+            self._notifier.start(self._workers.all_ready)
             await control.serve(self.config.spool.path, self.answer, stack)
             if metrics_socket is not None:
                 self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
@@ -186,13 +192,20 @@ class Supervisor:
         systemd.notify("STOPPING=1\nSTATUS=drains")
         systemd.extend(bound_s + _MARGIN_S)
         await self._workers.drain(bound_s, self._at_once)
+        await self._notifier.end(0.0 if self._at_once.is_set() else _MARGIN_S)
 
     # -- what others ask ----------------------------------------------------------------------------------
 
     async def _metrics(self) -> bytes:
         restarts = {number: one.count for number, one in self._workers.restarts.items()}
         own = metrics.SupervisorReadings(
-            self._workers.readiness(), restarts, self._started_at, relay.__version__
+            self._workers.readiness(),
+            restarts,
+            self._started_at,
+            relay.__version__,
+            metrics.NotifierReadings(
+                self._notifier.is_ready, self._notifier.restarts.count, await self._notifier.readings()
+            ),
         )
         return metrics.render(await self._workers.readings(), own)
 
@@ -205,7 +218,12 @@ class Supervisor:
         workers = self._workers
         if what == "status":
             readings = await workers.readings()
-            return {"ready": workers.readiness(), "readings": readings, "version": relay.__version__}
+            return {
+                "ready": workers.readiness(),
+                "readings": readings,
+                "notifier": {"ready": self._notifier.is_ready, **await self._notifier.readings()},
+                "version": relay.__version__,
+            }
         if what == "reload":
             return await self._reload()
         if what == "submit":
@@ -223,6 +241,14 @@ class Supervisor:
         if what == "lane.ask":
             return self._sites.answer(life, fields)
         return await self._ledger.answer(life, what, fields)
+
+    async def _asked_by_notifier(self, _: int, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Answer the notifier: what it has to say by mail, a worker mails. Raises LinkError if none can."""
+        if what != "notice":
+            raise LinkError(f"unknown request {what!r}")
+        if not self._workers.ready:
+            raise LinkError("no worker is ready")
+        return await self._workers.ready[0].link.ask(what, **fields)
 
     async def _call(self, life: int, lanes: list[str]) -> None:
         """Let a worker ask about these lanes at once."""
@@ -256,6 +282,7 @@ class Supervisor:
             settings, need = in_force(self._boot, wanted), needs_restart(self._boot, wanted)
             await asyncio.to_thread(files.check, settings)
             await self._workers.take_over(text)
+            await self._notifier.take_over(text)
             self.config = settings
             logs.configure(settings.log.level, settings.log.format)
             log.info("configuration taken over", extra={"needs_restart": ", ".join(need) or "nothing"})

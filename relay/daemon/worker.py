@@ -154,6 +154,8 @@ class Worker:
         if what == "submit":
             intake = self.works.intakes[self.orders.number + 1]
             return await submit(fields, self.works.live.current, intake, self.works.config.limits)
+        if what == "notice":
+            return await self.works.notices.send(**fields)
         if what == "warn":
             return await warn_of_quota(self.works.notices, **fields)
         if what == "steer":

@@ -138,13 +138,21 @@ class RunningRelay:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def worker_pids(self) -> list[int]:
-        """The processes below the supervisor."""
+    def pids_below(self, role: str = "") -> list[int]:
+        """The processes below the supervisor; those of a role, "worker" or "notifier"."""
         assert self.process is not None
         pid = self.process.pid
+        found = []
         with suppress(OSError):
-            return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
+            for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                words = Path(f"/proc/{word}/cmdline").read_bytes().split(b"\0")
+                if not role or role.encode() in words:
+                    found.append(int(word))
+        return found
+
+    def worker_pids(self) -> list[int]:
+        """The processes of the workers."""
+        return self.pids_below("worker")
 
     def stop(self) -> None:
         """SIGTERM, and an orderly end within the bound."""
@@ -155,7 +163,7 @@ class RunningRelay:
     def kill(self) -> None:
         """Power failure, as far as processes can have one: SIGKILL to all of them."""
         assert self.process is not None
-        below = self.worker_pids()
+        below = self.pids_below()
         for pid in [self.process.pid, *below]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

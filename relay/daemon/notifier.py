@@ -1,0 +1,210 @@
+"""The notifier: the process that makes something of what has happened, beside the workers.
+
+It follows the event log of all shards and leads the sinks along it (``following``): who hears of an outcome,
+what goes onto the suppression lists, what is counted. It writes no mail and owns no shard, so that nothing
+depends on it but the news itself: while it is down, mail flows, and events wait in the log.
+
+It is a process of its own, and nice: where the processor is short, mail goes first and news later.
+What it has to say by mail it asks a worker for (``notice``), through the supervisor. SIGTERM and the end of
+the link mean the same: end what is in hand, and end. Exit statuses are those of a worker.
+
+A new configuration comes in two steps, as to a worker: ``prepare`` does all that can fail and changes
+nothing, ``take over`` changes everything and cannot fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from relay.base.clock import Clock, SystemClock
+from relay.base.errors import ConfigError, DirectoryError, SpoolError
+from relay.base.tasks import Tasks
+from relay.daemon import config, logs
+from relay.daemon.board import Board
+from relay.daemon.changes import in_force
+from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
+from relay.daemon.following import Follower, Sink
+from relay.daemon.link import LIMIT_BYTES, Link, LinkError
+from relay.daemon.orders import VARIABLE, Orders
+from relay.directory.refresh import LiveSnapshot
+from relay.directory.store import Directory
+
+log = logging.getLogger(__name__)
+
+# A tenth of what a worker gets of a busy processor: with 19, the news would stand still under full load.
+_NICE = 10
+
+
+class Newsroom:
+    """All parts of the notifier, joined. What a sink needs of the others it finds here."""
+
+    def __init__(self, settings: config.Config, clock: Clock, link: Link | None) -> None:
+        self.config = settings
+        self.clock = clock
+        self._link = link
+        self.followers: list[Follower] = []
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Open the directory and follow the log until the stack unwinds.
+
+        Raises ConfigError, DirectoryError or SpoolError.
+        """
+        section = self.config.directory
+        self.directory = Directory(section.url, section.key_file, section.region)
+        stack.callback(self.directory.close)
+        self.live = LiveSnapshot(self.directory)
+        await self.live.start(stack)
+        for sink in await self._sinks(stack):
+            follower = Follower(self.config.spool.path, sink)
+            await follower.start(stack)
+            self.followers.append(follower)
+
+    async def _sinks(self, stack: AsyncExitStack) -> list[Sink]:
+        """Those who make something of events, opened; each ends with the stack."""
+        return []
+
+    async def notice(self, account_id: int, subject: str, text: str, kind: str, about: str = "") -> str:
+        """Write to the contact of an account; the id of the mail, "" if there is nobody to write to. It is on
+        disk when this returns. Raises LinkError if no worker can, now."""
+        if self._link is None:
+            raise LinkError("no relay runs")
+        return str(
+            await self._link.ask(
+                "notice", account_id=account_id, subject=subject, text=text, kind=kind, about=about
+            )
+        )
+
+    def plan(self, settings: config.Config) -> config.Config:
+        """All that can fail of taking over a configuration. Raises ConfigError, and nothing has changed."""
+        return settings
+
+    def take_over(self, settings: config.Config) -> None:
+        """A new configuration comes into force."""
+        self.config = settings
+
+    def readings(self) -> dict[str, Any]:
+        """What the notifier counts, for the scrape."""
+        return {
+            "taken": {one.sink.name: one.taken for one in self.followers},
+            "behind": {one.sink.name: one.behind for one in self.followers},
+            "take_failures": {one.sink.name: one.failures for one in self.followers},
+        }
+
+
+class Notifier:
+    """The process."""
+
+    def __init__(self, orders: Orders, boot: config.Config, settings: config.Config) -> None:
+        self.orders = orders
+        self.boot = boot
+        self.settings = settings
+        self.clock = SystemClock()
+        self._stop = asyncio.Event()
+        self._tasks = Tasks("notifier", self._task_failed)
+        self._plan: config.Config | None = None
+        self._exit_status = 0
+
+    async def run(self) -> int:
+        """Work until told to stop; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        board = Board(self.orders.board, self.orders.count)
+        reader, writer = await asyncio.open_connection(
+            sock=socket.socket(fileno=self.orders.link), limit=LIMIT_BYTES
+        )
+        link = Link(reader, writer, self.answer)
+        self.newsroom = Newsroom(self.settings, self.clock, link)
+        async with AsyncExitStack() as stack:
+            await self._tasks.start(stack)
+            self._tasks.spawn(self._serve(link), "link")
+            self._tasks.spawn(self._beat(board), "heartbeat")
+            try:
+                await self.newsroom.start(stack)
+            except (ConfigError, DirectoryError, SpoolError) as error:
+                log.error("notifier cannot start", extra={"why": str(error)})
+                return EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL
+            try:
+                text = await link.ask("ready")
+                if text is not None:
+                    self._prepare(text)
+                    self._take_over()
+            except LinkError:
+                if not self._stop.is_set() and link.is_open:
+                    raise
+            log.info("notifier ready", extra={"sinks": len(self.newsroom.followers)})
+            await self._stop.wait()
+        return self._exit_status
+
+    def _task_failed(self, failure: BaseException) -> None:
+        self._exit_status = EX_FAILED
+        self._stop.set()
+
+    async def _serve(self, link: Link) -> None:
+        await link.serve()
+        self._stop.set()
+
+    async def _beat(self, board: Board) -> None:
+        while True:
+            board.beat(self.orders.number, self.clock.monotonic())
+            await asyncio.sleep(1.0)
+
+    async def answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Answer the supervisor."""
+        if what == "readings":
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            return {
+                **self.newsroom.readings(),
+                "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                "peak_resident_bytes": usage.ru_maxrss * 1024,
+            }
+        if what == "prepare":
+            return self._prepare(fields["text"])
+        if what == "take over":
+            return self._take_over()
+        raise LinkError(f"unknown request {what!r}")
+
+    def _prepare(self, text: str) -> None:
+        wanted = config.parse(text, Path(self.orders.path))
+        self._plan = self.newsroom.plan(in_force(self.boot, wanted))
+
+    def _take_over(self) -> None:
+        plan, self._plan = self._plan, None
+        if plan is None:
+            raise LinkError("nothing was prepared")
+        self.newsroom.take_over(plan)
+        logs.configure(plan.log.level, plan.log.format, "notifier")
+
+
+def main() -> int:
+    """The process: read the orders, run."""
+    faulthandler.enable()
+    if VARIABLE not in os.environ:
+        print("relay notifier: started by `relay run`, not by hand", file=sys.stderr)
+        return EX_USAGE
+    orders = Orders.from_environment()
+    try:
+        boot, settings = orders.read_config()
+    except ConfigError as error:
+        print(f"relay: {error}", file=sys.stderr)
+        return EX_CONFIG
+    os.nice(_NICE)
+    logs.configure(settings.log.level, settings.log.format, "notifier")
+    try:
+        return uvloop.run(Notifier(orders, boot, settings).run())
+    except Exception:
+        log.exception("notifier failed")
+        return EX_FAILED

@@ -1,0 +1,33 @@
+"""The notifier, beside a relay that runs."""
+
+import os
+import signal
+from collections.abc import Callable
+
+from tests.daemon.conftest import StartRelay
+from tests.fakes.prepared import wait_until
+
+
+def test_it_comes_back_when_it_is_killed_and_ends_with_the_relay(start_relay: StartRelay) -> None:
+    relay = start_relay(workers=1)
+
+    def ready_other_than(pid: int) -> Callable[[], int]:
+        def look() -> int:
+            return next((one for one in relay.pids_below("notifier") if one != pid and relay_says_ready()), 0)
+
+        return look
+
+    def relay_says_ready() -> bool:
+        return bool(relay.ask("status")["notifier"]["ready"])
+
+    first = wait_until(ready_other_than(0), "the notifier is ready")
+    assert "relay_notifier_up 1.0" in relay.http("/metrics")[1]
+    os.kill(first, signal.SIGKILL)
+    second = wait_until(ready_other_than(first), "another notifier is ready")
+    assert "relay_notifier_restarts_total 1.0" in relay.http("/metrics")[1]
+    assert second != first
+    assert os.getpriority(os.PRIO_PROCESS, second) > os.getpriority(os.PRIO_PROCESS, relay.worker_pids()[0])
+    relay.command("reload")
+    assert relay.ask("status")["notifier"]["ready"]
+    relay.stop()
+    assert not os.path.exists(f"/proc/{second}")
