@@ -17,6 +17,7 @@ import idna
 
 from relay.base.errors import DirectoryError
 from relay.directory.keys import SigningKey
+from relay.directory.notifying import NotificationRow, SealedTopic
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _LOCAL_LIMIT = 64  # octets (RFC 5321 4.5.3.1.1)
@@ -169,6 +170,7 @@ class Identity:
     mail_from_state: RecordState = RecordState.NONE
     mail_from_on_failure: OnMailFromFailure = OnMailFromFailure.USE_DEFAULT
     is_forwarding: bool = True  # bounces and complaints are mailed to the sender
+    has_headers: bool = False  # someone is told the original header of its messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,9 @@ class Contents:
     identities: tuple[IdentityRow, ...] = ()
     keys: tuple[SealedKey, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
+    topics: tuple[SealedTopic, ...] = ()
+    notifications: tuple[NotificationRow, ...] = ()
+    unforwarded: frozenset[tuple[int, str]] = frozenset()  # account and name of identities
 
 
 def normal_domain(domain: str) -> str:

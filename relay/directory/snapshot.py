@@ -16,13 +16,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 
 from relay.base.errors import DirectoryError
+from relay.base.events import EventKind
 from relay.directory import secrets
 from relay.directory.key_rows import open_key
 from relay.directory.keys import SigningKey
+from relay.directory.notifying import Notified, Notifying, SealedTopic, Topic, sealed_name
 from relay.directory.records import (
     Account,
     Contents,
@@ -67,6 +69,10 @@ class KeyRing:
             known = self._digests[sealed.key_id] = (sealed.secret, self._compute(sealed))
         return known[1]
 
+    def topic_secret(self, sealed: SealedTopic) -> bytes:
+        """What signs the notifications of a topic. Raises DirectoryError if it does not open."""
+        return self._vault.unseal(sealed_name(sealed.topic.id), sealed.secret)
+
     def forget_all_but(self, key_ids: Iterable[str], rows: Iterable[int]) -> None:
         """Drop what the directory no longer holds."""
         for key_id in self._digests.keys() - set(key_ids):
@@ -103,7 +109,7 @@ class _Entry:
 class Snapshot:
     """The directory at one revision."""
 
-    __slots__ = ("_accounts", "_logins", "_names", "_ring", "revision", "suspensions")
+    __slots__ = ("_accounts", "_logins", "_names", "_notified", "_ring", "_topics", "revision", "suspensions")
 
     def __init__(self, contents: Contents, ring: KeyRing) -> None:
         """Raises DirectoryError if there are credentials and none opens: the key file is another's."""
@@ -113,6 +119,10 @@ class Snapshot:
         self._accounts = {account.id: account for account in contents.accounts}
         self._logins = _logins(contents.credentials, ring)
         self._names = _names(contents)
+        self._topics = {sealed.topic.id: sealed for sealed in contents.topics}
+        self._notified = Notified(
+            (sealed.topic for sealed in contents.topics), contents.notifications, contents.unforwarded
+        )
         ring.forget_all_but((c.key_id for c in contents.credentials), (k.id for k in contents.keys))
 
     def authenticate(self, username: str, password: str) -> Credential | None:
@@ -176,6 +186,25 @@ class Snapshot:
         local, at, domain = name.rpartition("@")
         return f"{local}{at}{domain.lower()}" in self._names.get(account_id, {})
 
+    @property
+    def topics(self) -> Mapping[int, Topic]:
+        """All topics, by number; also those that are dropped."""
+        return self._notified.topics
+
+    def topic_secret(self, topic_id: int) -> bytes | None:
+        """What signs the notifications of a topic; None if there is no such topic. Raises DirectoryError if
+        it does not open: what is to be posted must wait."""
+        sealed = self._topics.get(topic_id)
+        return None if sealed is None else self._ring.topic_secret(sealed)
+
+    def notifying(self, account_id: int, identity: str, kind: EventKind) -> Notifying | None:
+        """Who hears of an event of a message that was sent as this identity; None if no one is told."""
+        return self._notified.of(account_id, identity, kind)
+
+    def is_forwarding(self, account_id: int, identity: str) -> bool:
+        """Whether bounces and complaints of such a message are mailed to its sender."""
+        return self._notified.is_forwarding(account_id, identity)
+
     def _identity(self, entry: _Entry, names: dict[str, _Entry]) -> Identity:
         row = entry.row
         source: _Entry | None = entry
@@ -198,7 +227,8 @@ class Snapshot:
             mail_from=mail_from.mail_from,
             mail_from_state=mail_from.mail_from_state,
             mail_from_on_failure=mail_from.mail_from_on_failure,
-            is_forwarding=row.is_forwarding,
+            is_forwarding=self._notified.is_forwarding(row.account_id, row.name),
+            has_headers=self._notified.wants_headers(row.account_id, row.name),
         )
         return entry.identity
 

@@ -29,7 +29,9 @@ from relay.directory.models import (
     IdentityTable,
     RevisionTable,
     SuspensionTable,
+    TopicTable,
 )
+from relay.directory.notifications import Notifications, read_rows, read_unforwarded
 from relay.directory.records import (
     Contents,
     CredentialState,
@@ -39,6 +41,7 @@ from relay.directory.records import (
 )
 from relay.directory.secrets import KeyFile, Vault
 from relay.directory.suspensions import SuspensionRows, suspension_of
+from relay.directory.topics import Topics, sealed_of
 
 
 class Directory:
@@ -60,6 +63,8 @@ class Directory:
         self.mail_froms = MailFroms(self._database, clock)
         self.dkim = DkimKeys(self._database, self._key_file, clock)
         self.suspensions = SuspensionRows(self._database, clock)
+        self.topics = Topics(self._database, self._key_file, clock)
+        self.notifications = Notifications(self._database)
 
     def __str__(self) -> str:
         return str(self._database)
@@ -87,6 +92,8 @@ class Directory:
             revision = session.execute(select(RevisionTable.value)).scalar_one()
             accounts = tuple(map(account_of, session.scalars(select(AccountTable))))
             suspensions = tuple(map(suspension_of, session.scalars(select(SuspensionTable))))
+            topics = tuple(map(sealed_of, session.scalars(select(TopicTable))))
+            notifications, unforwarded = read_rows(session), read_unforwarded(session)
             # Plain columns for what there is much of: a mapped object costs ten times a row.
             credential, identity, key = (
                 t.__table__.c for t in (CredentialTable, IdentityTable, DkimKeyTable)
@@ -112,4 +119,14 @@ class Directory:
                     .order_by(key.id)
                 )
             )
-        return Contents(revision, accounts, credentials, identities, keys, suspensions)
+        return Contents(
+            revision,
+            accounts,
+            credentials,
+            identities,
+            keys,
+            suspensions,
+            topics,
+            notifications,
+            unforwarded,
+        )

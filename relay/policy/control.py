@@ -31,6 +31,7 @@ from email.header import decode_header, make_header
 from typing import NoReturn, Protocol
 
 from relay.base import control
+from relay.base.arn import account_number, identity_arn
 from relay.base.errors import Refused
 from relay.base.reply import Reply
 from relay.codec.headers import Header, unfold, value_of
@@ -63,11 +64,6 @@ class Identities(Protocol):
     def has_identity(self, account_id: int, name: str) -> bool:
         """Whether the account has a verified identity of just this name."""
         ...
-
-
-def identity_arn(region: str, account_id: int, name: str) -> str:
-    """The ARN of an identity."""
-    return f"arn:aws:ses:{region}:{account_id:012d}:identity/{name}"
 
 
 def control_of(header: Header, identities: Identities, account_id: int, region: str, user: str) -> str:
@@ -160,7 +156,7 @@ def _check_arn(
         raise Refused(
             Reply(
                 554,
-                f"Access denied: User `{user or f'{account_id:012d}'}' is not authorized to perform "
+                f"Access denied: User `{user or account_number(account_id)}' is not authorized to perform "
                 f"`ses:SendRawEmail' on resource `{resource}'",
                 "5.7.1",
             )

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.base.errors import DirectoryError
+from relay.base.events import EventKind
 from relay.directory import keys, secrets
+from relay.directory.notifying import NEEDED, NotificationRow, Notifying
 from relay.directory.records import (
     Account,
     Contents,
@@ -282,3 +284,20 @@ def test_an_identity_is_known_by_just_its_name(name: str, is_there: bool) -> Non
     snapshot = snapshot_of(*HELD)
     assert snapshot.has_identity(1, name) is is_there
     assert not snapshot.has_identity(2, name)
+
+
+def test_an_identity_says_whether_its_headers_are_wanted_and_its_feedback_mailed() -> None:
+    row = identity(1, "example.org")
+    told = tuple(NotificationRow(1, row.name, kind, None, True) for kind in NEEDED)
+    plain = snapshot_of(row)
+    assert plain.is_forwarding(1, row.name)
+    assert plain.notifying(1, row.name, EventKind.BOUNCE) is None
+    found = plain.identity_for(1, "a@example.org")
+    assert found is not None
+    assert (found.is_forwarding, found.has_headers) == (True, False)
+    asked = snapshot_of(row, notifications=told, unforwarded=frozenset({(1, row.name)}))
+    assert asked.notifying(1, row.name, EventKind.BOUNCE) == Notifying(None, True)
+    assert not asked.is_forwarding(1, row.name)
+    found = asked.identity_for(1, "a@example.org")
+    assert found is not None
+    assert (found.is_forwarding, found.has_headers) == (False, True)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.base.arn import identity_arn
 from relay.base.errors import Refused
 from relay.base.reply import Reply
 from relay.codec.headers import Header
-from relay.policy.control import control_of, identity_arn
+from relay.policy.control import control_of
 
 REGION, ACCOUNT = "eu-west-1", 7
 OWN = "arn:aws:ses:eu-west-1:000000000007:identity/example.com"

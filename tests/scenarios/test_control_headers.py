@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from relay.base.arn import identity_arn
 from relay.base.clock import SystemClock
-from relay.policy.control import identity_arn
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay

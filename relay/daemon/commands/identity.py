@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from relay.base.arn import identity_arn
 from relay.daemon.commands.check import check
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.mail_from import mail_from
@@ -18,7 +19,6 @@ from relay.directory.probe import prove
 from relay.directory.published import Record, csv_text, zone_line
 from relay.directory.records import IdentityKind
 from relay.directory.store import Directory
-from relay.policy.control import identity_arn
 
 app = typer.Typer(no_args_is_help=True, help="Identities: the domains and addresses that may be sent from.")
 
