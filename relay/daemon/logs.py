@@ -1,8 +1,9 @@
 """Where lines go: standard error, one structured line per event, key=value or JSON.
 
-Two ways in, one format out. The stages' rare lines come through ``logging`` (module loggers with ``extra``)
-and are rendered by structlog; the lines of messages, several per message, go through ``Lines``, which
-formats by hand and writes many at once, since structlog's chain of processors would run for each of them.
+Two ways in, one format out. The stages' rare lines come through ``logging`` (module loggers with ``extra``);
+the lines of messages, several per message, go through ``Lines``, which has no record and no handler for each
+and writes many at once. No library for structured logs is used: the one at hand loaded a renderer for
+terminals into each of our processes, which nobody reads at one.
 
 A line is lost only if the process is killed before the loop's next turn; the truth is in the spool.
 """
@@ -16,10 +17,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
-
-import structlog
 
 from relay.base.clock import Clock
 
@@ -36,49 +34,33 @@ def _value(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else _json(text).translate(_HIDDEN)
 
 
-def _extra(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    """The ``extra`` fields of a log record, and where it came from."""
-    record: logging.LogRecord | None = event.get("_record")
-    if record is not None:
-        event["logger"] = record.name
+class _Formatter(logging.Formatter):
+    """What comes through ``logging``, as one of our lines; a traceback follows its line, or is a member."""
+
+    def __init__(self, form: str, worker: int | str | None) -> None:
+        super().__init__()
+        self._is_json = form == "json"
+        self._mark = {} if worker is None else {"worker": worker}
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        level, event = record.levelname.lower(), record.getMessage()
+        line: dict[str, Any] = {"at": at, "level": level, "event": event, "logger": record.name}
         for key, value in record.__dict__.items():
             if key not in _STANDARD and not key.startswith("_"):
-                event[key] = value
-    return event
-
-
-def _mark(worker: int | str, _: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    event["worker"] = worker
-    return event
-
-
-def _render_keyvalue(_: Any, __: str, event: dict[str, Any]) -> str:  # noqa: ANN401
-    trace = event.pop("exception", "")
-    first: dict[str, Any] = {k: event.pop(k) for k in ("at", "level", "event") if k in event}
-    line = " ".join(f"{k}={_value(v)}" for k, v in {**first, **event}.items())
-    return f"{line}\n{trace}" if trace else line
+                line[key] = value
+        line |= self._mark
+        trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+        if self._is_json:
+            return _json({**line, "exception": trace} if trace else line)
+        text = " ".join(f"{key}={_value(value)}" for key, value in line.items())
+        return f"{text}\n{trace}" if trace else text
 
 
 def configure(level: str, form: str, worker: int | str | None = None) -> None:
     """Set up ``logging`` for this process; may be called again on reload."""
-    common: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _extra,
-    ]
-    if worker is not None:
-        common.append(partial(_mark, worker))
-    last: Any = structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else _render_keyvalue
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=common,
-        processors=[
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            last,
-        ],
-    )
     stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(formatter)
+    stream.setFormatter(_Formatter(form, worker))
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())

@@ -6,8 +6,9 @@ own resolver, so that web and mail see the same DNS; they are tried in turn unti
 hosts, addresses that are not of the Internet are not connected to unless that is allowed: the owner of a
 domain chooses where a name leads.
 
-No proxy and nothing else of the environment is used. The CA file is read with the first request. The only
-module that knows httpx.
+No proxy and nothing else of the environment is used. The CA file is read with the first request, and the
+library is loaded then, in a thread: most relays never ask, and each of their processes would carry it. The
+only module that knows httpx.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Protocol
 
 from relay.base.endpoint import format_endpoint
 from relay.base.errors import ConfigError
 from relay.transport.answers import Answer, Status
 from relay.transport.connect import is_public
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 60.0
 _PORT = 443
@@ -104,6 +106,8 @@ class Https:
                     except ConfigError as fault:
                         return HttpsFailure(str(fault))
                     self._context = context
+                import httpx  # `_context` has loaded it
+
                 allowed = [one for one in answer.addresses if self._is_private_allowed or is_public(one)]
                 name = host if port == _PORT else f"{host}:{port}"
                 async with httpx.AsyncClient(verify=context, trust_env=False, timeout=_STEP_S) as client:
@@ -141,6 +145,9 @@ async def _answer(
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
+    """What takes long before the first request: a tenth of a second that no event loop should stand still."""
+    import httpx  # noqa: F401
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not ca_file:

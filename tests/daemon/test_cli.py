@@ -109,3 +109,20 @@ def test_a_folder_named_relay_does_not_get_in_the_way(tmp_path: Path) -> None:
         pytest.skip("not installed as a script")
     ended = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ended.stdout == f"{relay.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        (["status"], {"sqlalchemy", "httpx", "dns"}),
+        (["queue", "list"], {"sqlalchemy", "httpx"}),
+        (["account", "list"], {"httpx", "dns"}),
+    ],
+    ids=" ".join,
+)
+def test_a_subcommand_starts_without_what_only_others_need(words: list[str], without: set[str]) -> None:
+    code = "import sys; from relay.daemon.commands.app import app\ntry: app()\nfinally: print(*sys.modules)"
+    line = [sys.executable, "-c", code, "--config", "/nonexistent/r.toml", *words]
+    loaded = subprocess.run(line, capture_output=True, text=True, timeout=60).stdout.split()
+    assert "relay.daemon.commands.app" in loaded
+    assert not without & set(loaded)

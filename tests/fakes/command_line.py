@@ -92,7 +92,10 @@ class _Loaded:
 
 def _serve(orders: socket.socket) -> None:
     """Fork for each order until the other side has gone."""
-    import relay.daemon.commands.app  # noqa: F401  (this is what takes long)
+    from relay.daemon.commands.app import SUBCOMMANDS
+
+    for load in SUBCOMMANDS.values():
+        load()  # this is what takes long
 
     while True:
         order, files, _, _ = socket.recv_fds(orders, _MOST_BYTES, 3)

@@ -3,34 +3,116 @@
 ``--config FILE`` (or RELAY_CONFIG) names the configuration for every subcommand. Errors are one line on
 standard error that names the fix; exit status 0 for done, 1 for not done, 2 for a wrong call, 78 for a
 configuration that cannot be used; ``send`` has the statuses of sysexits.
+
+A subcommand is loaded when it is called, or when the help of all is asked for: ``relay run`` and
+``relay status`` wait for nothing that only ``relay identity`` needs. ``SUBCOMMANDS`` says where each one is.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import relay
-from relay.daemon.commands import (
-    account,
-    credential,
-    demo,
-    dkim,
-    doctor,
-    events,
-    identity,
-    init,
-    queue,
-    quota,
-    running,
-    send,
-    tls_policy,
-)
+
+Loaded = typer.Typer | Callable[..., None]
+
+
+def _of(module: str, name: str = "app") -> Loaded:
+    """The group, or the function, of a module of commands."""
+    found: Loaded = getattr(import_module(f"relay.daemon.commands.{module}"), name)
+    return found
+
+
+@cache
+def _account() -> typer.Typer:
+    from relay.daemon.commands import account, quota
+
+    account.app.command("quota")(quota.quota)
+    account.app.command("statistics")(quota.statistics)
+    return account.app
+
+
+@cache
+def _identity() -> typer.Typer:
+    from relay.daemon.commands import dkim, identity
+
+    identity.app.command("rotate")(dkim.rotate)
+    identity.app.command("dkim")(dkim.switch)
+    identity.app.command("import-key")(dkim.import_key)
+    identity.app.command("easy-dkim")(dkim.easy_dkim)
+    identity.app.command("keys")(dkim.list_keys)
+    identity.app.command("zone")(dkim.zone)
+    return identity.app
+
+
+SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
+    "run": partial(_of, "running", "run"),
+    "reload": partial(_of, "running", "reload"),
+    "status": partial(_of, "running", "status"),
+    "init": partial(_of, "init", "init"),
+    "demo": partial(_of, "demo", "demo"),
+    "doctor": partial(_of, "doctor", "doctor"),
+    "tls-policy": partial(_of, "tls_policy", "tls_policy"),
+    "config": partial(_of, "running", "config_app"),
+    "account": _account,
+    "credential": partial(_of, "credential"),
+    "identity": _identity,
+    "queue": partial(_of, "queue"),
+    "events": partial(_of, "events"),
+}
+
+
+class _Loading(MutableMapping[str, Any]):
+    """Commands by name, as Typer makes them; each is loaded when it is looked up."""
+
+    def __init__(self, made: MutableMapping[str, Any]) -> None:
+        self._made = made
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  what a command is, is Typer's affair
+        if name not in self._made and name in SUBCOMMANDS:
+            self._made[name] = _command(name, SUBCOMMANDS[name]())
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._made, *SUBCOMMANDS)))
+
+    def __len__(self) -> int:
+        return len({*self._made, *SUBCOMMANDS})
+
+
+def _command(name: str, loaded: Loaded) -> Any:  # noqa: ANN401
+    around = typer.Typer()
+    around.callback()(lambda: None)  # without it, one that is alone would lose its name
+    if isinstance(loaded, typer.Typer):
+        around.add_typer(loaded, name=name)
+    else:
+        around.command(name)(loaded)
+    made: Any = typer.main.get_command(around)
+    return made.commands[name]
+
+
+class _Subcommands(TyperGroup):
+    def __init__(self, **fields: Any) -> None:  # noqa: ANN401
+        super().__init__(**fields)
+        self.commands = _Loading(self.commands)
+
 
 app = typer.Typer(
+    cls=_Subcommands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -65,27 +147,6 @@ def options(
 )
 def _send(context: typer.Context) -> None:
     """Hand a message from standard input to the running relay, as sendmail would (`relay send -h`)."""
+    from relay.daemon.commands import send
+
     raise typer.Exit(send.main(context.args))  # `relay --config FILE send ...`; else `cli` is faster
-
-
-app.command("run")(running.run)
-app.command("reload")(running.reload)
-app.command("status")(running.status)
-app.command("init")(init.init)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("tls-policy")(tls_policy.tls_policy)
-app.add_typer(running.config_app, name="config")
-account.app.command("quota")(quota.quota)
-account.app.command("statistics")(quota.statistics)
-app.add_typer(account.app, name="account")
-app.add_typer(credential.app, name="credential")
-identity.app.command("rotate")(dkim.rotate)
-identity.app.command("dkim")(dkim.switch)
-identity.app.command("import-key")(dkim.import_key)
-identity.app.command("easy-dkim")(dkim.easy_dkim)
-identity.app.command("keys")(dkim.list_keys)
-identity.app.command("zone")(dkim.zone)
-app.add_typer(identity.app, name="identity")
-app.add_typer(queue.app, name="queue")
-app.add_typer(events.app, name="events")

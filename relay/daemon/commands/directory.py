@@ -2,18 +2,23 @@
 
 The configuration is the one that RELAY_CONFIG or the default path names. An error leaves as one line on
 standard error that names the fix, with exit status 1; standard output holds results only.
+
+The database library is loaded when a directory is opened: most commands about the queue never open one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from relay.base.errors import RelayError
 from relay.daemon.config import Config, load
-from relay.directory.store import Directory
+
+if TYPE_CHECKING:
+    from relay.directory.store import Directory
 
 
 @contextmanager
@@ -33,4 +38,6 @@ def opened() -> Iterator[Directory]:
 
 def directory_of(config: Config) -> Directory:
     """The directory that the configuration names."""
+    from relay.directory.store import Directory
+
     return Directory(config.directory.url, config.directory.key_file, config.directory.region)

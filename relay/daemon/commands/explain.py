@@ -19,7 +19,6 @@ from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import moment, print_row
 from relay.daemon.commands.running import loaded, spool_of
 from relay.daemon.config import Config
-from relay.daemon.explaining import from_disk
 from relay.daemon.link import LinkError
 
 
@@ -49,6 +48,8 @@ def _found(settings: Config, message_id: str) -> tuple[dict[str, Any] | None, st
     except control.NotAllowed:
         raise
     except LinkError as error:
+        from relay.daemon.explaining import from_disk  # loads most of the relay: only where it is needed
+
         return from_disk(spool_of(settings), message_id, SystemClock().now()), str(error)
 
 
