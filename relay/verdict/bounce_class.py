@@ -30,7 +30,7 @@ Cost, measured: see ``bounce_texts``; not for mail that is delivered.
 
 from __future__ import annotations
 
-from relay.base.feedback import Action, BounceClass, BounceSubType, BounceType
+from relay.base.feedback import Action, BounceClass, BounceSubType, BounceType, ReportedRecipient
 from relay.verdict.bounce_texts import judged
 
 _UNDETERMINED = BounceClass(BounceType.UNDETERMINED, BounceSubType.UNDETERMINED)
@@ -93,6 +93,12 @@ def classify_bounce(
     if by_status is not None:
         return by_status
     return _of_code(code, command) if by_words is None else _UNDETERMINED
+
+
+def classify_reported(recipient: ReportedRecipient) -> BounceClass:
+    """Judge what a report says of one recipient."""
+    text = recipient.diagnostic or recipient.remark
+    return classify_bounce(recipient.status, recipient.code, text, recipient.action, recipient.command)
 
 
 def _of_status(detail: str) -> BounceClass | None:

@@ -1,11 +1,13 @@
 """What bounces mean: status, reply code and words, and what happens where they disagree."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.base.feedback import Action, BounceType
-from relay.verdict.bounce_class import classify_bounce
+from relay.base.feedback import Action, BounceSubType, BounceType, ReportedRecipient
+from relay.verdict.bounce_class import classify_bounce, classify_reported
 from relay.verdict.bounce_texts import table
 
 NO_EMAIL, PERMANENT = "Permanent/NoEmail", "Permanent/General"
@@ -144,6 +146,15 @@ def test_what_did_not_fail_is_not_permanent(action: Action) -> None:
     for status, text in (("5.1.1", ""), ("", "user unknown"), ("", "responded with code NXDOMAIN")):
         assert judged(status, 0, text, action) == GENERAL
     assert judged("4.2.2", 452, "", action) == FULL
+
+
+def test_a_reported_recipient() -> None:
+    reported = ReportedRecipient("a@example.org", Action.FAILED, code=550, command="RCPT")
+    assert classify_reported(reported).type is BounceType.UNDETERMINED
+    reported = replace(reported, remark="said: 550 user unknown")
+    assert classify_reported(reported).type is BounceType.PERMANENT
+    reported = replace(reported, diagnostic="smtp; 550 over quota")
+    assert classify_reported(reported).subtype is BounceSubType.MAILBOX_FULL
 
 
 @given(

@@ -66,6 +66,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "credential": partial(_of, "credential"),
     "identity": _identity,
     "queue": partial(_of, "queue"),
+    "bounce": partial(_of, "bounce"),
     "events": partial(_of, "events"),
 }
 
