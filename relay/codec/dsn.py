@@ -18,7 +18,6 @@ other people's bounces; the text for people is in ``dsn_text``.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,13 +25,12 @@ from relay.base.address import as_ascii
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed
 from relay.codec.dsn_text import Told, bad_news, good_news, late_news
-from relay.codec.headers import Header, HeaderFault, unfold
-from relay.codec.report_words import FOLD_CHARS, date, one_line
-from relay.codec.status import status_of
+from relay.codec.original_header import as_seven_bits, excerpt, header_of, message_id_of
+from relay.codec.report_words import date, folded, one_line
+from relay.codec.status import diagnostic_of, status_at, status_of
 from relay.codec.xtext import in_seven_bits
 
 FULL_LIMIT_BYTES = 64 * 1024  # RET=FULL returns no more (RFC 3461 4.3 leaves the limit to us)
-_HEADER_LIMIT_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,8 @@ def delay(
 
 
 def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname: str, now: float) -> bytes:
-    header, body_offset = _header_of(original)
+    header = header_of(original)
+    body_offset = 0 if header is None else header.body_offset
     is_full = (
         kind is _BOUNCE
         and message.ret == "FULL"
@@ -118,12 +117,12 @@ def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname
         and body_offset > 0
         and (original.isascii() or message.is_utf8)
     )
-    returned = original if is_full else _short(header)
+    returned = original if is_full else excerpt(header)
     addresses = "".join([as_ascii(message.sender), *(as_ascii(recipient.address) for recipient, _ in told)])
     # an address beyond ASCII came in by SMTPUTF8, also where the message itself turned out not to need it
     is_utf8 = not addresses.isascii() or (message.is_utf8 and not returned.isascii())
     if not is_utf8:
-        returned = returned.decode("ascii", "replace").replace("\ufffd", "?").encode()
+        returned = as_seven_bits(returned)
     if is_full:
         last = "message/global" if is_utf8 else "message/rfc822"
     else:
@@ -145,7 +144,7 @@ def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname
     delimiter = f"--{boundary}\r\n".encode()
     # told again of the same message, of other recipients or in another way: another message
     own_id = f"{message.id}.{kind.name}.{told[0][0].number if told else 0}"
-    head_lines = _head(message, kind.subject, own_id, _message_id(header), boundary, hostname, now, is_utf8)
+    head_lines = _head(message, kind.subject, own_id, message_id_of(header), boundary, hostname, now, is_utf8)
     head = _encoded(head_lines, is_utf8)
     pairs = zip(parts[::2], parts[1::2], strict=True)
     return (
@@ -191,7 +190,7 @@ def _for_programs(
     """Delivery status: fields of the message, then a group of fields for each recipient (RFC 3464 2.1)."""
     lines = [f"Reporting-MTA: dns; {hostname}"]
     if message.envid:
-        lines.append(_field("Original-Envelope-Id", message.envid))
+        lines.append(folded("Original-Envelope-Id", message.envid))
     lines.append(f"Arrival-Date: {date(message.arrived_at)}")
     if message.deadline:
         lines.append(f"Deliver-By-Date: {date(message.deadline)}")
@@ -199,7 +198,7 @@ def _for_programs(
         lines.append("")
         if recipient.orcpt:
             original = recipient.orcpt if is_utf8 else in_seven_bits(recipient.orcpt)
-            lines.append(_field("Original-Recipient", original))
+            lines.append(folded("Original-Recipient", original))
         address = as_ascii(recipient.address)
         address_type = "rfc822" if address.isascii() else "utf-8"  # RFC 6533 3
         lines += [
@@ -208,11 +207,9 @@ def _for_programs(
             f"Status: {_status(kind, message, outcome, now)}",
         ]
         if outcome.peer.host:
-            lines.append(_field("Remote-MTA", f"dns; {outcome.peer.host}"))
-        if outcome.reply is not None:
-            lines.append(_field("Diagnostic-Code", f"smtp; {outcome.reply}"))
-        else:
-            lines.append(_field("Diagnostic-Code", f"x-relay; {outcome.reason}"))
+            lines.append(folded("Remote-MTA", f"dns; {outcome.peer.host}"))
+        said = f"smtp; {outcome.reply}" if isinstance(outcome, Delivered) else diagnostic_of(outcome)
+        lines.append(folded("Diagnostic-Code", said))
         lines.append(f"Last-Attempt-Date: {date(now)}")
         if kind is _DELAY:
             lines.append(f"Will-Retry-Until: {date(message.gives_up_at)}")
@@ -226,41 +223,9 @@ def _action(kind: _Kind, outcome: Delivered | Deferred | Failed) -> str:
 
 
 def _status(kind: _Kind, message: Message, outcome: Delivered | Deferred | Failed, now: float) -> str:
-    """The status code; once the time that the sender set is up, that is the reason (RFC 2852)."""
-    if isinstance(outcome, Deferred) and 0.0 < message.deadline <= now:
-        if kind is _DELAY:
-            return "4.4.7"
-        if not message.is_by_notify and message.deadline <= message.expires_at:
-            return "5.4.7"
-    return status_of(outcome)
-
-
-def _header_of(original: bytes) -> tuple[Header | None, int]:
-    try:
-        header = Header.parse(original)
-    except HeaderFault:
-        return None, 0
-    return header, header.body_offset
-
-
-def _short(header: Header | None) -> bytes:
-    """The header's bytes as they are returned: whole fields, up to a limit."""
-    if header is None:
-        return b""
-    kept: list[bytes] = []
-    room = _HEADER_LIMIT_BYTES
-    for _, raw in header.fields:
-        room -= len(raw)
-        if room < 0:
-            break
-        kept.append(raw)
-    return b"".join(kept)
-
-
-def _message_id(header: Header | None) -> str:
-    value = header.first(b"message-id") if header is not None else None
-    text = one_line(unfold(value or b"").decode("ascii", "replace"))
-    return text if text.startswith("<") and text.endswith(">") and len(text) < 500 and text.isascii() else ""
+    if isinstance(outcome, Delivered):
+        return status_of(outcome)
+    return status_at(message, outcome, now, kind is not _DELAY)
 
 
 def _part(content_type: str, description: str) -> bytes:
@@ -269,9 +234,3 @@ def _part(content_type: str, description: str) -> bytes:
 
 def _encoded(lines: Sequence[str], is_utf8: bool) -> bytes:
     return "".join([f"{line}\r\n" for line in lines]).encode("utf-8" if is_utf8 else "ascii", "replace")
-
-
-def _field(name: str, value: str) -> str:
-    """A field, folded at spaces only, so that unfolding gives the value back."""
-    text = f"{name}: {one_line(value)}"
-    return "\r\n ".join(textwrap.wrap(text, FOLD_CHARS, break_long_words=False, break_on_hyphens=False))

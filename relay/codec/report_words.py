@@ -1,4 +1,4 @@
-"""The small words of a report: text on one line, a paragraph, a date. Pure.
+"""The small words of a report: text on one line, a paragraph, a field, a date. Pure.
 
 Contract: whatever ``one_line`` is given (replies of peers, addresses of clients), its result has no control
 character and no line end, and is short enough that no line of the report passes 998 octets (RFC 5322 2.1.1).
@@ -30,3 +30,9 @@ def wrapped(text: str) -> list[str]:
 def date(at: float) -> str:
     """Seconds since the epoch as a date of RFC 5322."""
     return format_datetime(datetime.fromtimestamp(int(at), UTC))
+
+
+def folded(name: str, value: str) -> str:
+    """A field, folded at spaces only, so that unfolding gives the value back."""
+    text = f"{name}: {one_line(value)}"
+    return "\r\n ".join(textwrap.wrap(text, FOLD_CHARS, break_long_words=False, break_on_hyphens=False))

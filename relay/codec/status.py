@@ -10,7 +10,9 @@ Pure tables; not on the hot path.
 
 from __future__ import annotations
 
+from relay.base.message import Message
 from relay.base.outcome import Deferred, Delivered, Failed, Reason
+from relay.codec.report_words import one_line
 
 # Subject and detail of the status code, by reason; the class comes from the outcome.
 _BY_REASON = {
@@ -118,6 +120,27 @@ def status_of(outcome: Delivered | Failed | Deferred) -> str:
         if reply.code in _BY_CODE:
             return f"{status_class}.{_BY_CODE[reply.code]}"
     return f"{status_class}.{_BY_REASON[outcome.reason]}"
+
+
+def diagnostic_of(outcome: Failed | Deferred) -> str:
+    """Diagnostic-Code (RFC 3464 2.3.6): what the peer said, or else our own word for it and its sentence.
+    What the log knows beyond that is not told."""
+    if outcome.reply is not None:
+        return one_line(f"smtp; {outcome.reply}")
+    return f"x-relay; {outcome.reason}: {cause_of(outcome)}"
+
+
+def status_at(message: Message, outcome: Failed | Deferred, now: float, is_over: bool) -> str:
+    """The status code; once the time that the sender set is up, that is the reason (RFC 2852).
+
+    ``is_over``: the recipient is given up, and does not go on waiting.
+    """
+    if isinstance(outcome, Deferred) and 0.0 < message.deadline <= now:
+        if not is_over:
+            return "4.4.7"
+        if not message.is_by_notify and message.deadline <= message.expires_at:
+            return "5.4.7"
+    return status_of(outcome)
 
 
 def _class_of(outcome: Failed | Deferred) -> str:

@@ -106,7 +106,8 @@ def test_several_recipients_and_the_dsn_parameters():
     of_message, first, second, third = groups(report)
     assert of_message["Original-Envelope-Id"] == "QQ314159"
     assert first["Original-Recipient"] == "rfc822;old@example.com"
-    assert (second["Status"], second["Diagnostic-Code"]) == ("4.4.1", "x-relay; connect")
+    no_connection = "x-relay; connect: No connection to the receiving mail server could be made."
+    assert (second["Status"], second["Diagnostic-Code"]) == ("4.4.1", no_connection)
     assert "Remote-MTA" not in second
     assert (third["Status"], third["Action"]) == ("5.1.2", "failed")
     assert "3 of its recipients" in text.get_content()
@@ -308,7 +309,7 @@ def test_a_delay():
             "Final-Recipient": "rfc822; user@example.org",
             "Action": "delayed",
             "Status": "4.4.1",
-            "Diagnostic-Code": "x-relay; connect",
+            "Diagnostic-Code": "x-relay; connect: No connection to the receiving mail server could be made.",
             "Last-Attempt-Date": "Tue, 14 Nov 2023 23:13:20 +0000",
             "Will-Retry-Until": "Wed, 15 Nov 2023 00:13:20 +0000",
         },

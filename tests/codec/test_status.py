@@ -4,7 +4,8 @@ import pytest
 
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.reply import Reply
-from relay.codec.status import sentence_of, status_of
+from relay.codec.status import diagnostic_of, sentence_of, status_at, status_of
+from tests.fakes.spool import NOW, message
 
 
 def failed(reason, reply=None):
@@ -57,3 +58,35 @@ def test_every_reason_has_code_and_sentence(reason):
     assert status_of(expired(reason))[0] == "4"
     assert sentence_of(failed(reason)).isascii()
     assert "given up" in sentence_of(expired(reason))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (failed(Reason.REFUSED, Reply(550, "no such\r\nuser", "5.1.1")), "smtp; 550 5.1.1 no such user"),
+        (failed(Reason.NULL_MX), "x-relay; null-mx: The domain of this address takes no mail."),
+        (
+            Deferred(Scope.SITE, Reason.TIMEOUT, detail="10.0.0.1 was silent"),
+            "x-relay; timeout: The receiving mail server did not answer in time.",
+        ),
+    ],
+)
+def test_diagnostic(outcome, text):
+    assert diagnostic_of(outcome) == text
+
+
+@pytest.mark.parametrize(
+    ("deadline", "is_by_notify", "waits", "over"),
+    [
+        (0.0, False, "4.4.1", "4.4.1"),
+        (NOW + 10, False, "4.4.1", "4.4.1"),  # is not up yet
+        (NOW - 10, False, "4.4.7", "5.4.7"),
+        (NOW - 10, True, "4.4.7", "4.4.1"),  # went on past it, as asked
+    ],
+)
+def test_a_deadline_that_is_up_is_the_reason(deadline, is_by_notify, waits, over):
+    one = message()
+    one.deadline, one.is_by_notify = deadline, is_by_notify
+    outcome = expired(Reason.CONNECT)
+    assert (status_at(one, outcome, NOW, False), status_at(one, outcome, NOW, True)) == (waits, over)
+    assert status_at(one, failed(Reason.NO_DOMAIN), NOW, True) == "5.1.2"
