@@ -36,6 +36,20 @@ class BounceSubType(StrEnum):
     ATTACHMENT_REJECTED = "AttachmentRejected"
 
 
+class DelayType(StrEnum):
+    """Why a recipient still waits, in SES's words (event-publishing-retrieving-sns-contents.md)."""
+
+    INTERNAL_FAILURE = "InternalFailure"
+    GENERAL = "General"
+    MAILBOX_FULL = "MailboxFull"
+    SPAM_DETECTED = "SpamDetected"
+    RECIPIENT_SERVER_ERROR = "RecipientServerError"
+    IP_FAILURE = "IPFailure"
+    TRANSIENT_COMMUNICATION_FAILURE = "TransientCommunicationFailure"
+    BYOIP_HOST_NAME_LOOKUP_UNAVAILABLE = "BYOIPHostNameLookupUnavailable"  # never said here
+    UNDETERMINED = "Undetermined"
+
+
 @dataclass(frozen=True, slots=True)
 class BounceClass:
     """A bounce, judged: its type and its subtype."""

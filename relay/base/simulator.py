@@ -25,6 +25,8 @@ class Mailbox(StrEnum):
     SUPPRESSION_LIST = "suppressionlist"  # an address that is on the suppression list
 
 
+LANE = "simulator"  # of its route; no receiver's lane has this name
+ANSWERING = frozenset((Mailbox.OOTO, Mailbox.COMPLAINT))  # they take a message, and then send something back
 _MAILBOXES = {mailbox.value: mailbox for mailbox in Mailbox}
 
 

@@ -25,7 +25,7 @@ from relay.traffic.neighbours import any_source
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.suspensions import Suspensions
 from relay.traffic.whereabouts import Spot
-from relay.verdict.settle import describe
+from relay.verdict.details import describe
 
 _DISK = Spot("")
 

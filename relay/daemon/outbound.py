@@ -122,7 +122,12 @@ class Outbound:
         self.contexts = TlsContexts(str(delivery.ca_file or ""))
         bounces = BounceMaker(config.relay.hostname, prepare, clock)
         self.settler = Settler(
-            _schedule(config), bounces, clock, message_log, notices=delay_notices(config.delivery)
+            _schedule(config),
+            bounces,
+            clock,
+            message_log,
+            notices=delay_notices(config.delivery),
+            hostname=config.relay.hostname,
         )
         self.scheduler = Scheduler(
             dict(shards),
@@ -228,7 +233,7 @@ class Outbound:
         self.https.forget()
         self.sources = sources_of(config, _unknown_source)
         self.settler.schedule = plan.schedule
-        self.settler.notices = delay_notices(config.delivery)
+        self.settler.telling.notices = delay_notices(config.delivery)
         self.scheduler.window.size = config.delivery.window
         self.scheduler.budget.limit_bytes = config.spool.fresh_memory
         self._config = config

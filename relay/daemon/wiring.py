@@ -212,6 +212,7 @@ class Works:
         self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask)
         out = self.outbound
         out.account_source = self._account_source
+        out.settler.telling.is_forwarding = self._is_forwarding
         self.steering = Steering(self.shards, out.scheduler, out.router, out.settler, clock, self.message_log)
         self.explaining = Explaining(
             config.spool.path, out.scheduler, out.router, self.live, clock, out.source_of
@@ -265,6 +266,9 @@ class Works:
     def _account_source(self, number: int) -> str:
         account = self.live.current.account(number)
         return "" if account is None else account.source
+
+    def _is_forwarding(self, account_id: int, identity: str) -> bool:
+        return self.live.current.is_forwarding(account_id, identity)
 
     def _directory_changed(self, snapshot: Snapshot) -> None:
         """What is suspended now, if that has changed."""

@@ -27,11 +27,11 @@ from relay.base.message import Attempt, Recipient
 from relay.base.outcome import Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.base.route import Route
-from relay.base.simulator import Mailbox, mailbox_of
+from relay.base.simulator import LANE, Mailbox, mailbox_of
 
 log = logging.getLogger(__name__)
 
-ROUTE = Route("simulator", ())
+ROUTE = Route(LANE, ())
 
 _TURN = 50
 _TAKEN = Reply(250, "Ok, the mailbox simulator has it", "2.6.0")

@@ -6,7 +6,9 @@ The table, for a message with a sender that has not been told yet::
     NEVER            no                       no
     without DELAY    no                       no
     with DELAY       yes                      yes
-    absent           if ``is_unasked``        yes
+    absent           if ``is_unasked``, and   yes
+                     email feedback
+                     forwarding is on
 
 ``after_s`` 0 means never, but for the sender's own deadline. Told once for each recipient: who has heard that
 mail is late does not need to hear it each hour (RFC 3461 4.1 leaves times and number to us).
@@ -38,11 +40,13 @@ def is_late(message: Message, recipient: Recipient, now: float, notices: DelayNo
     return notices.after_s > 0.0 and now >= message.arrived_at + notices.after_s
 
 
-def hears_of_delay(message: Message, recipient: Recipient, now: float, notices: DelayNotices) -> bool:
+def hears_of_delay(
+    message: Message, recipient: Recipient, now: float, notices: DelayNotices, is_forwarding: bool = True
+) -> bool:
     """Whether a recipient's delay that ``is_late`` is told to the sender by mail."""
     if recipient.notify:
         return "DELAY" in recipient.notify
-    return notices.is_unasked or is_past_deadline(message, now)
+    return (notices.is_unasked and is_forwarding) or is_past_deadline(message, now)
 
 
 def is_past_deadline(message: Message, now: float) -> bool:

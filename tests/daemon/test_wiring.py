@@ -74,7 +74,7 @@ async def test_a_new_configuration_is_in_force_at_once(started: Started) -> None
     assert [one.settings.max_recipients for one in works.listeners] == [3, 3, 3]
     assert {one.max_age_s for one in works.intakes.values()} == {3600.0}
     assert {one.max_hops for one in works.intakes.values()} == {20}
-    assert works.outbound.settler.notices == DelayNotices(540.0, is_unasked=False)
+    assert works.outbound.settler.telling.notices == DelayNotices(540.0, is_unasked=False)
     assert works.outbound.scheduler.window.size == 100
     assert list(works.outbound.settler.schedule.delays_s) == [7.0]
     assert works.policy.return_path_domain == "bounces.relay.example"

@@ -285,7 +285,7 @@ async def test_a_notice_of_delay_that_cannot_be_made_delays_nothing(caplog: pyte
         def refuse(shard: int):
             raise RuntimeError("a bug")
 
-        world.settler._bounces = BounceMaker("relay.example", refuse, world.clock)
+        world.settler.telling._bounces = BounceMaker("relay.example", refuse, world.clock)
         one = mail("DELAY")
         with pytest.raises(AssertionError):  # the content was wanted, and no notice came of it
             await world.attempt(one)
