@@ -145,9 +145,10 @@ class RunningRelay:
         found = []
         with suppress(OSError):
             for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                words = Path(f"/proc/{word}/cmdline").read_bytes().split(b"\0")
-                if not role or role.encode() in words:
-                    found.append(int(word))
+                with suppress(OSError):  # it has just ended; the others have not
+                    words = Path(f"/proc/{word}/cmdline").read_bytes().split(b"\0")
+                    if not role or role.encode() in words:
+                        found.append(int(word))
         return found
 
     def worker_pids(self) -> list[int]:
