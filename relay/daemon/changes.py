@@ -49,6 +49,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "window",
         "shaping",
     ),
+    "suppression": ("service_for",),
     "log": ("format", "level"),
 }
 _LISTS = ("route", "source", "source_pool", "tls_policy")  # tables of which there may be many

@@ -49,6 +49,8 @@ from relay.transport.simulator import ROUTE as SIMULATOR
 from relay.transport.simulator import Simulator
 from relay.transport.sts_fetch import PolicyFetcher
 from relay.transport.sts_files import PolicyFiles
+from relay.transport.suppressed import ROUTE as SUPPRESSED
+from relay.transport.suppressed import answer as answer_suppressed
 from relay.transport.tls_policy import TlsContexts
 from relay.transport.tls_records import TlsRecords
 from relay.transport.tls_rules import TlsRule, TlsRules
@@ -146,6 +148,7 @@ class Outbound:
         self.sources = sources_of(config, _unknown_source)
         self.account_source: Callable[[int], str] = lambda account_id: ""  # the wiring knows
         self.simulator = Simulator(self.scheduler)
+        self.suppressed = Simulator(self.scheduler, SUPPRESSED, answer_suppressed)
         self.pools = Pools(
             self.scheduler,
             self.resolver,
@@ -196,6 +199,8 @@ class Outbound:
         """Attempts wait: call those who make them."""
         if route is SIMULATOR:
             self.simulator.wake(route, queued)
+        elif route is SUPPRESSED:
+            self.suppressed.wake(route, queued)
         else:
             if self.shares is not None:
                 self.shares.wanted(route.lane, queued)

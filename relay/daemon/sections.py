@@ -241,6 +241,12 @@ class SigningSection(Section):
         return self
 
 
+class SuppressionSection(Section):
+    """How long mail to an address that has bounced is kept back from all accounts."""
+
+    service_for: Seconds = 14 * 86400.0
+
+
 class WorkersSection(Section):
     """How many processes share the work; 0 is one per core."""
 
@@ -281,6 +287,7 @@ class Config(Section):
     directory: DirectorySection = DirectorySection()
     signing: SigningSection = SigningSection()
     delivery: DeliverySection = DeliverySection()
+    suppression: SuppressionSection = SuppressionSection()
     route: list[RouteSection] = []
     source: list[SourceSection] = []
     source_pool: list[SourcePoolSection] = []

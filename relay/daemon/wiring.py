@@ -44,6 +44,7 @@ from relay.directory.records import Suspension
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.snapshot import Snapshot
 from relay.directory.store import Directory
+from relay.directory.suppression_live import LiveSuppression
 from relay.directory.uses import Uses
 from relay.ingress.auth import Throttle
 from relay.ingress.connections import Tally
@@ -55,6 +56,7 @@ from relay.ingress.surroundings import Grant, Surroundings
 from relay.ingress.tls import Certificate
 from relay.policy.limits import Asking, LeasedLimits
 from relay.policy.sending import Policy
+from relay.policy.suppression import Suppression
 from relay.signing.signer import Signer
 from relay.spool.shard import Shard, SpoolLimits
 from relay.traffic.scheduler import Scheduler
@@ -200,6 +202,8 @@ class Works:
         self._return_path_key = self.directory.vault().derive(return_path.PURPOSE)
         self.live = LiveSnapshot(self.directory, on_change=self._directory_changed)
         await self.live.start(stack)
+        self.suppression_lists = LiveSuppression(self.directory.suppression, self.clock)
+        await self.suppression_lists.start(stack)
         self.uses = Uses(self.directory.credentials, self.clock)
         await self.uses.start(stack)
 
@@ -229,8 +233,16 @@ class Works:
             lambda: self.config.delivery.max_age,
             simulator_domain(service_domain),
         )
+        self.suppression = Suppression(
+            self.suppression_lists, clock, config.suppression.service_for, simulator_domain(service_domain)
+        )
         self.policy = Policy(
-            self.live, return_path_domain(config), service_domain, config.directory.region, self.limits
+            self.live,
+            return_path_domain(config),
+            service_domain,
+            config.directory.region,
+            self.limits,
+            self.suppression,
         )
         self.policy.rules, self.policy.scanner.settings = content_rules(config)
         self.intakes = {
@@ -309,7 +321,8 @@ class Works:
         self.signing.current = plan.signer
         self.policy.return_path_domain = return_path_domain(config)
         self.policy.service_domain = config.signing.service_domain
-        self.limits.simulator = simulator_domain(config.signing.service_domain)
+        self.limits.simulator = self.suppression.simulator = simulator_domain(config.signing.service_domain)
+        self.suppression.service_for_s = config.suppression.service_for
         self.policy.rules, self.policy.scanner.settings = content_rules(config)
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from relay.base.address import check_address
 from relay.base.clock import Clock
 from relay.base.errors import DirectoryError
+from relay.base.suppression import SuppressionReason, reasons_text
 from relay.directory.database import Database
-from relay.directory.models import AccountTable
+from relay.directory.models import AccountTable, SuppressionTable
 from relay.directory.records import Access, Account, AccountState, OverQuota
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -101,6 +102,7 @@ class Accounts:
         max_24_hours: int | None = None,
         over_quota: OverQuota | None = None,
         source: str | None = None,
+        suppressed_reasons: frozenset[SuppressionReason] | None = None,
     ) -> Account:
         """Change what is given; None leaves it. A limit that is still the one that accounts start with
         follows the access; one that was chosen does not. Raises DirectoryError as ``create`` does.
@@ -129,6 +131,8 @@ class Accounts:
                 row.over_quota = over_quota
             if source is not None:
                 row.source = source
+            if suppressed_reasons is not None:
+                row.suppressed_reasons = reasons_text(suppressed_reasons)
             session.flush()
             return account_of(row)
 
@@ -143,7 +147,9 @@ class Accounts:
     def delete(self, name: str) -> None:
         """Remove the account with all that it owns."""
         with self._database.writing() as session:
-            session.delete(find_account(session, name))
+            row = find_account(session, name)
+            session.execute(delete(SuppressionTable).where(SuppressionTable.account_id == row.id))
+            session.delete(row)
 
     def _set_state(self, name: str, state: AccountState, reason: str) -> Account:
         with self._database.writing() as session:

@@ -8,7 +8,18 @@ value grows with every change; it is what the running relay polls. Text states a
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Float, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    true,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -154,7 +165,16 @@ class SuppressionTable(Table):
     reason: Mapped[str] = mapped_column(String(16))
     since: Mapped[float] = mapped_column(Float(53))
     message_id: Mapped[str] = mapped_column(String(64))
-    serial: Mapped[int] = mapped_column(Integer, index=True)  # grows with every change
+    serial: Mapped[int] = mapped_column(BigInteger, index=True)  # grows with every change
+
+
+class SuppressionSerialTable(Table):
+    """One row: the latest serial that an entry of a suppression list was given; it is never given again."""
+
+    __tablename__ = "suppression_serial"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class RevisionTable(Table):

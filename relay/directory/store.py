@@ -40,6 +40,7 @@ from relay.directory.records import (
     SealedCredential,
 )
 from relay.directory.secrets import KeyFile, Vault
+from relay.directory.suppression import SuppressionLists
 from relay.directory.suspensions import SuspensionRows, suspension_of
 from relay.directory.topics import Topics, sealed_of
 
@@ -65,6 +66,7 @@ class Directory:
         self.suspensions = SuspensionRows(self._database, clock)
         self.topics = Topics(self._database, self._key_file, clock)
         self.notifications = Notifications(self._database)
+        self.suppression = SuppressionLists(self._database)
 
     def __str__(self) -> str:
         return str(self._database)

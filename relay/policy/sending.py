@@ -3,7 +3,8 @@
 Contract: ``check`` raises Refused, or returns an ``Admission`` with the keys that sign the message: those of
 the most granular verified identity that covers From, unless its DKIM is switched off, and the domain of its
 return path (``relay.policy.return_path``). The relay's own mail (account 0) passes and is signed by the
-service domain alone. ``complete`` is for what must be waited for: the ledger of limits, then the scanner.
+service domain alone. ``complete`` is for what must be waited for: the ledger of limits, then the suppression
+lists, then the scanner.
 
 Cost on the hot path: that of ``identities.check_submission`` and ``content_rules``, and one dictionary
 lookup. A scanner costs a task and a connection a message.
@@ -26,6 +27,7 @@ from relay.policy.deadline import deadline_of
 from relay.policy.identities import RELAY_ITSELF, check_submission
 from relay.policy.return_path import domain_for
 from relay.policy.scanner import Scanner, ScannerSettings
+from relay.policy.suppression import Suppression
 
 
 class Live(Protocol):
@@ -61,15 +63,18 @@ class Policy:
         service_domain: str = "",
         region: str = "",
         limits: Limits | None = None,
+        suppression: Suppression | None = None,
     ) -> None:
         """``return_path_domain``: of MAIL FROM where the identity has none of its own; "": the sender's.
         ``service_domain``: the mailbox simulator is below it; "": there is none. ``region``: of ARNs.
-        ``limits``: None counts nothing. ``rules`` are those of SES and ``scanner`` is off until told else."""
+        ``limits``: None counts nothing; ``suppression``: None keeps nothing back. ``rules`` are those of SES
+        and ``scanner`` is off until told else."""
         self._directory = directory
         self._region = region
         self.return_path_domain = return_path_domain
         self.service_domain = service_domain
         self._limits = limits
+        self.suppression = suppression
         self.rules = MessageRules()
         self.scanner = Scanner(ScannerSettings())
 
@@ -98,25 +103,32 @@ class Policy:
         """What must be waited for; None if nothing. On the event loop. The awaitable raises Refused."""
         if submission.account_id == RELAY_ITSELF or admission.dropped:
             return None
-        taking = self._take(submission, admission)
-        if not self.scanner.settings.is_on:
+        account = self._directory.current.account(submission.account_id)
+        recipients = submission.envelope.recipients
+        taking, suspects = None, None
+        if account is not None and self.suppression is not None:
+            suspects = self.suppression.suspects(account, recipients)
+        if account is not None and self._limits is not None:
+            taking = self._limits.take(account, recipients, admission)
+        if not suspects and not self.scanner.settings.is_on:
             return taking
-        return self._take_and_scan(taking, submission, admission)
+        return self._complete(taking, account, suspects, submission, admission)
 
-    async def _take_and_scan(
-        self, taking: Awaitable[None] | None, submission: Submission, admission: Admission[SigningKey]
+    async def _complete(
+        self,
+        taking: Awaitable[None] | None,
+        account: Account | None,
+        suspects: Sequence[Recipient] | None,
+        submission: Submission,
+        admission: Admission[SigningKey],
     ) -> None:
-        """The limits first: a message that is over them is not worth a scan."""
+        """The limits first: a message that is over them is not worth a question or a scan."""
         if taking is not None:
             await taking
-        await self.scanner.screen(submission, admission)
-
-    def _take(self, submission: Submission, admission: Admission[SigningKey]) -> Awaitable[None] | None:
-        """What the message takes of its account's limits."""
-        account = self._directory.current.account(submission.account_id)
-        if self._limits is None or account is None:
-            return None
-        return self._limits.take(account, submission.envelope.recipients, admission)
+        if suspects and account is not None and self.suppression is not None:
+            await self.suppression.confirm(account, suspects)
+        if self.scanner.settings.is_on:
+            await self.scanner.screen(submission, admission)
 
     def give_back(self, submission: Submission, admission: Admission[SigningKey]) -> None:
         """The message was not stored: what was taken of the limits for it is theirs again."""

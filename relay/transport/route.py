@@ -5,7 +5,8 @@ Deferred where the DNS does not know at present. ``cached`` gives the same Route
 it is not known or has expired; only routes are cached here, refusals are in the resolver's cache.
 ``replace_rules`` takes effect with the next question; connections of routes that changed are the pools'
 matter. The mailbox simulator's domain comes before all rules and records, so that a rule for ``*`` does not
-take its mail away. What stands in place of a domain as ``host:port`` is where the operator has rerouted mail.
+take its mail away, and so does what stands in place of the domain of a suppressed recipient. What stands
+there as ``host:port`` is where the operator has rerouted mail.
 
 What is asked of TLS comes with a route by MX: the administrator's word for the domain (``tls_rules``),
 whether DNSSEC vouches for its MX records, and its MTA-STS policy. It is found once and kept as long as the
@@ -27,12 +28,14 @@ from relay.base.clock import Clock
 from relay.base.errors import ConfigError
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.route import Route, TlsMode
+from relay.base.suppression import is_suppressed
 from relay.base.tls_session import TlsPolicy, TlsPolicyType
 from relay.codec.mta_sts import StsMode, StsPolicy
 from relay.transport.answers import Answer, Status
 from relay.transport.mail_exchangers import fallback, hosts_of, literal_route, route_of, unknown
 from relay.transport.rules import RoutingRule, Rules
 from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.transport.suppressed import ROUTE as SUPPRESSED
 from relay.transport.tls_rules import TlsRule, TlsRules, asks_sts, demand_of
 
 _FOREVER = float("inf")
@@ -124,6 +127,8 @@ class Router:
         rules = self._rules
         is_simulator = bool(domain) and domain == self._simulator_domain
         route, expires_at = SIMULATOR if is_simulator else rules.find(domain), _FOREVER
+        if is_suppressed(domain):
+            route = SUPPRESSED
         if is_next_hop(domain):
             try:
                 route = rules.hop(domain)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from relay.base.message import Attempt, Recipient
@@ -62,8 +63,16 @@ def answer(recipient: Recipient) -> Outcome:
 class Simulator:
     """Answers the attempts of one worker. Its owner is the event loop's thread."""
 
-    def __init__(self, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        route: Route = ROUTE,
+        answer: Callable[[Recipient], Outcome] = answer,
+    ) -> None:
+        """``route`` and ``answer``: another receiver that is inside the relay."""
         self._attempts = attempts
+        self._route = route
+        self._outcome = answer
         self._is_called = False
 
     def wake(self, route: Route, queued: int) -> None:
@@ -76,11 +85,13 @@ class Simulator:
     def _answer(self) -> None:
         self._is_called = False
         for _ in range(_TURN):
-            attempt = self._attempts.take(ROUTE.lane)
+            attempt = self._attempts.take(self._route.lane)
             if attempt is None:
                 return
             try:
-                self._attempts.finished(attempt, {one.number: answer(one) for one in attempt.recipients})
+                self._attempts.finished(
+                    attempt, {one.number: self._outcome(one) for one in attempt.recipients}
+                )
             except Exception:  # the others are not to wait for a bug with one; it is tried after a restart
                 log.exception("no outcome from the simulator", extra={"id": attempt.message.id})
-        self.wake(ROUTE, 1)
+        self.wake(self._route, 1)

@@ -170,3 +170,43 @@ def test_the_rules_on_content_are_asked() -> None:
         policy.check(Submission(1, Envelope("a@example.org"), content, Client()), Header.parse(content))
     own = Submission(0, Envelope(""), content, Client())
     assert policy.check(own, Header.parse(content)).dropped == ""
+
+
+class Keeping:
+    """Suppression that suspects those it is told to, and notes what it is asked."""
+
+    def __init__(self, asked: list[str], *suspects: Recipient, is_unknown: bool = False) -> None:
+        self._asked, self._suspects, self._is_unknown = asked, list(suspects), is_unknown
+
+    def suspects(self, account: Account, recipients: object) -> list[Recipient]:
+        return self._suspects
+
+    async def confirm(self, account: Account, suspects: list[Recipient]) -> None:
+        self._asked.append("lists")
+        if self._is_unknown:
+            raise Refused(Reply(451, "lists"))
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_the_lists_are_asked_behind_the_limits_and_only_for_suspects(is_on: bool) -> None:
+    suspect = Recipient(0, "a@x.example", "x.example")
+    for suspects, asked in [((suspect,), ["limits", "lists"]), ((), ["limits"])]:
+        counting = Counting(is_on=is_on)
+        policy = Policy(Live(), limits=counting, suppression=Keeping(counting.asked, *suspects))  # type: ignore[arg-type]
+        policy.scanner = counting  # type: ignore[assignment]
+        waiting = policy.complete(*submission(1, "a@example.org"), Admission())
+        assert waiting is not None
+        await waiting
+        assert counting.asked == asked + ["scanner"] * is_on
+
+
+async def test_where_the_lists_cannot_be_asked_nothing_is_scanned() -> None:
+    counting = Counting()
+    lists = Keeping(counting.asked, Recipient(0, "a@x.example", "x.example"), is_unknown=True)
+    policy = Policy(Live(), limits=counting, suppression=lists)  # type: ignore[arg-type]
+    policy.scanner = counting  # type: ignore[assignment]
+    waiting = policy.complete(*submission(1, "a@example.org"), Admission())
+    assert waiting is not None
+    with pytest.raises(Refused, match="lists"):
+        await waiting
+    assert counting.asked == ["limits", "lists"]

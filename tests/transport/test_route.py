@@ -7,12 +7,14 @@ import pytest
 
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.route import Host, Route, TlsMode
+from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT, ON_SERVICE_LIST
 from relay.codec.mta_sts import StsMode, StsPolicy
 from relay.transport.answers import Answer, Mx, Status
 from relay.transport.mail_exchangers import hosts_of
 from relay.transport.route import Router, is_next_hop
 from relay.transport.rules import RoutingRule
 from relay.transport.simulator import ROUTE as SIMULATOR
+from relay.transport.suppressed import ROUTE as SUPPRESSED
 from relay.transport.tls_rules import TlsRule
 from tests.fakes.clock import ManualClock
 
@@ -307,3 +309,12 @@ async def test_a_route_of_the_operator_says_its_own():
     )
     route = await router.find("plain.example")
     assert (route.tls, route.demand.sts) == (TlsMode.OPPORTUNISTIC, None)
+
+
+async def test_what_is_suppressed_goes_nowhere_whatever_the_rules_say():
+    clock = ManualClock()
+    dns = Dns(clock)
+    router = Router(dns, clock, rules=[RoutingRule("*", "127.0.0.1:2526")])
+    for domain in (ON_SERVICE_LIST, ON_ACCOUNT_LIST_FOR_COMPLAINT):
+        assert await router.find(domain) is SUPPRESSED
+    assert dns.asked == []

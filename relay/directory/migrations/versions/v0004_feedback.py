@@ -54,5 +54,11 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(16), nullable=False),
         sa.Column("since", sa.Float(53), nullable=False),
         sa.Column("message_id", sa.String(64), nullable=False),
-        sa.Column("serial", sa.Integer(), nullable=False, index=True),
+        sa.Column("serial", sa.BigInteger(), nullable=False, index=True),
     )
+    serial = op.create_table(
+        "suppression_serial",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+    )
+    op.bulk_insert(serial, [{"id": 1, "value": 0}])
