@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping crash rotation clean
+.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping crash rotation corpus clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 
 rotation: $(STAMP)     ## DKIM keys turn under load, and every message verifies (MESSAGES=20000)
 	$(BIN)/python -m tests.scenarios.rotation --messages $(or $(MESSAGES),20000)
+
+corpus: $(STAMP)       ## how well bounces are read: figures on real ones, and thousands of damaged ones
+	$(BIN)/python -m tests.corpora $(ARGS)
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
