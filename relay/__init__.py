@@ -26,13 +26,15 @@ credential   an access key id with its secret; the SMTP password derives from th
 identity     a domain or an address that an account has proved to be its own
 token        random letters that an owner publishes: to prove a domain, or as a selector of a DKIM key
 link         in a mail to an address: whoever opens it and presses the button proves the address, once
+topic        where an account's notifications go: a web address of its own
+notification  what an identity tells of events that belong together, in SES's JSON
 notice       what the relay writes to an account's contact; an event tells of it
 duty         a kind of thing that worker 0 looks at again and again (records, proofs)
 policy domain  the domain of the recipients, whose wishes for TLS hold, and which is told how TLS fared
 claim        a row that is due is one node's to look at, for some minutes
 turn         one DKIM key takes over from another
 envelope     MAIL FROM, RCPT TO and their parameters
-return path  MAIL FROM as receivers see it where it is ours: message id, proof, domain; reports come back to it
+return path  MAIL FROM as receivers see it where it is ours: id, proof, domain; reports come back to it
 content      header and body, exactly as they go on the wire, without dot-stuffing
 submission   an envelope and content that someone hands in
 shard        the part of the spool that one worker owns

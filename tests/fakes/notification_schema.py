@@ -1,0 +1,32 @@
+"""The published schema of notifications, and the strict one that ours have to meet."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+FILE = Path(__file__).parents[2] / "relay/codec/schemas/notification.json"
+SCHEMA = json.loads(FILE.read_text())
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with no member allowed that it does not name."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(value) for name, value in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+OPEN = Draft202012Validator(SCHEMA)
+STRICT = Draft202012Validator(_closed(SCHEMA))
+
+
+def kind_schema(name: str) -> Draft202012Validator:
+    """The strict schema of one kind, such as ``bounceEvent``: its errors say more than those of the whole."""
+    closed = _closed(SCHEMA)
+    return Draft202012Validator({**closed, "oneOf": [{"$ref": f"#/$defs/{name}"}]})
