@@ -38,8 +38,10 @@ from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.following import Follower, Sink
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.suppression_sink import SuppressionSink
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.store import Directory
+from relay.spool.positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,14 @@ class Newsroom:
 
     async def _sinks(self, stack: AsyncExitStack) -> list[Sink]:
         """Those who make something of events, opened; each ends with the stack."""
-        return []
+        suppression = SuppressionSink(
+            self.directory.suppression,
+            Positions(self.config.spool.path),
+            self.clock,
+            service_for_s=lambda: self.config.suppression.service_for,
+            service_domain=lambda: self.config.signing.service_domain,
+        )
+        return [suppression]
 
     async def notice(self, account_id: int, subject: str, text: str, kind: str, about: str = "") -> str:
         """Write to the contact of an account; the id of the mail, "" if there is nobody to write to. It is on

@@ -10,13 +10,13 @@ from __future__ import annotations
 from relay.base.message import Recipient
 from relay.base.outcome import Failed, Outcome, Reason, Scope
 from relay.base.route import Route
-from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT, ON_SERVICE_LIST
+from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT, ON_SERVICE_LIST, SuppressionReason
 
 ROUTE = Route("suppressed", ())
 
-_SERVICE = "it is on the service-wide suppression list, since mail to it has bounced in the last days"
-_ACCOUNT = "it is on the account's suppression list"
-_COMPLAINT = "it is on the account's suppression list, since it has complained about mail"
+_SERVICE = "mail to it has bounced in the last days"
+_COMPLAINT = SuppressionReason.COMPLAINT.value  # by which the verdict tells a complaint, not a bounce
+_ACCOUNT = SuppressionReason.BOUNCE.value
 
 
 def answer(recipient: Recipient) -> Outcome:
