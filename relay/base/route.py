@@ -84,7 +84,10 @@ class Route:
         object.__setattr__(self, "lane", lane)
 
     def wished(self, wish: TlsWish) -> Route:
-        """The route for a message that says something about TLS itself."""
+        """The route for a message that says something about TLS itself; without hosts, hence without a
+        connection, there is nothing to ask for."""
+        if not self.hosts:
+            return self
         found = self._by_wish.get(wish)
         if found is None:
             tls, demand = with_wish(self.tls, self.demand, wish)

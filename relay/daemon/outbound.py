@@ -188,6 +188,7 @@ class Outbound:
             await self.shares.start(stack)
         await self.scheduler.start(stack)
         await self.late_notices.start(stack)
+        await self.simulator.start(stack)
         await self.pools.start(stack)
         stack.push_async_callback(self._drain)
 

@@ -43,7 +43,7 @@ class BounceMaker:
         report = dsn.bounce(
             message=message,
             failures=failures,
-            original=_head_of(content),
+            original=head_of(content),
             hostname=self._hostname,
             now=self._clock.now(),
         )
@@ -56,7 +56,7 @@ class BounceMaker:
         report = dsn.success(
             message=message,
             served=served,
-            original=_head_of(content),
+            original=head_of(content),
             hostname=self._hostname,
             now=self._clock.now(),
         )
@@ -69,7 +69,7 @@ class BounceMaker:
         report = dsn.delay(
             message=message,
             waiting=waiting,
-            original=_head_of(content),
+            original=head_of(content),
             hostname=self._hostname,
             now=self._clock.now(),
         )
@@ -84,7 +84,8 @@ class BounceMaker:
         return Change(stored=[bounce], events=events)
 
 
-def _head_of(content: bytes | Path | None) -> bytes:
+def head_of(content: bytes | Path | None) -> bytes:
+    """The beginning of a message, with all of its header."""
     if isinstance(content, Path):
         try:
             with content.open("rb") as stream:

@@ -1,8 +1,8 @@
 """What the events of a failure and of a delay tell, as JSON. Pure; not on the hot path.
 
-Contract: one event for each recipient. ``bounce_event`` is a Bounce, or a Complaint where the recipient is on
-its account's suppression list since it complained (``detail`` of the outcome is "COMPLAINT"): SES tells that
-as a complaint without a report. ``delay_event`` is a DeliveryDelay. Members that only SES's notifications
+Contract: one event for each recipient. ``bounce_event`` is a Bounce, or a Complaint where nothing was sent
+since the recipient has complained before and is on its account's suppression list: SES tells that as a
+complaint without a report. ``delay_event`` is a DeliveryDelay. Members that only SES's notifications
 have are in their words (bounceType, diagnosticCode); empty is what is not known. Consumers gather adjacent
 events of one message that are alike into one notification: those who make many sort them by ``kin``.
 """
@@ -18,10 +18,10 @@ from relay.base.events import Event, EventKind
 from relay.base.feedback import Action, BounceClass
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Failed, Reason
+from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT
 from relay.codec.status import diagnostic_of, status_at, status_of
 from relay.verdict.delay_type import delay_type_of
 
-COMPLAINED = "COMPLAINT"  # detail of Failed(ON_ACCOUNT_LIST): why the address is on the list
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -41,7 +41,7 @@ def bounce_event(
 ) -> Event:
     """The event of a recipient that was given up. ``bounce_id``: of the mail that tells it, or ""."""
     message, now = setting.message, setting.now
-    if is_old_complaint(outcome):
+    if is_old_complaint(recipient):
         return _event(EventKind.COMPLAINT, setting, {
             "recipient": recipient.address, "feedbackType": "", "userAgent": "", "arrivalDate": 0,
             "subType": found.subtype.value, "reportedAt": round(now, 3), "identity": message.identity,
@@ -87,14 +87,14 @@ def delay_event(setting: Setting, recipient: Recipient, outcome: Deferred, notic
     })  # fmt: skip
 
 
-def kin(outcome: Failed | Deferred, found: BounceClass) -> tuple[bool, str, str]:
+def kin(recipient: Recipient, found: BounceClass) -> tuple[bool, str, str]:
     """What events of one attempt must have in common to be told together."""
-    return is_old_complaint(outcome), found.type.value, found.subtype.value
+    return is_old_complaint(recipient), found.type.value, found.subtype.value
 
 
-def is_old_complaint(outcome: Failed | Deferred) -> bool:
-    """Nothing was sent to the address, since it has complained before."""
-    return outcome.reason is Reason.ON_ACCOUNT_LIST and outcome.detail == COMPLAINED
+def is_old_complaint(recipient: Recipient) -> bool:
+    """Nothing was sent to it, since it has complained before."""
+    return recipient.domain == ON_ACCOUNT_LIST_FOR_COMPLAINT
 
 
 def describe(outcome: Deferred | Failed) -> str:

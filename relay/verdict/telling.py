@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Protocol
 
 from relay.base.events import Change
-from relay.base.feedback import BounceClass
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed
 from relay.base.simulator import ANSWERING, mailbox_of
@@ -110,10 +109,8 @@ class Telling:
             bounce_id = bounce.stored[-1].id
         is_alone = len(failures) == 1
         setting = Setting(message, now, self._hostname, is_simulated)
-        judged: list[tuple[Recipient, Failed | Deferred, BounceClass]] = [
-            (r, o, class_of(o, message, is_alone)) for r, o in failures
-        ]
-        for recipient, outcome, found in sorted(judged, key=lambda one: kin(one[1], one[2])):
+        judged = [(r, o, class_of(o, message, is_alone)) for r, o in failures]
+        for recipient, outcome, found in sorted(judged, key=lambda one: kin(one[0], one[2])):
             change.events.append(bounce_event(setting, recipient, outcome, found, bounce_id))
         return True
 

@@ -43,3 +43,8 @@ def test_a_wish_is_worked_out_once():
         wished = USUAL.wished(wish)
         assert wished.lane != USUAL.lane
         assert USUAL.wished(wish) is wished
+
+
+def test_a_route_without_hosts_has_nothing_to_ask_of_tls() -> None:
+    route = Route("simulator", ())
+    assert all(route.wished(wish) is route for wish in TlsWish)

@@ -18,7 +18,15 @@ from tests.scenarios.receiver import Receiver
 from tests.scenarios.test_the_configuration_is_reloaded import reload
 
 SIMULATOR = f"simulator.{HOSTNAME}"
-TAKEN, UNKNOWN = "250 2.6.0 ", "550 5.1.1 "
+TAKEN, UNKNOWN, LISTED = "250 2.6.0 ", "550 5.1.1 ", "suppressed: "
+SAID = {  # by how the reply begins: subtype, and Diagnostic-Code
+    UNKNOWN: ("NoEmail", "smtp; 550 5.1.1 User unknown"),
+    LISTED: (
+        "Suppressed",
+        "x-relay; suppressed: Mail to this address has bounced of late, so that it is on the suppression "
+        "list: the message was not sent.",
+    ),
+}
 
 
 def route_home(port: int) -> str:
@@ -97,7 +105,8 @@ def failed_in(report: Message) -> dict[str, tuple[str, str]]:
         (f"SUCCESS+Label@{SIMULATOR.upper()}", "Delivery", TAKEN),
         (f"ooto@{SIMULATOR}", "Delivery", TAKEN),
         (f"complaint+x@{SIMULATOR}", "Delivery", TAKEN),
-        (f"suppressionlist@{SIMULATOR}", "Delivery", TAKEN),
+        (f"suppressionlist@{SIMULATOR}", "Bounce", LISTED),
+        (f"SuppressionList+x@{SIMULATOR}", "Bounce", LISTED),
         (f"bounce@{SIMULATOR}", "Bounce", UNKNOWN),
         (f"Bounce+user=example.com@{SIMULATOR}", "Bounce", UNKNOWN),
         (f"nobody@{SIMULATOR}", "Bounce", UNKNOWN),
@@ -118,7 +127,12 @@ def test_each_address_has_its_outcome(
         wait_until(lambda: bounces_of(shared_receiver, message_id), "a bounce")
         (report,) = bounces_of(shared_receiver, message_id)
         status, diagnostic = failed_in(report)[address]
-        assert (status, diagnostic) == ("5.1.1", "smtp; 550 5.1.1 User unknown")
+        subtype, said = SAID[reply]
+        assert (status, " ".join(diagnostic.split())) == ("5.1.1", said)
+        detail = event["detail"]
+        assert (detail["bounceType"], detail["bounceSubType"]) == ("Permanent", subtype)
+        assert (detail["status"], detail["diagnosticCode"], detail["action"]) == ("5.1.1", said, "failed")
+        assert (detail["source"], detail["identity"]) == ("simulator", DOMAIN)
 
 
 def test_bounces_of_one_message_are_one_report(cut_off: RunningRelay, shared_receiver: Receiver) -> None:

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 from collections import deque
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
+from relay.base.errors import Refused, SpoolError
 from relay.base.message import Attempt, Recipient
-from relay.base.outcome import Delivered, Failed, Onward, Outcome, Reason, Scope
-from relay.transport.simulator import ROUTE, Simulator, answer
+from relay.base.outcome import STOPPED, Deferred, Delivered, Failed, Onward, Outcome, Reason, Scope
+from relay.base.reply import Reply
+from relay.transport.simulator import ROUTE, Simulator, answer, comes_back
 from tests.transport.peers import make_attempt
 
 DOMAIN = "simulator.relay.example"
@@ -21,7 +25,6 @@ DOMAIN = "simulator.relay.example"
         ("Success+label", "250 2.6.0"),
         ("ooto", "250 2.6.0"),
         ("complaint+x", "250 2.6.0"),
-        ("suppressionlist", "250 2.6.0"),
         ("bounce", "550 5.1.1"),
         ("BOUNCE+user=example.com", "550 5.1.1"),
         ("nobody", "550 5.1.1"),
@@ -39,6 +42,13 @@ def test_each_mailbox_has_its_answer(local: str, reply: str) -> None:
         assert (outcome.scope, outcome.reason) == (Scope.RECIPIENT, Reason.REFUSED)
 
 
+@pytest.mark.parametrize("local", ["suppressionlist", "SuppressionList+a"])
+def test_an_address_as_if_on_the_suppression_list(local: str) -> None:
+    outcome = answer(Recipient(0, f"{local}@{DOMAIN}", DOMAIN))
+    assert isinstance(outcome, Failed)
+    assert (outcome.scope, outcome.reason, outcome.reply) == (Scope.RECIPIENT, Reason.SUPPRESSED, None)
+
+
 class Queue:
     """Attempts of the simulator's site."""
 
@@ -46,6 +56,10 @@ class Queue:
         self.waiting = deque(attempts)
         self.outcomes: list[dict[int, Outcome]] = []
         self.is_broken = False
+        self.contents: dict[str, bytes] = {}
+
+    async def content(self, attempt: Attempt) -> bytes | Path:
+        return self.contents[attempt.message.id]
 
     def take(self, site: str) -> Attempt | None:
         assert site == ROUTE.site
@@ -62,9 +76,10 @@ def attempt(*locals_: str) -> Attempt:
     return make_attempt(*(f"{local}@{DOMAIN}" for local in locals_), site=ROUTE.site, content=None)
 
 
-async def turn() -> None:
+async def turn(times: int = 1) -> None:
     """Everything that was called for has run."""
-    await asyncio.sleep(0)
+    for _ in range(times):
+        await asyncio.sleep(0)
 
 
 async def test_an_attempt_is_answered_whole_and_not_before_its_250() -> None:
@@ -108,3 +123,112 @@ async def test_a_bug_with_one_does_not_stop_the_others(caplog: pytest.LogCapture
         await turn()
     assert len(queue.outcomes) == 1
     assert "no outcome from the simulator" in caplog.text
+
+
+RETURN_PATH = "0000-abc@bounces.relay.example"
+
+
+class Desk:
+    """Takes what comes back; waits for ``gate`` where there is one."""
+
+    def __init__(self, *faults: Exception | None) -> None:
+        self.faults = deque(faults)
+        self.taken: list[tuple[str, bytes, str]] = []
+        self.gate: asyncio.Event | None = None
+        self.most = self.now = 0
+
+    async def take(self, recipient: str, content: bytes, *, source: str = "") -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            if self.faults and (fault := self.faults.popleft()) is not None:
+                raise fault
+        finally:
+            self.now -= 1
+        self.taken.append((recipient, content, source))
+
+
+def sent_back(content: bytes | None = b"Subject: Auto: hi\r\n\r\n") -> Attempt:
+    """What a mailbox has sent back."""
+    one = make_attempt(RETURN_PATH, site=ROUTE.site, content=content)
+    one.message.account_id = 0
+    one.recipients[0].domain = DOMAIN
+    return one
+
+
+def test_what_comes_back_is_known_by_its_route() -> None:
+    assert comes_back(sent_back())
+    assert not comes_back(attempt("ooto"))
+    bounce = attempt("ooto")  # of mail that was sent from there
+    bounce.message.account_id = 0
+    assert not comes_back(bounce)
+
+
+async def test_what_a_mailbox_sends_back_is_taken_as_mail_that_came_in() -> None:
+    stored = sent_back(content=None)
+    queue, desk = Queue(sent_back(), attempt("bounce"), stored), Desk()
+    queue.contents[stored.message.id] = b"from the disk"
+    simulator = Simulator(queue)
+    simulator.feedback = desk
+    simulator.wake(ROUTE, 3)
+    await turn(6)
+    assert desk.taken == [
+        (RETURN_PATH, b"Subject: Auto: hi\r\n\r\n", "simulator"),
+        (RETURN_PATH, b"from the disk", "simulator"),
+    ]
+    assert [type(one[0]) for one in queue.outcomes] == [Failed, Delivered, Delivered]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        (SpoolError("full"), Deferred, Reason.INTERNAL),
+        (RuntimeError("a bug"), Deferred, Reason.INTERNAL),
+        (Refused(Reply(550, "No such user here", "5.1.1")), Failed, Reason.REFUSED),
+    ],
+)
+async def test_what_is_not_taken_comes_again_unless_nobody_ever_will(
+    fault: Exception, kind: type[Outcome], reason: Reason
+) -> None:
+    queue, desk = Queue(sent_back(), sent_back()), Desk(fault)
+    simulator = Simulator(queue)
+    simulator.feedback = desk
+    simulator.wake(ROUTE, 2)
+    await turn(6)
+    ((first,), (second,)) = (one.values() for one in queue.outcomes)
+    assert isinstance(first, kind)
+    assert first.reason is reason
+    assert first.scope in (Scope.MESSAGE, Scope.RECIPIENT)  # says nothing about the next one
+    assert isinstance(second, Delivered)
+
+
+async def test_so_many_at_a_time_and_the_next_when_one_has_ended() -> None:
+    queue, desk = Queue(*(sent_back() for _ in range(60))), Desk()
+    desk.gate = asyncio.Event()
+    simulator = Simulator(queue)
+    simulator.feedback = desk
+    simulator.wake(ROUTE, 60)
+    await turn(20)
+    assert (desk.now, len(queue.waiting)) == (16, 44)
+    desk.gate.set()
+    while len(queue.outcomes) < 60:
+        await turn()
+    assert desk.most == 16
+    assert len(desk.taken) == 60
+
+
+async def test_what_is_being_taken_when_the_relay_stops_counts_no_attempt() -> None:
+    queue, desk = Queue(sent_back()), Desk()
+    desk.gate = asyncio.Event()
+    simulator = Simulator(queue)
+    simulator.feedback = desk
+    async with AsyncExitStack() as stack:
+        await simulator.start(stack)
+        simulator.wake(ROUTE, 1)
+        await turn(4)
+        assert desk.now == 1
+    ((outcome,),) = (one.values() for one in queue.outcomes)
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason, outcome.detail) == (Reason.INTERNAL, STOPPED)

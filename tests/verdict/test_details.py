@@ -8,7 +8,8 @@ from relay.base.events import EventKind
 from relay.base.feedback import BounceClass, BounceSubType, BounceType
 from relay.base.outcome import Deferred, Failed, Peer, Reason, Scope
 from relay.base.reply import Reply
-from relay.verdict.details import COMPLAINED, Setting, bounce_event, delay_event, describe, kin
+from relay.base.suppression import SuppressionReason, suppressed_as
+from relay.verdict.details import Setting, bounce_event, delay_event, describe, kin
 from tests.fakes.spool import NOW, message
 
 PEER = Peer("mx.example.org", "192.0.2.1", "TLSv1.3")
@@ -16,7 +17,7 @@ NO_USER = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such\nuser", "5
 LATER = Deferred(Scope.RECIPIENT, Reason.REFUSED, Reply(452, "mailbox full", "4.2.2"), peer=PEER)
 HARD = BounceClass(BounceType.PERMANENT, BounceSubType.NO_EMAIL)
 LISTED = BounceClass(BounceType.PERMANENT, BounceSubType.ON_ACCOUNT_SUPPRESSION_LIST)
-COMPLAINT = Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, detail=COMPLAINED)
+KEPT_BACK = Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST)
 
 
 def setting(**more) -> Setting:
@@ -72,7 +73,9 @@ def test_a_delay() -> None:
 
 def test_an_address_that_has_complained_before_is_told_as_a_complaint() -> None:
     here = setting()
-    event = bounce_event(here, here.message.recipients[0], COMPLAINT, LISTED, "")
+    (recipient,) = here.message.recipients
+    recipient.domain = suppressed_as(1, SuppressionReason.COMPLAINT)
+    event = bounce_event(here, recipient, KEPT_BACK, LISTED, "")
     assert event.kind is EventKind.COMPLAINT
     detail = json.loads(event.detail)
     assert (detail["recipient"], detail["subType"]) == ("b@example.org", "OnAccountSuppressionList")
@@ -117,8 +120,11 @@ def test_what_control_fields_asked_is_told_too() -> None:
 
 def test_kin() -> None:
     """A complaint is told apart from a bounce of the same class."""
-    assert kin(COMPLAINT, LISTED) != kin(Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST), LISTED)
-    assert kin(NO_USER, HARD) == kin(LATER, HARD)
+    bounced, complained, other = message("a@example.org", "b@example.org", "c@example.org").recipients
+    complained.domain = suppressed_as(1, SuppressionReason.COMPLAINT)
+    bounced.domain = suppressed_as(1, SuppressionReason.BOUNCE)
+    assert kin(complained, LISTED) != kin(bounced, LISTED)
+    assert kin(other, HARD) == kin(bounced, HARD) != kin(bounced, LISTED)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from relay.base.events import Change, EventKind, Transcript
-from relay.base.message import Attempt, Message
+from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import STOPPED as STOPPED_TEXT
 from relay.base.outcome import Deferred, Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
@@ -270,3 +270,64 @@ def test_of_a_connection_that_was_not_opened_its_dialogue_is_kept(room: Room) ->
     unknown = Deferred(Scope.SITE, Reason.DNS_TEMPORARY)
     change = room.judge(one, refused, unknown)
     assert change.transcripts == [Transcript(7, 0, NOW, "< 554 go away")]
+
+
+class Answering:
+    """Mailboxes that send something back."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, object]] = []
+        self.fails_with: Exception | None = None
+
+    def make(self, one: Message, recipient: Recipient, content: object) -> Change:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.asked.append((recipient.address, content))
+        return Change(stored=[message("0000-x@example.net", sender="", content=b"back", now=NOW)])
+
+
+SIMULATED = [f"{name}@simulator.example.net" for name in ("ooto", "complaint+1", "success", "bounce")]
+
+
+def test_what_the_simulator_sends_back_is_stored_with_the_outcome(room: Room) -> None:
+    one = stored(*SIMULATED)
+    answers = room.settler.telling.answers = Answering()
+    attempt = Attempt(one, one.recipients, "simulator")
+    outcomes: dict[int, Outcome] = {0: OK, 1: OK, 2: OK, 3: NEVER}
+    assert room.settler.wants_content(attempt, outcomes)
+    change = room.settler.judge(attempt, outcomes, b"the content")
+    assert answers.asked == [(SIMULATED[0], b"the content"), (SIMULATED[1], b"the content")]
+    assert [m.content for m in change.stored] == [b"bounce", b"back", b"back"]
+    assert [number for _, number in sorted(change.settled)] == [0, 1, 2, 3]
+    bounced = json.loads(change.events[-1].detail)
+    assert (bounced["source"], bounced["bounce"]) == ("simulator", change.stored[0].id)
+
+
+@pytest.mark.parametrize(
+    ("lane", "account", "outcome", "has_answers"),
+    [
+        ("mx:example.org", 1, OK, True),  # somebody else's ooto@
+        ("simulator", 0, OK, True),  # the relay's own mail is not answered
+        ("simulator", 1, LATER, True),
+        ("simulator", 1, OK, False),
+    ],
+)
+def test_nothing_else_is_answered(
+    room: Room, lane: str, account: int, outcome: Outcome, has_answers: bool
+) -> None:
+    one = stored(SIMULATED[0], account=account)
+    answers = Answering()
+    room.settler.telling.answers = answers if has_answers else None
+    attempt = Attempt(one, one.recipients, lane)
+    assert not room.settler.wants_content(attempt, {0: outcome})
+    assert room.settler.judge(attempt, {0: outcome}, b"content").stored == []
+    assert answers.asked == []
+
+
+def test_an_answer_that_cannot_be_made_delays_nothing(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    one = stored(SIMULATED[1])
+    answers = room.settler.telling.answers = Answering()
+    answers.fails_with = RuntimeError("a bug")
+    change = room.settler.judge(Attempt(one, one.recipients, "simulator"), {0: OK}, b"content")
+    assert (change.settled, change.stored) == ([(7, 0)], [])
+    assert "no answer from the simulator" in caplog.text

@@ -8,6 +8,7 @@ from relay.base.events import Change, EventKind
 from relay.base.message import Message
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.reply import Reply
+from relay.base.suppression import SuppressionReason, suppressed_as
 from relay.verdict.delay import DelayNotices
 from relay.verdict.telling import Telling
 from tests.fakes.bounces import FakeBounces
@@ -15,7 +16,7 @@ from tests.fakes.spool import NOW, message
 
 NO_USER = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such user", "5.1.1"))
 LISTED = Failed(Scope.RECIPIENT, Reason.SUPPRESSED)
-COMPLAINED = Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, detail="COMPLAINT")
+KEPT_BACK = Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST)
 LATER = Deferred(Scope.RECIPIENT, Reason.REFUSED, Reply(450, "later", "4.2.0"))
 HOUR = 3600.0
 
@@ -89,7 +90,9 @@ def test_events_that_are_alike_come_together() -> None:
     """Whoever gathers adjacent events makes one notification of each kind."""
     room, change = Room(), Change()
     one = sent(*(f"{name}@example.org" for name in "abcdef"))
-    outcomes = [NO_USER, LISTED, COMPLAINED, NO_USER, LISTED, COMPLAINED]
+    outcomes = [NO_USER, LISTED, KEPT_BACK, NO_USER, LISTED, KEPT_BACK]
+    for number in (2, 5):
+        one.recipients[number].domain = suppressed_as(1, SuppressionReason.COMPLAINT)
     room.telling.failures(change, one, list(zip(one.recipients, outcomes, strict=True)), None, NOW)
     found = [(event.kind.value, json.loads(event.detail)) for event in change.events]
     assert [(kind, one.get("bounceSubType"), one["recipient"][0]) for kind, one in found] == [
