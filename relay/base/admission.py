@@ -26,6 +26,7 @@ class Admission(Generic[K]):
 
     keys: Sequence[K] = ()
     identity: str = ""  # the verified identity that covers From
+    has_headers: bool = False  # someone is told the header as it came: it is kept in the Send event
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object; stored with the message
     deadline_s: float = 0.0  # seconds from acceptance until when it is worth delivering; 0: not asked for
     deadline_at: float = 0.0  # the same as a wall-clock moment

@@ -62,14 +62,14 @@ class Mail:
         for member, name in (("sourceIp", "sourceIp"), ("callerIdentity", "credential")):
             if self.detail.get(name):
                 told[member] = self.detail[name]
-        return told | (self._headers() if has_headers else {})
+        return {**told, **(self._headers() if has_headers else {})}
 
     def as_event(self, region: str, has_headers: bool) -> dict[str, Any]:
         """As event publishing tells."""
         headers = dict(self._headers()) if has_headers else {}
         if headers:
             headers["commonHeaders"] = {"messageId": self.message_id, **headers["commonHeaders"]}
-        return self._told(region) | headers | {"tags": self._tags()}
+        return {**self._told(region), **headers, "tags": self._tags()}
 
     def _told(self, region: str) -> dict[str, Any]:
         told: dict[str, Any] = {

@@ -91,6 +91,7 @@ class Policy:
         return Admission(
             identity.keys if identity is not None and identity.is_dkim_on else (),
             identity=identity.name if identity is not None else "",
+            has_headers=identity is not None and identity.has_headers,
             control=control_of(header, snapshot, submission.account_id, self._region, user),
             deadline_s=deadline_s,
             deadline_at=deadline_at,

@@ -393,3 +393,33 @@ async def test_what_the_message_says_about_tls_is_kept_with_it(bench, field, ask
     await bench.spool.came.wait()
     [message] = bench.spool.changes[0].stored
     assert message.tls is kept
+
+
+async def test_the_header_as_it_came_is_kept_where_someone_is_told(bench):
+    control = '{"tags":{"a":["b"]}}'
+    bench.policy.admission = {"has_headers": True, "control": control, "identity": "x.test"}
+    bench.intake.accept(
+        submission(b"From: a@x.test\r\nBcc: s@x.test\r\nsubject: =?utf-8?q?x=C3=A9?=\r\n\r\nbody\r\n")
+    )
+    [change] = bench.spool.changes
+    [event] = change.events
+    assert event.kind is EventKind.SEND
+    told = json.loads(event.detail)
+    assert told["headers"] == [
+        {"name": "From", "value": "a@x.test"},
+        {"name": "Bcc", "value": "s@x.test"},
+        {"name": "subject", "value": "xé"},
+    ]
+    assert told["headersTruncated"] is False
+    assert told["commonHeaders"] == {"from": ["a@x.test"], "bcc": ["s@x.test"], "subject": "xé"}
+    assert told["tags"] == {"a": ["b"]}
+    assert told["identity"] == "x.test"
+
+
+async def test_the_header_of_a_large_message_is_kept_too(bench):
+    bench.policy.admission = {"has_headers": True}
+    content = b"X" * 2 + b": 1\r\nFrom: a@x.test\r\n\r\n" + b"x" * 2000 + b"\r\n"
+    bench.intake.accept(submission(content))
+    await bench.spool.came.wait()
+    [event] = bench.spool.changes[0].events
+    assert json.loads(event.detail)["commonHeaders"] == {"from": ["a@x.test"]}

@@ -24,6 +24,7 @@ class Identified:
     def __init__(self, name: str, *signing: keys.SigningKey, is_dkim_on: bool = True) -> None:
         self.name, self.kind, self.keys, self.is_dkim_on = name, IdentityKind.DOMAIN, signing, is_dkim_on
         self.mail_from = ""
+        self.has_headers = name.startswith("own@")
 
 
 class Live:
@@ -64,6 +65,12 @@ def test_the_identity_of_from_signs(author: str, signing: tuple[keys.SigningKey,
     policy = Policy(Live())  # type: ignore[arg-type]
     found = policy.check(*submission(1, author, sender="own@example.org"))
     assert tuple(found.keys) == signing
+
+
+def test_the_identity_of_from_says_whether_its_header_is_kept() -> None:
+    policy = Policy(Live())  # type: ignore[arg-type]
+    assert policy.check(*submission(1, "own@example.org")).has_headers
+    assert not policy.check(*submission(1, "a@example.org", "own@example.org")).has_headers
 
 
 @pytest.mark.parametrize(
