@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 import sys
 
-# Loading makes hundreds of thousands of objects that stay: at CPython's default of (700, 10, 10) the collector
-# went through them again and again, which was a tenth of the start of each process.
+# Loading makes hundreds of thousands of objects that stay: at CPython's default of (700, 10, 10) the
+# collector went through them again and again, which was a tenth of the start of each process.
 _COLLECT = (20_000, 50, 100)
 
 

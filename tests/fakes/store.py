@@ -4,7 +4,9 @@
 """
 
 import asyncio
+from bisect import bisect_left, insort
 from copy import copy
+from itertools import islice
 from pathlib import Path
 
 from relay.base.errors import SpoolCorrupt
@@ -43,6 +45,8 @@ class FakeStore:
         self.messages: dict[int, Message] = {}
         self.recipients: dict[tuple[int, int], Recipient] = {}
         self._left: dict[int, set[int]] = {}  # numbers of recipients, by the key of their message
+        self._deferred: set[tuple[int, int]] = set()
+        self._parked: dict[tuple[str, int], list[tuple[float, int, int]]] = {}  # by domain and account
         self.bodies: dict[int, bytes] = {}
         self.events: list = []
         self.uncertain: list = []
@@ -68,17 +72,22 @@ class FakeStore:
             self.bodies[message.key] = message.content
             for r in message.recipients:
                 self.recipients[message.key, r.number] = copy(r)
+                self._list((message.key, r.number))
             self._left[message.key] = {r.number for r in message.recipients}
         for d in change.deferred:
             r = self.recipients.get((d.key, d.number))
             if r is not None:
                 r.attempts, r.due_at, r.reply = d.attempts, d.due_at, d.reply
                 if r.state is not RecipientState.HELD:
+                    self._unlist((d.key, d.number))
                     r.state = RecipientState.DEFERRED
+                    self._list((d.key, d.number))
         for p in change.parked:
             r = self.recipients.get((p.key, p.number))
             if r is not None and r.state in (RecipientState.FRESH, RecipientState.DEFERRED):
+                self._unlist((p.key, p.number))
                 r.state, r.reply = RecipientState.PARKED, p.reply or r.reply
+                self._list((p.key, p.number))
         for key, number in change.settled:
             self._settle(key, number)
         for key in change.finished:
@@ -92,10 +101,34 @@ class FakeStore:
     def _settle(self, key: int, number: int) -> None:
         left = self._left.get(key, set())
         left.discard(number)
-        self.recipients.pop((key, number), None)
+        if (key, number) in self.recipients:
+            self._unlist((key, number))
+            del self.recipients[key, number]
         if not left:
             for kept in (self.messages, self.bodies, self._left):
                 kept.pop(key, None)
+
+    def _list(self, pair: tuple[int, int]) -> None:
+        """Where a recipient is looked for, by its state."""
+        match self.recipients[pair].state:
+            case RecipientState.DEFERRED:
+                self._deferred.add(pair)
+            case RecipientState.PARKED:
+                group, place = self._place(pair)
+                insort(self._parked.setdefault(group, []), place)
+
+    def _unlist(self, pair: tuple[int, int]) -> None:
+        self._deferred.discard(pair)
+        if self.recipients[pair].state is RecipientState.PARKED:
+            group, place = self._place(pair)
+            places = self._parked[group]
+            del places[bisect_left(places, place)]
+            if not places:
+                del self._parked[group]
+
+    def _place(self, pair: tuple[int, int]) -> tuple[tuple[str, int], tuple[float, int, int]]:
+        message = self.messages[pair[0]]
+        return (self.recipients[pair].domain, message.account_id), (message.rank, *pair)
 
     async def contents(self, messages: list[Message]) -> dict[int, bytes | Path | SpoolCorrupt]:
         await asyncio.sleep(0)
@@ -111,9 +144,9 @@ class FakeStore:
     ) -> list[Message]:
         await asyncio.sleep(0)
         waiting = sorted(
-            (r.due_at, pair)
-            for pair, r in self.recipients.items()
-            if r.state is RecipientState.DEFERRED and since <= r.due_at <= before and pair not in known
+            (due_at, pair)
+            for pair in self._deferred - known
+            if since <= (due_at := self.recipients[pair].due_at) <= before
         )
         return self._loaded([pair for _, pair in waiting[:limit]])
 
@@ -127,48 +160,36 @@ class FakeStore:
             message.recipients.append(copy(self.recipients[pair]))
         return list(loaded.values())
 
-    def _parked(self) -> list[tuple[str, int, float, tuple[int, int]]]:
-        return sorted(
-            (r.domain, self.messages[pair[0]].account_id, self.messages[pair[0]].rank, pair)
-            for pair, r in self.recipients.items()
-            if r.state is RecipientState.PARKED
-        )
-
     async def parked_groups(self) -> list[ParkedGroup]:
         await asyncio.sleep(0)
-        groups: dict[tuple[str, int], ParkedGroup] = {}
-        for domain, account, rank, _ in self._parked():
-            groups.setdefault((domain, account), ParkedGroup(domain, account, rank))
-        return list(groups.values())
+        return [ParkedGroup(*group, self._parked[group][0][0]) for group in sorted(self._parked)]
 
     async def parked_pages(self, asks: list[ParkedAsk], known: set[tuple[int, int]]) -> list[ParkedPage]:
         await asyncio.sleep(0)
-        parked = self._parked()
         pages = []
         for ask in asks:
-            found = [
-                (rank, *pair)
-                for domain, account, rank, pair in parked
-                if (domain, account) == ask[:2] and (rank, *pair) >= ask.place and pair not in known
-            ]
-            some, more = found[: ask.limit], found[ask.limit :]
-            pages.append(
-                ParkedPage(self._loaded([one[1:] for one in some]), more[0] if more else END, not more)
-            )
+            places = self._parked.get(ask[:2], [])
+            some: list[tuple[int, int]] = []
+            next_place = END
+            for place in islice(places, bisect_left(places, ask.place), None):
+                if place[1:] not in known:
+                    if len(some) == ask.limit:
+                        next_place = place
+                        break
+                    some.append(place[1:])
+            pages.append(ParkedPage(self._loaded(some), next_place, next_place == END))
         return pages
 
     async def parked_late(
         self, asks: list[ParkedAsk], now: float, known: set[tuple[int, int]]
     ) -> list[Message]:
         await asyncio.sleep(0)
-        groups = {ask[:2] for ask in asks}
         return self._loaded(
             [
-                pair
-                for domain, account, _, pair in self._parked()
-                if (domain, account) in groups
-                and pair not in known
-                and self.messages[pair[0]].gives_up_at <= now
+                (key, number)
+                for group in sorted({ask[:2] for ask in asks})
+                for _, key, number in self._parked.get(group, ())
+                if (key, number) not in known and self.messages[key].gives_up_at <= now
             ]
         )
 
