@@ -4,8 +4,10 @@ Contract: ``read`` takes any bytes, never raises, and takes bounded time (``repo
 a mail, the first that fits:
 
 COMPLAINT    has a feedback report (RFC 5965), or is Microsoft's form without one
-BOUNCE       has a delivery status (RFC 3464, RFC 6533), of failures, delays or successes
-BOUNCE       a mail system wrote it by its header, and its text names who was not reached
+BOUNCE       has a delivery status (RFC 3464, RFC 6533), of failures, delays or successes; or a disposition
+             notification that says that the mailbox refused it (RFC 5429)
+BOUNCE       a mail system wrote it by its header, and its text names who was not reached; or nobody, where
+             the subject says that it is one
 AUTO_REPLY   a program answered (RFC 3834)
 OTHER        all else, also a person's mail that quotes or forwards one of these
 
@@ -15,7 +17,7 @@ mail, and whether a report is about a message of ours is for whoever knows what 
 The message that it is about is told by what is returned of it, else by Original-Envelope-Id, else by
 In-Reply-To or References of the mail itself.
 
-Deliberately not here: what a failure means (``verdict``), disposition notifications (RFC 8098: OTHER).
+Deliberately not here: what a failure means (``verdict``), receipts (RFC 8098: OTHER).
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from dataclasses import replace
 
 from relay.base.feedback import Report, ReportedRecipient, ReportKind
 from relay.codec.report_complaint import read_complaint
+from relay.codec.report_disposition import read_refusal
 from relay.codec.report_fields import address_in, date_in, host_in, message_id_in, typed
-from relay.codec.report_origin import is_automatic, is_from_mail_system, sender_of, subject_of
+from relay.codec.report_origin import is_automatic, is_from_mail_system, is_told_of, sender_of, subject_of
 from relay.codec.report_parts import Fields, Parts, take_apart
 from relay.codec.report_status import DeliveryStatus, has_status, read_status
 from relay.codec.report_text import TextReport, read_text
@@ -47,7 +50,7 @@ def read(content: bytes) -> Report:
     complaint = read_complaint(parts, found)
     if complaint is not None:
         return complaint
-    bounce = _bounce(parts, found)
+    bounce = read_refusal(parts, found) or _bounce(parts, found)
     if bounce is not None:
         return bounce
     if is_automatic(header) and "disposition-notification" not in header.first("content-type").lower():
@@ -67,7 +70,7 @@ def _bounce(parts: Parts, found: Report) -> Report | None:
         return None
     told = read_text(text, parts.header)
     recipients = _joined(status.recipients, told)
-    if not recipients and not status_text:
+    if not recipients and not status_text and not is_told_of(parts.header):
         return None
     message = status.message
     returned = parts.returned or told.returned or Fields()
@@ -109,7 +112,7 @@ def _joined(listed: list[ReportedRecipient], told: TextReport) -> list[ReportedR
             )
         if recipient.address:
             joined.append(recipient)
-    return joined
+    return list({(one.address.lower(), one.action): one for one in reversed(joined)}.values())[::-1]
 
 
 def _says(diagnostic: str) -> bool:

@@ -20,9 +20,9 @@ _QUOTED = re.compile(r'<?("(?:[^"\\\r\n]|\\.){0,128}"@[^\s<>()\[\],;:"@]{1,255})
 _LITERAL = re.compile(r"<?([^\s<>()\[\],;:\"]{1,128}@\[[0-9A-Za-z:.]{1,64}\])>?")
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 # A reply with its enhanced code; Ironport and others put "#" between.
-_REPLY = re.compile(r"(?<![\w.=-])([45]\d\d)[ -]#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_REPLY = re.compile(r"(?<![\w.=-])([45]\d\d)(?:[ -]|: )#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 # A code alone: at the beginning, after "said:", "...:" or as sendmail's transcript has it.
-_CODE = re.compile(r"(?:\A\W{0,8}|[:;>\]]\s{0,8}|\bsaid |\n\s{0,8})([45]\d\d)(?=[\s#-]|\Z)")
+_CODE = re.compile(r"(?:\A\W{0,8}|[:;>\]]\s{0,8}|\bsaid |\n\s{0,8})([45]\d\d)(?=[\s#-]|:\s|\Z)")
 _SUCCESS = re.compile(r"(2\d\d)(?:[ -](2\.\d{1,3}\.\d{1,3}))?(?=\s|\Z)")
 # qmail writes "(#5.1.1)", Exchange "#5.1.1"; some put the status first: "5.1.1 - Bad destination".
 _LONE_STATUS = re.compile(r"(?:\(#|#|\A\s{0,4})([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")

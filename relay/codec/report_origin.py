@@ -31,7 +31,19 @@ _SYSTEM_SENDERS = (
     "no-reply-mail-delivery",
     "mail.daemon",
 )
-_SYSTEM_NAMES = ("mail delivery", "mailer-daemon", "mail administrator", "delivery subsystem", "postmaster")
+# In the name, or anywhere in the local part, of gateways of all kinds.
+_SYSTEM_NAMES = (
+    "mail delivery",
+    "mailer-daemon",
+    "mail administrator",
+    "system administrator",
+    "delivery subsystem",
+    "postmaster",
+    "mail system",
+    "smtp",
+    "mailer",
+    "gateway",
+)
 _BOUNCE_SUBJECTS = (
     "undeliver",
     "delivery status notification",
@@ -134,7 +146,7 @@ def is_from_mail_system(header: Fields) -> bool:
     subject = subject_of(header).lower().strip()
     if subject.startswith(_ANSWERS) or _REPLY_SUBJECTS.match(subject):
         return False
-    is_told = any(words in subject for words in _BOUNCE_SUBJECTS)
+    is_told = is_told_of(header)
     if "report-type=delivery-status" in header.first("content-type").lower().replace('"', "").replace(
         " ", ""
     ):
@@ -143,9 +155,20 @@ def is_from_mail_system(header: Fields) -> bool:
     name = header.first("from").lower()
     if local_part.startswith(("mailer-daemon", "mailerdaemon")):
         return True
-    is_system = (
+    return is_told and (
         local_part in _SYSTEM_SENDERS
         or any(words in name for words in _SYSTEM_NAMES)
-        or (header.first("return-path").strip() == "<>" and not is_automatic(header))
+        or (_has_null_sender(header) and not is_automatic(header))
     )
-    return is_system and is_told
+
+
+def is_told_of(header: Fields) -> bool:
+    """Whether the subject says that something was not delivered, or is late."""
+    subject = subject_of(header).lower()
+    return any(words in subject for words in _BOUNCE_SUBJECTS)
+
+
+def _has_null_sender(header: Fields) -> bool:
+    """Whether Return-Path is the null reverse-path, or what sendmail makes of it."""
+    path = header.first("return-path").strip().lower()
+    return path == "<>" or path.startswith("<mailer-daemon")

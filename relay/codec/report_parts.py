@@ -17,6 +17,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field
+from html import unescape
 
 MAX_BYTES = 1024 * 1024
 MAX_PART_BYTES = 64 * 1024
@@ -30,6 +31,8 @@ _MAX_VALUE_CHARS = 8 * 1024
 
 _NAME = re.compile(r"[!-9;-~]{1,80}")
 _BOUNDARY = re.compile(r'boundary\s{0,10}=\s{0,10}(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h\d)\b[^<>]{0,500}>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z!][^<>@]{0,2000}>", re.IGNORECASE)
 _REPORTS = (
     "message/delivery-status",
     "message/global-delivery-status",
@@ -166,10 +169,10 @@ class _Walk:
         elif media_type in _RETURNED:
             if self._parts.returned is None:
                 self._parts.returned = fields_of(text.lstrip("\n").partition("\n\n")[0])
-        elif media_type.startswith(("text/plain", "multipart/")) or (
-            media_type.startswith("text/") and not self._parts.texts
-        ):
+        elif media_type.startswith(("text/plain", "multipart/")):
             self._parts.texts.append(text)
+        elif media_type.startswith("text/") and not self._parts.texts:
+            self._parts.texts.append(_without_tags(text) if _TAG.search(text[:2_000]) else text)
 
     def _split(self, boundary: str, start: int, end: int) -> list[tuple[int, int]]:
         """Where the parts between the boundaries begin and end."""
@@ -195,6 +198,12 @@ class _Walk:
         if part_start >= 0:
             found.append((part_start, end))
         return found
+
+
+def _without_tags(markup: str) -> str:
+    """HTML as lines of text, as far as bounces need it."""
+    lines = _BREAK.sub("\n", " ".join(markup.split()))
+    return "\n".join(line.strip() for line in unescape(_TAG.sub("", lines)).replace("\xa0", " ").split("\n"))
 
 
 def _decoded(octets: bytes, encoding: str) -> bytes:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from relay.codec.report_fields import address_in
 
 _MAX_NAMED = 500
+_NEAR_LINES = 3
 
 
 @dataclass(slots=True)
@@ -43,10 +44,20 @@ _EXPANDED = re.compile(r"\(expanded from:?\s{1,8}<?([^\s<>)]{1,320})", re.IGNORE
 _SENDMAIL_LISTS = re.compile(r"-{3,}\s{0,3}the following address(?:es|\(es\))? had ", re.IGNORECASE)
 _TRANSCRIPT = re.compile(r"-{3,}\s{0,3}transcript of session follows", re.IGNORECASE)
 _ANYWHERE = re.compile(r"(?<![\w.+@-])<?[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,10}>?")
+_X400 = re.compile(r"\A(?:smtp|rfc822)=", re.IGNORECASE)
 _FAILING = re.compile(
-    r"deliver|reach|fail|reject|unknown|recipient|bounce|no such|not exist|disabled|full\b|not found|problem",
+    r"deliver|reach|fail|reject|unknown|recipient|bounce|no such|not exist|disabled|full\b|not found|problem"
+    r"|not receive|addressed to|message to:|error-for",
     re.IGNORECASE,
 )
+# Sentences that name an address for another reason.
+_ASKING = re.compile(
+    r"contact|assist|question|support|please (?:write|send|mail|e-?mail)|for help|send (?:an )?e?-?mail"
+    r"|\btry ",
+    re.IGNORECASE,
+)
+_FROM = re.compile(r"\bfrom:? {0,3}<?\Z", re.IGNORECASE)
+_TO_LINE = re.compile(r"\s{0,20}To:\s{0,20}<?([^\s<>@]{1,128}@[^\s<>@,;]{1,255})>?\s{0,20}\Z")
 _COMMANDS = (
     ("in reply to end of data", "DATA"),
     ("in reply to data", "DATA"),
@@ -102,7 +113,9 @@ def read_exim(lines: list[str], failed: list[str]) -> list[Named]:
         depth = len(line) - len(line.lstrip(" "))
         address = address_in(text) if depth <= 3 else ""
         if address and len(named) < _MAX_NAMED and text.lstrip("<").startswith(address):
-            named.append(Named(address, [text[len(address) :].strip("<>: ")]))
+            named.append(Named(address, [text.lstrip("<")[len(address) :].strip(">: ")]))
+        elif depth <= 3 and "undisclosed" in text:
+            named.append(Named("", [text]))
         elif depth <= 3 and text.lower().startswith(("pipe to ", "save to ", "|", "/")) and not is_delivery:
             is_delivery = True
             named.append(Named(failed[0] if len(failed) == 1 else "", [text]))
@@ -198,30 +211,46 @@ def _refused(transcript: list[str]) -> str:
 def read_any(lines: list[str], own: frozenset[str]) -> list[Named]:
     """Any other form: addresses in sentences of failed delivery, or on lines of their own after them."""
     named: dict[str, Named] = {}
-    is_failing = False
+    near = 0  # lines since words of failed delivery, from three down
+    written_to = []
     last: Named | None = None
     for line in lines:
-        found = [match.strip("<>") for match in _ANYWHERE.findall(line)]
-        found = [address for address in found if address.lower() not in own]
+        found = _addresses(line, own)
         says = bool(_FAILING.search(line))
-        rest = line
-        for address in found:
-            rest = rest.replace(address, "")
-        is_alone = len(found) == 1 and not any(c.isalnum() for c in rest)
-        if (
-            found
-            and len(found) <= 3
-            and (says or (is_failing and (is_alone or line.startswith((" ", "\t")))))
-        ):
+        if found and len(found) <= 3 and (says or (near and _is_entry(line, found[0]))):
             for address in found:
                 last = named.setdefault(address.lower(), Named(address))
                 last.lines.append(line.strip())
-        elif last is not None and line.strip() and not line.startswith("--"):
+        elif line.startswith("---"):
+            last = None
+        elif last is not None and line.strip():
             last.lines.append(line.strip())
+        if near and (match := _TO_LINE.match(line)) and match[1].lower() not in own:
+            written_to.append(match[1])
         if line.strip():
-            is_failing = says or (is_failing and bool(found))
+            near = _NEAR_LINES if says or (near and found) else max(0, near - 1)
         if len(named) >= _MAX_NAMED:
             break
+    if not named and len(written_to) == 1:  # they repeat its header, and name nobody besides
+        named[""] = Named(written_to[0], [line.strip() for line in lines if line.strip()])
     for entry in named.values():
         entry.command = command_in(entry.lines)
     return list(named.values())
+
+
+def _addresses(line: str, own: frozenset[str]) -> list[str]:
+    """The addresses in a line that may be recipients."""
+    if "@" not in line or _ASKING.search(line):
+        return []
+    found = []
+    for match in _ANYWHERE.finditer(line):
+        address = _X400.sub("", match[0].strip("<>'`"))
+        if address.lower() not in own and not _FROM.search(line[max(0, match.start() - 12) : match.start()]):
+            found.append(address)
+    return found
+
+
+def _is_entry(line: str, address: str) -> bool:
+    """Whether a line after words of failed delivery is about this address: begins with it, or is set in."""
+    is_set_in = line.startswith((" ", "\t")) or "SMTP=" in line
+    return is_set_in or line.lstrip("<>\"'-* ").startswith(address)

@@ -87,7 +87,7 @@ def classify_bounce(
         return by_status if by_status is not None and not by_status.is_hard else _TRANSIENT
     if by_status is not None and by_status.is_hard:
         return by_status
-    is_proof = command == "RCPT" or code == 0
+    is_proof = command == "RCPT" or (code == 0 and command != "DATA")
     if by_words is not None and is_proof and _may_be_about_address(detail, by_status):
         return by_words
     if by_status is not None:

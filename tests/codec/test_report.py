@@ -146,6 +146,19 @@ def test_a_message_named_by_the_reports_own_header() -> None:
     assert (report.kind, report.message_id) == (ReportKind.BOUNCE, "<1@example.com>")
 
 
+def test_a_bounce_that_names_nobody() -> None:
+    head = b"From: MAILER-DAEMON@mx.example\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@example.com>\n"
+    report = read(head + b"Subject: Undeliverable: hello\n\nIt did not arrive.\n")
+    assert (report.kind, report.recipients, report.message_id) == (ReportKind.BOUNCE, (), "<1@example.com>")
+    assert read(head + b"Subject: errors from mx\n\nOut: 220 mx\n").kind is ReportKind.AUTO_REPLY
+
+
+def test_a_recipient_who_is_named_again() -> None:
+    status = "Final-Recipient: rfc822; anna@example.org\nAction: failed\nStatus: 5.4.6\n\n"
+    head = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+    assert len(read(f"{head}{status * 3}".encode()).recipients) == 1
+
+
 def test_automatic_replies() -> None:
     report = read(
         b"From: Anna <anna@example.org>\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@example.com>\n"

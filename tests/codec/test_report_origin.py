@@ -61,6 +61,9 @@ def test_people_and_newsletters(text: str) -> None:
         "From: Mail Delivery Subsystem <noreply@mx.example>\nSubject: Returned mail: see transcript",
         "Return-Path: <>\nFrom: system@mx.example\nSubject: Delivery Status Notification (Failure)",
         'From: x@mx.example\nContent-Type: multipart/report;\n report-type="delivery-status"; boundary=b',
+        "From: System Administrator <admin@mx.example>\nSubject: Undeliverable: hello",
+        "From: Symantec_for_SMTP_Gateways@mx.example\nSubject: Delivery failure notification",
+        "Return-Path: <MAILER-DAEMON>\nFrom: imss@mx.example\nSubject: Mail could not be delivered",
         "From: postmaster@mx.example\nSubject: =?utf-8?b?5pyq6YCB6YCB6YCA5L+h?=",
     ],
 )

@@ -85,8 +85,10 @@ def test_what_servers_get_wrong() -> None:
 
 def test_html_counts_where_there_is_no_text() -> None:
     head = "Content-Type: multipart/alternative; boundary=b\n\n"
-    html = "--b\nContent-Type: text/html\n\n<p>hi</p>\n"
-    assert take_apart(f"{head}{html}--b--\n".encode()).texts == ["<p>hi</p>"]
+    html = "--b\nContent-Type: text/html\n\n<P CLASS=x>hi\n <b>you</b><br>a&lt;b@c.example&gt;&nbsp;d</P>\n"
+    assert take_apart(f"{head}{html}--b--\n".encode()).texts == ["\nhi you\na<b@c.example> d\n"]
+    words = "--b\nContent-Type: text/html\n\nnot marked up: <a@b.example>\n 1 < 2\n"
+    assert take_apart(f"{head}{words}--b--\n".encode()).texts == ["not marked up: <a@b.example>\n 1 < 2"]
     text = "--b\nContent-Type: text/plain\n\nhi\n"
     assert take_apart(f"{head}{text}{html}--b--\n".encode()).texts == ["hi"]
 
@@ -132,7 +134,19 @@ def _hostile() -> list[bytes]:
     folded = b"A: 1\n" + b" 2\n" * 3_000_000
     boundary = b"Content-Type: multipart/mixed; " + b"boundary = " * 900_000
     equals = b'Content-Type: multipart/mixed; boundary="' + b"\\" * 10_000_000
-    return [nested, many, alike, fields, folded, boundary, equals, b"\r\n" * 5_000_000, b"\r" * 10_000_000]
+    tags = b"Content-Type: text/html\n\n<a>" + b"<br " * 1_000_000 + b"<a" * 1_000_000
+    return [
+        tags,
+        nested,
+        many,
+        alike,
+        fields,
+        folded,
+        boundary,
+        equals,
+        b"\r\n" * 5_000_000,
+        b"\r" * 10_000_000,
+    ]
 
 
 def test_ten_megabytes_of_malice_take_bounded_time() -> None:

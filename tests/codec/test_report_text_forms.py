@@ -20,7 +20,7 @@ EXIM = lines(
         host mx.example.org [192.0.2.1]
         SMTP error from remote mail server after RCPT TO:<anna@example.org>:
         550 5.1.1 no such user
-      berta@example.net:
+      <berta@example.net>:
         Unrouteable address
 
       |/usr/bin/prog
@@ -62,6 +62,13 @@ def test_exim_names_a_pipe_or_a_file(start: str) -> None:
     assert read_exim(told, []) == []
     assert [found.address for found in read_exim(told, ["x@example.org"])] == ["x@example.org"]
     assert read_exim(told, ["x@example.org", "y@example.org"]) == []
+
+
+def test_exim_keeps_an_address_to_itself() -> None:
+    told = ["The following address(es) failed:", "", "  an undisclosed address"]
+    told.append("    (generated from carla@example.com)")
+    assert [found.address for found in read_exim(told, [])] == ["carla@example.com"]
+    assert read_exim(told[:-1], []) == []
 
 
 def test_postfix() -> None:
@@ -157,6 +164,14 @@ def test_sendmail_warns() -> None:
         "Delivery to the following recipients failed.\n\n       anna@example.org\n",
         "The following recipients could not be reached:\n\n  anna@example.org on 1.1.2010\n",
         "Your message wasn't delivered to anna@example.org because the domain couldn't be found.",
+        "The following addresses did NOT receive a copy of your message:\n\n> anna@example.org\n",
+        "an email addressed to email address :\n-- anna@example.org\ncould not be delivered",
+        "did not reach the following recipient(s):\n\nanna@example.org on Fri\n    not recognized",
+        "did not reach the following recipient(s):\nc=US;a= ;o=X;dda:SMTP=anna@example.org; on Fri",
+        "The message, addressed to 'anna@example.org',\nfailed because it has not been collected",
+        "I wasn't able to deliver it.\nThis is permanent.\nSorry.\n\nanna@example.org\nno such user",
+        "I wasn't able to deliver the following message.\n\nSubject: x\nTo: anna@example.org\n",
+        "It failed for anna@example.org. It came from bruno@example.com, by the way.",
     ],
 )
 def test_other_words(text: str) -> None:
@@ -167,6 +182,15 @@ def test_other_words(text: str) -> None:
 
 def test_addresses_that_are_not_recipients() -> None:
     assert read_any(["For help, write to help@example.org", "", "a@example.org wrote:"], frozenset()) == []
+    for line in (
+        "If this fails again, contact help@example.org",
+        "Delivery problems? Send mail to help@example.org",
+        "They are not accepting mail from us@example.com: not delivered",
+    ):
+        assert read_any([line], frozenset()) == []
+    failed = ["It failed.", "", "one", "two", "three", "anna@example.org"]
+    assert read_any(failed, frozenset()) == []  # too far away
+    assert read_any(["Delivery failed.", "To: a@example.org", "To: b@example.org"], frozenset()) == []
 
 
 def test_commands() -> None:

@@ -139,6 +139,7 @@ def test_words_of_another_server_must_be_about_the_recipient(command: str, verdi
 def test_words_of_the_reporting_server_itself() -> None:
     assert judged("", 0, "Unrouteable address", command="") == PERMANENT
     assert judged("", 0, "no such user here", command="") == NO_EMAIL
+    assert judged("", 0, "no such user here", command="DATA") == UNDETERMINED  # a recipient's own rule
 
 
 @pytest.mark.parametrize("action", [Action.DELAYED, Action.DELIVERED, Action.RELAYED, Action.EXPANDED])
