@@ -65,6 +65,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "account": _account,
     "credential": partial(_of, "credential"),
     "identity": _identity,
+    "topic": partial(_of, "topic"),
     "queue": partial(_of, "queue"),
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "events"),

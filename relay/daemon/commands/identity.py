@@ -10,6 +10,7 @@ from relay.base.arn import identity_arn
 from relay.daemon.commands.check import check
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.mail_from import mail_from
+from relay.daemon.commands.notify import notify, settings_row
 from relay.daemon.commands.rows import Row, print_row, print_rows
 from relay.daemon.config import Config, load
 from relay.daemon.publication import records_of
@@ -29,6 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app.command("mail-from")(mail_from)
 app.command("check")(check)
+app.command("notify")(notify)
 
 
 @app.command()
@@ -91,11 +93,21 @@ def list_identities(
     account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List identities; in JSON with their ARNs, as X-SES-SOURCE-ARN and its like name them."""
+    """List identities; in JSON with their ARNs, as X-SES-SOURCE-ARN and its like name them, and with what
+    they tell."""
     with opened() as directory:
-        region = load(None).directory.region
+        held_ones = directory.identities.list(account)
+        rows = [_row(held) for held in held_ones]
+        if as_json:
+            region = load(None).directory.region
+            told = {(one.account, one.identity): one for one in directory.notifications.list(account)}
+            for row, held in zip(rows, held_ones, strict=True):
+                identity = held.identity
+                row["arn"] = identity_arn(region, identity.account_id, identity.name)
+                settings = told.get((held.account, identity.name))
+                row["notifications"] = None if settings is None else settings_row(settings, as_json=True)
         print_rows(
-            [_listed(held, region if as_json else "") for held in directory.identities.list(account)],
+            rows,
             as_json=as_json,
             nothing="no identities; add one with `relay identity add ACCOUNT NAME`",
         )
@@ -153,7 +165,7 @@ def _record(record: Record) -> Row:
     return {"name": record.name, "type": record.type, "value": record.value, "why": record.why}
 
 
-def _row(held: Held) -> Row:
+def _row(held: Held) -> dict[str, object]:
     identity = held.identity
     return {
         "name": identity.name,
@@ -165,10 +177,3 @@ def _row(held: Held) -> Row:
         "dkim_state": identity.dkim_state.value,
         "mail_from": f"{identity.mail_from} ({identity.mail_from_state})" if identity.mail_from else "",
     }
-
-
-def _listed(held: Held, region: str) -> Row:
-    """``region`` is "" where there is no room for an ARN."""
-    identity = held.identity
-    arn = {"arn": identity_arn(region, identity.account_id, identity.name)} if region else {}
-    return {**_row(held), **arn}
