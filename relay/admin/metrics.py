@@ -97,6 +97,13 @@ _LABELLED = {
     ),
     "refused": ("relay_messages_refused", "Messages refused, by reply code.", "code"),
     "limits_refused": ("relay_limits_refused", "Messages refused by sending limits, by limit.", "limit"),
+    "feedback": (
+        "relay_feedback",
+        "What came back, by what it was: bounce, complaint, delay, auto-reply, success, other; or duplicate, "
+        "stranger (a recipient that the message did not have), unknown (a message that nobody knows), "
+        "postmaster; and what was forwarded, or was in a loop.",
+        "kind",
+    ),
     "operated": ("relay_queue_operations", "Recipients that operators changed, by operation.", "operation"),
     "reasons": ("relay_outcomes", "Deferred and failed recipients, by reason.", "reason"),
 }

@@ -27,6 +27,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "data_timeout",
         "receive_memory",
     ),
+    "feedback": ("complaints", "message_size", "recipients", "rate", "rate_per_address"),
     "content": (
         "header_rules",
         "mime_parts",

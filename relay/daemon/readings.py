@@ -24,6 +24,7 @@ def readings(works: Works) -> dict[str, Any]:
         "client_sessions": c.sessions,
         "client_tls_sessions": c.tls_sessions,
         "client_tls_failures": c.tls_failures,
+        "feedback": dict(works.feedback.counts),
         "auth_successes": c.auth_successes,
         "auth_failures": c.auth_failures,
         "client_timeouts": c.timeouts,

@@ -20,6 +20,7 @@ from relay.base import return_path
 from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
 from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsPolicySection, TlsReportsSection
+from relay.daemon.feedback_section import FeedbackSection
 from relay.daemon.section import Bytes, Network, OptionalEndpoint, Seconds, Section, endpoints
 from relay.daemon.source_sections import SourcePoolSection, SourceSection, check_sources
 from relay.daemon.units import parse_endpoint
@@ -72,6 +73,7 @@ class ListenerSection(Section):
     """A way in for clients."""
 
     address: Annotated[list[tuple[str, int]], BeforeValidator(endpoints)]
+    role: Literal["submission", "inbound"] = "submission"
     tls: Literal["starttls", "wrapper", "none"] = "starttls"
     auth: Literal["required", "none"] = "required"
     trusted_networks: list[Network] = []
@@ -81,7 +83,9 @@ class ListenerSection(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ListenerSection:
-        if self.auth == "none":
+        if self.role == "inbound":
+            self._check_inbound()
+        elif self.auth == "none":
             if not self.trusted_networks:
                 raise ValueError('auth = "none" needs trusted_networks = ["10.0.0.0/8", ...]')
             if not self.account:
@@ -95,6 +99,15 @@ class ListenerSection(Section):
         if self.proxy_protocol and not self.proxy_networks:
             raise ValueError("proxy_protocol = true needs proxy_networks: the addresses of the proxies")
         return self
+
+    def _check_inbound(self) -> None:
+        given = self.model_fields_set & {"auth", "trusted_networks", "account"}
+        if given - {"auth"} or ("auth" in given and self.auth != "none"):
+            raise ValueError(
+                f'role = "inbound" takes mail from any server: leave {", ".join(sorted(given))} out'
+            )
+        if self.tls == "wrapper":
+            raise ValueError('role = "inbound" needs tls = "starttls" or "none": mail servers speak no other')
 
 
 class TlsSection(Section):
@@ -280,6 +293,7 @@ class Config(Section):
     listener: list[ListenerSection] = []
     tls: TlsSection = TlsSection()
     limits: LimitsSection = LimitsSection()
+    feedback: FeedbackSection = FeedbackSection()
     content: ContentSection = ContentSection()
     verification: VerificationSection = VerificationSection()
     http: HttpSection = HttpSection()
@@ -318,7 +332,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _certificate(self) -> Config:
-        needy = [one for one in self.listener if one.tls != "none"]
+        needy = [one for one in self.listener if one.tls != "none" and one.role == "submission"]
         if needy and not (self.tls.certificate and self.tls.private_key):
             raise ValueError(
                 "a listener with TLS needs [tls] certificate and private_key (relay init makes a first pair)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from relay.base.address import domain_of
 from relay.base.endpoint import format_endpoint, parse_endpoint
 from relay.base.errors import ConfigError
 from relay.base.route import Source
@@ -63,6 +64,23 @@ def tls_reporter(config: Config) -> From:
     contact = section.contact or f"postmaster@{domain}"
     reporter = Reporter(section.organization or domain, contact, domain)
     return From(reporter, notice_sender(config), bool(config.signing.service_key))
+
+
+def own_domain(config: Config) -> str:
+    """The domain that people know the relay by, in lower case and A-labels."""
+    return domain_of(f"@{config.signing.service_domain or config.relay.hostname}")
+
+
+def own_domains(config: Config) -> frozenset[str]:
+    """The domains of return paths that are not an identity's, also where MAIL FROM stays the sender's: mail
+    from before may still come back."""
+    named = config.signing.return_path_domain
+    return frozenset({own_domain(config), named} - {""})
+
+
+def mailer(config: Config) -> str:
+    """From of mail that came back, when it is passed on."""
+    return f"MAILER-DAEMON@{own_domain(config)}"
 
 
 def postmaster(config: Config) -> str:
@@ -148,6 +166,8 @@ def listener_settings(config: Config, section: ListenerSection, accounts: Accoun
             )
         account_id = account.id
     limits = config.limits
+    if section.role == "inbound":
+        return _inbound_settings(config, section)
     return ListenerSettings(
         hostname=config.relay.hostname,
         tls=section.tls,
@@ -161,6 +181,23 @@ def listener_settings(config: Config, section: ListenerSection, accounts: Accoun
         postmaster=postmaster(config),
         command_timeout_s=limits.command_timeout,
         data_timeout_s=limits.data_timeout,
+    )
+
+
+def _inbound_settings(config: Config, section: ListenerSection) -> ListenerSettings:
+    has_certificate = config.tls.certificate and config.tls.private_key
+    return ListenerSettings(
+        hostname=config.relay.hostname,
+        role="inbound",
+        tls=section.tls if has_certificate else "none",
+        auth="none",
+        proxy_protocol=section.proxy_protocol,
+        proxy_networks=tuple(section.proxy_networks),
+        max_message_bytes=config.feedback.message_size,
+        max_recipients=config.feedback.recipients,
+        postmaster=f"postmaster@{config.relay.hostname}",
+        command_timeout_s=config.limits.command_timeout,
+        data_timeout_s=config.limits.data_timeout,
     )
 
 

@@ -12,7 +12,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.base import return_path
 from relay.base.budget import Budget
@@ -28,6 +28,8 @@ from relay.daemon.config import Config
 from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
 from relay.daemon.explaining import Explaining
+from relay.daemon.feedback import Feedback, Ways
+from relay.daemon.inbound import Inbound
 from relay.daemon.link import LinkError
 from relay.daemon.notices import Notices
 from relay.daemon.outbound import Outbound, OutboundPlan, Stored
@@ -36,6 +38,7 @@ from relay.daemon.translate import (
     content_rules,
     listener_settings,
     load_service_keys,
+    mailer,
     notice_sender,
     return_path_domain,
 )
@@ -165,6 +168,7 @@ class Works:
         await self.tasks.start(stack)
         stack.push_async_callback(self.limits.end)
         await self.outbound.start(stack)
+        await self.feedback.start(stack)
         self.around = Surroundings(
             intake=self.intakes[own],
             accounts=Logins(self.live, self.uses.note),
@@ -175,10 +179,12 @@ class Works:
             clock=self.clock,
             certificate=self.certificate,
         )
+        returning = replace(self.around, intake=self.feedback, gate=self.inbound)
         for section, bound in zip(config.listener, sockets, strict=True):
             drain_s = config.workers.drain
             settings = listener_settings(config, section, self.live.current)
-            self.listeners.append(Listener(settings, self.around, bound, drain_s))
+            around = returning if section.role == "inbound" else self.around
+            self.listeners.append(Listener(settings, around, bound, drain_s))
         await self.around.tasks.start(stack)
         await start_all(self.listeners, stack)
         self.watch = Watch(
@@ -262,6 +268,7 @@ class Works:
             )
             for number in self.shards
         }
+        self._build_feedback(entrances[self.worker + 1])
         self._is_built = True
         self._directory_changed(self.live.current)
         own = self.worker + 1
@@ -274,6 +281,21 @@ class Works:
             hostname=config.relay.hostname,
             clock=clock,
         )
+
+    def _build_feedback(self, entrance: Entrance) -> None:
+        """The way in for what comes back."""
+        self.inbound = Inbound(lambda: self.config, lambda: self.live.current, self._return_path_key)
+        ways = Ways(
+            prepare=self._prepare(self.worker + 1),
+            spool=entrance,
+            on_stored=self.outbound.scheduler.submit,
+            is_forwarding=lambda account, identity: self.live.current.is_forwarding(account, identity),
+            mailer=lambda: mailer(self.config),
+            postmaster=lambda: self.config.relay.postmaster,
+            service_domain=lambda: self.config.signing.service_domain,
+        )
+        path = self.config.spool.path
+        self.feedback = Feedback(path, self.inbound.doors, ways, self.clock, self.message_log)
 
     def _account_source(self, number: int) -> str:
         account = self.live.current.account(number)

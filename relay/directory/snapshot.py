@@ -109,12 +109,23 @@ class _Entry:
 class Snapshot:
     """The directory at one revision."""
 
-    __slots__ = ("_accounts", "_logins", "_names", "_notified", "_ring", "_topics", "revision", "suspensions")
+    __slots__ = (
+        "_accounts",
+        "_logins",
+        "_names",
+        "_notified",
+        "_ring",
+        "_topics",
+        "mail_from_domains",
+        "revision",
+        "suspensions",
+    )
 
     def __init__(self, contents: Contents, ring: KeyRing) -> None:
         """Raises DirectoryError if there are credentials and none opens: the key file is another's."""
         self.revision = contents.revision
         self.suspensions = contents.suspensions
+        self.mail_from_domains = frozenset(row.mail_from for row in contents.identities if row.mail_from)
         self._ring = ring
         self._accounts = {account.id: account for account in contents.accounts}
         self._logins = _logins(contents.credentials, ring)

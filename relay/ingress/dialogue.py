@@ -123,10 +123,11 @@ class Dialogue:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
-            "DSN",
-            "DELIVERBY",  # no least time: the shorter it is, the sooner we say that we failed
-            "CHUNKING",
         ]
+        if self.settings.role == "submission":  # what comes back to us goes no further as it is
+            # DELIVERBY without a least time: the shorter it is, the sooner we say that we failed
+            words += ["DSN", "DELIVERBY"]
+        words.append("CHUNKING")
         if self.settings.tls == "starttls" and not self.tls:
             words.append("STARTTLS")
         if self.settings.auth == "required" and self.tls:

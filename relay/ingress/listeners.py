@@ -29,6 +29,7 @@ from contextlib import AsyncExitStack
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
 from relay.ingress.connection import Connection
+from relay.ingress.inbound import InboundSession
 from relay.ingress.proxy import MAX_HEADER_BYTES, parse
 from relay.ingress.session import Session
 from relay.ingress.settings import ListenerSettings, is_within
@@ -63,6 +64,7 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._tasks = Tasks("listener")
         self._places = asyncio.Semaphore(_MAX_ADMITTED)
+        self._kind = InboundSession if settings.role == "inbound" else Session
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until the stack unwinds."""
@@ -80,7 +82,7 @@ class Listener:
             self._servers.append(server)
 
     def _session(self) -> Session:
-        return Session(self.settings, self._around, self.sessions)
+        return self._kind(self.settings, self._around, self.sessions)
 
     async def close(self) -> None:
         """Take no more connections."""
@@ -135,7 +137,7 @@ class Listener:
                 await self._shake_hands(connection, client, client[0] if client else address)
                 return
             await loop.connect_accepted_socket(
-                lambda: Session(settings, self._around, self.sessions, client), connection
+                lambda: self._kind(settings, self._around, self.sessions, client), connection
             )
         except (ValueError, OSError, EOFError) as error:  # TimeoutError is an OSError
             self._around.counters.connections_refused += 1
@@ -152,7 +154,7 @@ class Listener:
     ) -> None:
         """TLS from the first byte, as one of the connections that ``address`` may have."""
         around = self._around
-        session = Session(self.settings, around, self.sessions, client)
+        session = self._kind(self.settings, around, self.sessions, client)
         if not session.take_place(address):
             raise ValueError("too many connections")
         is_done = False

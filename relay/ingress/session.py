@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from relay.base.admission import Accepted
 from relay.base.errors import Refused, SpoolFull
@@ -32,7 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class Session(SecuredConnection):
-    """One client's session."""
+    """One client's session. ``_acts`` is what each command does."""
+
+    _acts: Mapping[bytes, Callable[[Any, str], Pair | None]]
 
     def __init__(
         self,
@@ -65,7 +68,8 @@ class Session(SecuredConnection):
             self._go_on_with_auth(self._exchange.answer(line))
             return
         verb, _, words = line.partition(b" ")
-        act = _ACTS.get(verb) or _ACTS.get(verb.upper())
+        acts = self._acts
+        act = acts.get(verb) or acts.get(verb.upper())
         if act is None:
             self._reply(replies.UNKNOWN)
             return
@@ -241,7 +245,7 @@ def _answer_to(error: BaseException) -> Pair:
     return replies.TROUBLE
 
 
-_ACTS: dict[bytes, Callable[[Session, str], Pair | None]] = {
+Session._acts = {
     b"MAIL": Session._mail,
     b"RCPT": Session._rcpt,
     b"DATA": Session._data,

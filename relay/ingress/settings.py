@@ -40,11 +40,18 @@ class ListenerSettings:
     command_timeout_s: float = 300.0  # RFC 5321 4.5.3.2.7
     data_timeout_s: float = 180.0  # per block; RFC 5321 4.5.3.2.5
     handshake_timeout_s: float = 30.0  # TLS handshake, PROXY header
+    role: Literal["submission", "inbound"] = "submission"  # inbound: from any server, for our own addresses
 
     def __post_init__(self) -> None:
-        if self.auth == "required" and self.tls == "none":
+        if self.role == "inbound":
+            if self.auth != "none" or self.trusted_networks or self.account_id or self.tls == "wrapper":
+                raise ConfigError(
+                    'listener: role = "inbound" is for any server: no AUTH, no trusted_networks, no account, '
+                    'and tls = "starttls" or "none"'
+                )
+        elif self.auth == "required" and self.tls == "none":
             raise ConfigError('listener: auth = "required" needs tls = "starttls" or "wrapper"')
-        if self.auth == "none" and not self.trusted_networks:
+        elif self.auth == "none" and not self.trusted_networks:
             raise ConfigError('listener: auth = "none" needs trusted_networks')
         if self.proxy_protocol and not self.proxy_networks:
             raise ConfigError("listener: proxy_protocol needs proxy_networks")

@@ -13,6 +13,7 @@ from typing import Protocol
 from relay.base.admission import Accepted
 from relay.base.budget import Budget
 from relay.base.clock import Clock
+from relay.base.inbound import Door
 from relay.base.message import Submission
 from relay.base.tasks import Tasks
 from relay.ingress.auth import Throttle
@@ -51,6 +52,18 @@ class Acceptance(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Whom an inbound listener takes mail for, and how much of it (``relay.ingress.inbound``)."""
+
+    def door(self, address: str, domain: str) -> Door:
+        """What a recipient is to us."""
+        ...
+
+    def takes_from(self, address: str, now: float) -> bool:
+        """Whether one more message from a client may come now; counts it."""
+        ...
+
+
 @dataclass(slots=True)
 class Surroundings:
     """The parts that every session of a worker uses."""
@@ -64,3 +77,4 @@ class Surroundings:
     clock: Clock
     tasks: Tasks = field(default_factory=lambda: Tasks("ingress"))
     certificate: Certificate | None = None
+    gate: Gate | None = None  # of inbound listeners

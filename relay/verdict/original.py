@@ -1,0 +1,106 @@
+"""The message that something came back about, as its Send event keeps it; and which recipient is meant.
+
+Contract, pure. ``original_of`` finds the Send event among the events of a message; None if it is not there
+any more, and then nothing that comes back is believed. ``recipient_of`` says which recipient of the original
+an address means that a stranger's server wrote: only those whom the message really had count, so that a
+forged report puts nobody out of service to whom nothing was sent. The first that fits:
+
+1. the same address; the domain in any case, and so the local part where that leaves no doubt
+2. the same address but for a ``+label``, if that is one recipient's alone
+3. the recipient of a message that had only one: a forward behind it that does not work is its own trouble
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from relay.base.address import domain_of
+from relay.base.events import Event, EventKind
+
+_CONTROL = ("tags", "sourceArn", "fromArn", "returnPathArn", "ignored")  # of ``relay.base.control``
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A message that was sent."""
+
+    message_id: str
+    account_id: int
+    source: str  # MAIL FROM of its sender; "" for the null reverse-path
+    destination: tuple[str, ...]
+    identity: str = ""
+    control: str = ""  # what its X-SES-* fields asked for, as a JSON object
+
+
+def original_of(events: Iterable[Event]) -> Original | None:
+    """The message that these events are about; None without its Send event."""
+    sent = next((one for one in events if one.kind is EventKind.SEND), None)
+    if sent is None:
+        return None
+    detail = json.loads(sent.detail)
+    asked = {name: detail[name] for name in _CONTROL if name in detail}
+    return Original(
+        message_id=sent.message_id,
+        account_id=sent.account_id,
+        source=str(detail.get("source", "")),
+        destination=tuple(detail.get("destination", ())),
+        identity=str(detail.get("identity", "")),
+        control=json.dumps(asked, ensure_ascii=False, separators=(",", ":")) if asked else "",
+    )
+
+
+def recipient_of(original: Original, *named: str) -> str:
+    """The recipient of the original that one of these addresses names, in their order; "" for none."""
+    names = [name for name in named if name]
+    for name in names:
+        if found := same_address(original.destination, name):
+            return found
+    return original.destination[0] if len(original.destination) == 1 else ""
+
+
+def same_address(recipients: Sequence[str], name: str) -> str:
+    """The one of the recipients that has this address; "" for none."""
+    if name in recipients:
+        return name
+    wanted = _split(name)
+    for form in (_exact, _folded, _without_label):
+        found = [one for one in recipients if form(_split(one)) == form(wanted)]
+        if len(found) == 1:
+            return found[0]
+        if found:  # no doubt may be left
+            return ""
+    return ""
+
+
+def at_domain(recipients: Sequence[str], domain: str) -> list[str]:
+    """The recipients at a domain, or at one that is above or below it."""
+    domain = domain.lower()
+    return [one for one in recipients if domain and _is_related(_split(one)[1], domain)]
+
+
+def _is_related(one: str, other: str) -> bool:
+    if "." not in one or "." not in other:
+        return one == other
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+
+
+def _split(address: str) -> tuple[str, str]:
+    try:
+        domain = domain_of(address)
+    except ValueError:
+        domain = address.rpartition("@")[2].lower()
+    return address.rpartition("@")[0], domain
+
+
+def _exact(parts: tuple[str, str]) -> tuple[str, str]:
+    return parts
+
+
+def _folded(parts: tuple[str, str]) -> tuple[str, str]:
+    return parts[0].lower(), parts[1]
+
+
+def _without_label(parts: tuple[str, str]) -> tuple[str, str]:
+    return parts[0].lower().partition("+")[0], parts[1]
