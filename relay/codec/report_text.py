@@ -2,7 +2,8 @@
 
 Contract: ``read_text`` takes the text of a mail that a mail system wrote (``report_origin``; for a person's
 mail it would find addresses that are no recipients), and never raises. It ends at the copy of the original,
-whose header it returns. The first of these forms that names somebody counts (``report_text_forms``):
+whose header it returns. The first of these forms that names somebody counts (``report_text_forms``,
+``report_text_any``):
 
 Exim        "The following address(es) failed:", an indented address, its error indented below
 sendmail    "----- The following addresses had ... errors -----", and the transcript of the session
@@ -21,7 +22,8 @@ from dataclasses import dataclass, field
 from relay.base.feedback import Action, ReportedRecipient
 from relay.codec.report_fields import MAX_TEXT_CHARS, address_in, reply_in
 from relay.codec.report_parts import Fields, fields_of
-from relay.codec.report_text_forms import Named, read_any, read_exim, read_sendmail, read_written_out
+from relay.codec.report_text_any import read_any
+from relay.codec.report_text_forms import Named, read_exim, read_sendmail, read_written_out
 
 MAX_CHARS = 128 * 1024
 MAX_LINES = 2_000
