@@ -3,17 +3,16 @@
 Contract: ``bounce`` returns complete content, CRLF-clean: a text for people, the delivery status for
 programs, and the header of the original (all of it for RET=FULL, if it is small and may travel as it is).
 ``success`` is the same for recipients who were delivered, or handed to a server that will not report itself,
-``delay`` for those who still wait; they never return more than the header (RFC 3461 6.2). A message with a
-deadline has it in the report (Deliver-By-Date, RFC 2852), and 4.4.7 or 5.4.7 where that is what ended it.
-It is 7-bit unless an address or header really is not ASCII; then the UTF-8 forms of RFC 6533 are used.
-Domains are written in A-labels where that makes an address ASCII, so that the report reaches a sender whose
-server knows no SMTPUTF8. Nothing that a peer or client wrote (replies, ENVID, ORCPT, host names) can add a
-line or a field of its own.
+``delay`` for those who still wait; they never return more than the header (RFC 3461 6.2). It is 7-bit unless
+an address or header really is not ASCII; then the UTF-8 forms of RFC 6533 are used. Domains are written in
+A-labels where that makes an address ASCII, so that the report reaches a sender whose server knows no
+SMTPUTF8. Nothing that a peer or client wrote (replies, ENVID, ORCPT, host names) can add a line or a field of
+its own.
 
 After a crash the same report may be made again; it has the same boundary and Message-ID then.
 
 Not on the hot path. Deliberately not here: to whom and when a report goes (NOTIFY, the null sender), reading
-other people's bounces; the text for people is in ``dsn_text``.
+other people's bounces; the text for people is in ``dsn_text``, the fields for programs in ``dsn_status``.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.base.address import as_ascii
+from relay.base.feedback import BounceClass
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed
-from relay.codec.dsn_text import Told, bad_news, good_news, late_news
-from relay.codec.original_header import as_seven_bits, excerpt, header_of, message_id_of
-from relay.codec.report_words import date, folded, one_line
-from relay.codec.status import diagnostic_of, status_at, status_of
-from relay.codec.xtext import in_seven_bits
+from relay.codec.dsn_status import status_fields
+from relay.codec.dsn_text import Context, Told, bad_news, good_news, late_news
+from relay.codec.original_header import as_seven_bits, excerpt, header_of, message_id_of, text_of
+from relay.codec.report_words import address_word, date
 
 FULL_LIMIT_BYTES = 64 * 1024  # RET=FULL returns no more (RFC 3461 4.3 leaves the limit to us)
 
@@ -41,7 +40,7 @@ class _Kind:
     subject: str
     preface: str
     returned: str  # what the last part is called
-    for_people: Callable[[Message, Told, str, float], list[str]]
+    for_people: Callable[[Context, Told], list[str]]
 
 
 _BOUNCE = _Kind(
@@ -74,13 +73,15 @@ def bounce(
     original: bytes,
     hostname: str,
     now: float,
+    classes: Sequence[BounceClass] = (),
 ) -> bytes:
     """The bounce for ``failures`` of ``message``, to its sender.
 
     ``failures`` pairs each recipient with why it failed; Deferred means that its time was up. ``original`` is
-    the message's content, or at least its header. ``now`` is in seconds since the epoch.
+    the message's content, or at least its header. ``now`` is in seconds since the epoch. ``classes`` say in
+    the order of ``failures`` what kind of bounce each is, for a word of advice; without them there is none.
     """
-    return _report(_BOUNCE, message, failures, original, hostname, now)
+    return _report(_BOUNCE, message, failures, original, hostname, now, classes)
 
 
 def success(
@@ -107,7 +108,15 @@ def delay(
     return _report(_DELAY, message, waiting, original, hostname, now)
 
 
-def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname: str, now: float) -> bytes:
+def _report(
+    kind: _Kind,
+    message: Message,
+    told: Told,
+    original: bytes,
+    hostname: str,
+    now: float,
+    classes: Sequence[BounceClass] = (),
+) -> bytes:
     header = header_of(original)
     body_offset = 0 if header is None else header.body_offset
     is_full = (
@@ -129,11 +138,13 @@ def _report(kind: _Kind, message: Message, told: Told, original: bytes, hostname
         last = "message/global-headers" if is_utf8 else "text/rfc822-headers"
 
     boundary = f"=_{message.id}"
+    about = Context(message, hostname, now, text_of(header, b"subject"), classes)
+    for_people = kind.for_people(about, told)
     parts = [
         _part("text/plain; charset=utf-8" if is_utf8 else "text/plain; charset=us-ascii", "Notification"),
-        _encoded(kind.for_people(message, told, hostname, now), is_utf8),
+        _encoded(for_people, is_utf8),
         _part(f"message/{'global-' if is_utf8 else ''}delivery-status", "Delivery report"),
-        _encoded(_for_programs(kind, message, told, hostname, now, is_utf8), is_utf8),
+        _encoded(status_fields(about, told, is_utf8, kind is _DELAY), is_utf8),
         _part(last, "Undelivered message" if is_full else kind.returned),
         returned if returned.endswith(b"\r\n") or not returned else returned + b"\r\n",
     ]
@@ -167,7 +178,7 @@ def _head(
 ) -> list[str]:
     lines = [
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
-        f"To: <{one_line(as_ascii(message.sender))}>",
+        f"To: <{address_word(as_ascii(message.sender))}>",
         f"Subject: {subject}",
         f"Date: {date(now)}",
         f"Message-ID: <{own_id}@{hostname}>",
@@ -182,50 +193,6 @@ def _head(
     if is_utf8:
         lines.append("Content-Transfer-Encoding: 8bit")
     return lines
-
-
-def _for_programs(
-    kind: _Kind, message: Message, told: Told, hostname: str, now: float, is_utf8: bool
-) -> list[str]:
-    """Delivery status: fields of the message, then a group of fields for each recipient (RFC 3464 2.1)."""
-    lines = [f"Reporting-MTA: dns; {hostname}"]
-    if message.envid:
-        lines.append(folded("Original-Envelope-Id", message.envid))
-    lines.append(f"Arrival-Date: {date(message.arrived_at)}")
-    if message.deadline:
-        lines.append(f"Deliver-By-Date: {date(message.deadline)}")
-    for recipient, outcome in told:
-        lines.append("")
-        if recipient.orcpt:
-            original = recipient.orcpt if is_utf8 else in_seven_bits(recipient.orcpt)
-            lines.append(folded("Original-Recipient", original))
-        address = as_ascii(recipient.address)
-        address_type = "rfc822" if address.isascii() else "utf-8"  # RFC 6533 3
-        lines += [
-            f"Final-Recipient: {address_type}; {one_line(address)}",
-            f"Action: {_action(kind, outcome)}",
-            f"Status: {_status(kind, message, outcome, now)}",
-        ]
-        if outcome.peer.host:
-            lines.append(folded("Remote-MTA", f"dns; {outcome.peer.host}"))
-        said = f"smtp; {outcome.reply}" if isinstance(outcome, Delivered) else diagnostic_of(outcome)
-        lines.append(folded("Diagnostic-Code", said))
-        lines.append(f"Last-Attempt-Date: {date(now)}")
-        if kind is _DELAY:
-            lines.append(f"Will-Retry-Until: {date(message.gives_up_at)}")
-    return lines
-
-
-def _action(kind: _Kind, outcome: Delivered | Deferred | Failed) -> str:
-    if isinstance(outcome, Delivered):
-        return outcome.onward.value
-    return "delayed" if kind is _DELAY else "failed"
-
-
-def _status(kind: _Kind, message: Message, outcome: Delivered | Deferred | Failed, now: float) -> str:
-    if isinstance(outcome, Delivered):
-        return status_of(outcome)
-    return status_at(message, outcome, now, kind is not _DELAY)
 
 
 def _part(content_type: str, description: str) -> bytes:

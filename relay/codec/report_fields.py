@@ -26,6 +26,7 @@ _CODE = re.compile(r"(?:\A\W{0,8}|[:;>\]]\s{0,8}|\bsaid |\n\s{0,8})([45]\d\d)(?=
 _SUCCESS = re.compile(r"(2\d\d)(?:[ -](2\.\d{1,3}\.\d{1,3}))?(?=\s|\Z)")
 # qmail writes "(#5.1.1)", Exchange "#5.1.1"; some put the status first: "5.1.1 - Bad destination".
 _LONE_STATUS = re.compile(r"(?:\(#|#|\A\s{0,4})([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_XTEXT_CODE = re.compile(r"\+([0-9A-F]{2})")
 _ANGLE_ID = re.compile(r"<[^<>\s]{1,500}>")
 
 
@@ -48,7 +49,7 @@ def address_of(value: str) -> str:
     """The address in Final-Recipient or Original-Recipient; xtext and the forms of RFC 6533 undone."""
     raw = typed(value)
     plain = raw.strip("<>").strip()
-    if "+" in plain or "\\x{" in plain:
+    if "\\x{" in plain or _is_xtext(plain):
         kind = "utf-8" if "\\x{" in plain or value.lower().lstrip().startswith("utf-8") else "rfc822"
         try:
             decoded = decode_address(f"{kind};{plain}").partition(";")[2]
@@ -57,6 +58,13 @@ def address_of(value: str) -> str:
         if address_in(decoded) == decoded:  # "user+20x" may just be an address
             return decoded
     return address_in(raw)
+
+
+def _is_xtext(text: str) -> bool:
+    """Whether the codes in ``text`` are such as xtext needs (RFC 3461 4): for "+", "=" and what is not
+    printed. Others are labels: who writes "user+41@" does not mean "userA@"."""
+    codes = _XTEXT_CODE.findall(text)
+    return bool(codes) and all(code in ("2B", "3D") or not 0x21 <= int(code, 16) <= 0x7E for code in codes)
 
 
 def status_in(value: str) -> str:

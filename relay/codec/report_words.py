@@ -6,6 +6,7 @@ character and no line end, and is short enough that no line of the report passes
 
 from __future__ import annotations
 
+import ipaddress
 import textwrap
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -18,6 +19,21 @@ def one_line(text: str) -> str:
     """``text`` without control characters and line ends, as single-spaced words, cut to a sensible length."""
     words = " ".join("".join([c if c.isprintable() else " " for c in text]).split())
     return words.encode("utf-8", "replace")[:_TEXT_LIMIT_OCTETS].decode("utf-8", "ignore")
+
+
+def address_word(address: str) -> str:
+    """An address that was checked when it came in, on one line and else as it is: within quotes every space
+    of it counts, and whoever encodes a recipient in it needs all of it back."""
+    return "".join([c if c.isprintable() else "?" for c in address])
+
+
+def host_word(name: str) -> str:
+    """The name of a mail server in a field (RFC 3464 2.1.2): an address stands in brackets."""
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return one_line(name)
+    return f"[IPv6:{found}]" if found.version == 6 else f"[{found}]"
 
 
 def wrapped(text: str) -> list[str]:

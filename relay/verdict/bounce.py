@@ -9,12 +9,13 @@ report cannot be made; the caller then defers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relay.base.address import domain_of
 from relay.base.clock import Clock
 from relay.base.events import Change, Event
+from relay.base.feedback import BounceClass
 from relay.base.message import Client, Envelope, Message, Recipient, Submission
 from relay.base.outcome import Deferred, Delivered, Failed
 from relay.codec import dsn
@@ -38,14 +39,16 @@ class BounceMaker:
         message: Message,
         failures: list[tuple[Recipient, Failed | Deferred]],
         content: bytes | Path | None,
+        classes: Sequence[BounceClass] = (),
     ) -> Change:
-        """A change that stores the bounce of these recipients of the message."""
+        """A change that stores the bounce of these recipients of the message, each of its class."""
         report = dsn.bounce(
             message=message,
             failures=failures,
             original=head_of(content),
             hostname=self._hostname,
             now=self._clock.now(),
+            classes=classes,
         )
         return self._stored(message, report)
 

@@ -13,11 +13,12 @@ come here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from relay.base.events import Change
+from relay.base.feedback import BounceClass
 from relay.base.message import Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed
 from relay.base.simulator import ANSWERING, mailbox_of
@@ -37,6 +38,7 @@ class Bounces(Protocol):
         message: Message,
         failures: list[tuple[Recipient, Failed | Deferred]],
         content: bytes | Path | None,
+        classes: Sequence[BounceClass] = (),
     ) -> Change: ...
     def make_success(
         self, message: Message, served: list[tuple[Recipient, Delivered]], content: bytes | Path | None
@@ -96,20 +98,21 @@ class Telling:
     ) -> bool:
         """The bounce for those whose sender wants it, and an event for each, those that are alike together.
         ``failures`` are all of the attempt."""
-        told = [(r, o) for r, o in failures if self.tells_failure(message, r)]
+        is_alone = len(failures) == 1
+        judged = [(r, o, class_of(o, message, is_alone)) for r, o in failures]
+        told = [one for one in judged if self.tells_failure(message, one[0])]
         bounce_id = ""
         if told:
+            pairs, classes = [(r, o) for r, o, _ in told], [found for _, _, found in told]
             try:
-                bounce = self._bounces.make(message, told, content)
+                bounce = self._bounces.make(message, pairs, content, classes)
             except Exception:
                 log.exception("bounce could not be made; tried again later", extra={"id": message.id})
                 return False
             change.stored += bounce.stored
             change.events += bounce.events
             bounce_id = bounce.stored[-1].id
-        is_alone = len(failures) == 1
         setting = Setting(message, now, self._hostname, is_simulated)
-        judged = [(r, o, class_of(o, message, is_alone)) for r, o in failures]
         for recipient, outcome, found in sorted(judged, key=lambda one: kin(one[0], one[2])):
             change.events.append(bounce_event(setting, recipient, outcome, found, bounce_id))
         return True

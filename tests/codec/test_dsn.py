@@ -195,7 +195,7 @@ def test_nobody_can_add_a_line(reply, orcpt, envid, host, detail):
     _, _, _, report, _ = made([(recipient, outcome)], envid=f"e{envid}{detail}")
     names = [list(group) for group in groups(report)]
     assert names == [
-        ["Reporting-MTA", "Original-Envelope-Id", "Arrival-Date"],
+        ["Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"],
         [
             "Original-Recipient",
             "Final-Recipient",

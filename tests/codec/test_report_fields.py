@@ -106,3 +106,15 @@ def test_any_text_is_taken(text: str) -> None:
     assert date_in(text) >= 0.0
     assert status == "" or status[0] in "245"
     assert address_in(address_in(text)) == address_in(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("rfc822; user+41@example.org", "user+41@example.org"),  # a label that looks like a code
+        ("rfc822; bounces+user=example.org@example.com", "bounces+user=example.org@example.com"),
+        ("rfc822; bounces+2Buser+3Dexample.org@example.com", "bounces+user=example.org@example.com"),
+    ],
+)
+def test_a_label_is_no_xtext(value: str, address: str) -> None:
+    assert address_of(value) == address
