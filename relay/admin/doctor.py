@@ -66,6 +66,8 @@ class Patient:
     unused: str = ""
     smarthost: str = ""  # where all mail goes, if receivers do not see our own addresses
     unverified: str = ""  # how it stands, if nothing may be sent from it
+    has_inbound: bool = True  # a listener of ours takes what comes back
+    is_postmaster_read: bool = True  # and mail to postmaster goes on to somebody
 
 
 async def examine(names: Names, patient: Patient) -> list[Finding]:
@@ -87,11 +89,26 @@ async def examine(names: Names, patient: Patient) -> list[Finding]:
         seen = f"all mail leaves through {patient.smarthost}: receivers see its address, not ours"
         hint = "ask again with its address: relay doctor --ip ADDRESS"
         findings.append(Finding(Level.WARNING, "route", seen, hint))
+    findings += _inbound(patient)
     if patient.unverified:
         hint = f"see `relay identity records {patient.domain}`"
         seen = f"nothing may be sent from {patient.domain}: it is {patient.unverified}"
         findings.insert(0, Finding(Level.PROBLEM, "identity", seen, hint))
     return findings
+
+
+def _inbound(patient: Patient) -> list[Finding]:
+    """Whether somebody hears what is said to us."""
+    if not patient.has_inbound:
+        if patient.mail_from_kind is MailFrom.SENDER:
+            return []
+        seen = f"no listener of ours takes the bounces that come later to return paths at {patient.mail_from}"
+        hint = 'add a [[listener]] with role = "inbound" to the configuration, and lead the MX to it'
+        return [Finding(Level.WARNING, "return path", seen, hint)]
+    if not patient.is_postmaster_read:
+        seen = "mail to postmaster@ and abuse@ is refused, since nobody would read it (RFC 5321 4.5.1)"
+        return [Finding(Level.WARNING, "postmaster", seen, "set [relay] postmaster to a mailbox elsewhere")]
+    return []
 
 
 async def _gather(names: Names, patient: Patient) -> Facts:

@@ -13,6 +13,7 @@ from relay.admin.finding import MailFrom
 from relay.base.endpoint import format_endpoint
 from relay.base.errors import DirectoryError, Refused
 from relay.daemon.config import Config
+from relay.daemon.inbound import doors_of
 from relay.daemon.publication import dkim_records
 from relay.daemon.translate import load_service_keys, return_path_domain, return_path_host
 from relay.directory.identities import Held
@@ -98,6 +99,8 @@ def patient_of(
         is_dkim_on=row.is_dkim_on,
         dkim_state=dkim_state,
         unused=_unused(identity),
+        has_inbound=any(one.role == "inbound" for one in config.listener),
+        is_postmaster_read=doors_of(config, frozenset(), b"").has_postmaster,
         unverified="" if identity is not None else row.state.value,
     )
 

@@ -7,8 +7,8 @@ before, and the time. The table::
     bounce          failed, or nothing    Bounce, once a recipient                 yes, unless all is known
     bounce          delayed               DeliveryDelay, once a recipient          the same
     bounce          delivered, relayed    none                                     yes
-    complaint       any type              Complaint, once a recipient (not-spam    the same
-                                          and the rest each once)
+    complaint       any type              Complaint, once a recipient; not-spam    the same
+                                          and auth-failure, each once beside it
     auto-reply                            Bounce Transient/General with            the same
                                           autoReply, once a recipient
     other                                 none                                     yes
@@ -43,7 +43,7 @@ from relay.base.feedback import (
 from relay.verdict.bounce_class import classify_bounce
 from relay.verdict.original import Original, at_domain, recipient_of, same_address
 
-NOT_SPAM = "not-spam"  # the one type of feedback report that is a praise
+_NO_COMPLAINT = ("not-spam", "auth-failure")  # nobody complained (RFC 5965 7.3, RFC 6591)
 
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MAX_WORDS = 500  # characters of a stranger's text that an event keeps
@@ -124,7 +124,8 @@ def _key(kind: EventKind, detail: dict[str, Any]) -> tuple[object, ...]:
     if kind is EventKind.BOUNCE:
         return kind, recipient, bool(detail.get("autoReply"))
     if kind is EventKind.COMPLAINT:
-        return kind, recipient, detail.get("feedbackType") == NOT_SPAM
+        said = detail.get("feedbackType")
+        return kind, recipient, said if said in _NO_COMPLAINT else "complaint"
     return kind, recipient, bool(detail.get("source"))  # ours has none: the sender heard of our own delay
 
 

@@ -107,3 +107,13 @@ async def test_mail_through_a_smarthost_is_another_matter(dns: FakeDns) -> None:
 async def test_a_source_with_a_name_of_its_own_is_judged_by_it(dns: FakeDns) -> None:
     found = await findings(dns, replace(PATIENT, helo_of={PATIENT.addresses[0]: "gone.example.net"}))
     assert (Level.PROBLEM, "EHLO name") in found
+
+
+async def test_nobody_hears_what_comes_back(dns: FakeDns) -> None:
+    unheard = replace(PATIENT, has_inbound=False, is_postmaster_read=False)
+    assert (Level.WARNING, "return path") in await findings(dns, unheard)
+    assert "return path" not in [
+        about for _, about in await findings(dns, replace(unheard, mail_from_kind=MailFrom.SENDER))
+    ]
+    unread = await findings(dns, replace(PATIENT, is_postmaster_read=False))
+    assert unread[-1] == (Level.WARNING, "postmaster")

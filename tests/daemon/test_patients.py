@@ -168,3 +168,11 @@ def test_an_account_is_examined_with_its_source(directory: Directory) -> None:
     assert (made.addresses, made.helo_of) == (("192.0.2.2",), {})
     given = patient_of(held, snapshot_of(directory), config, ("192.0.2.1",), directory)
     assert (given.addresses, given.helo_of) == (("192.0.2.1",), {})
+
+
+def test_who_hears_what_comes_back(directory: Directory) -> None:
+    assert not patient(directory, "example.org").has_inbound
+    listener = '[[listener]]\naddress = "127.0.0.1:25"\nrole = "inbound"\n'
+    for more, is_read in (("", False), ('postmaster = "admin@people.example"\n', True)):
+        made = patient(directory, "example.org", BASE + more + listener)
+        assert (made.has_inbound, made.is_postmaster_read) == (True, is_read)

@@ -156,6 +156,7 @@ def happened(report: Report, original: Original = ONE) -> list[Event]:
 
 LATE = replace(DSN, recipients=(replace(GONE, action=Action.DELAYED, status="4.4.1"),))
 PRAISE = replace(ARF, feedback_type="not-spam")
+FAILURE = replace(ARF, feedback_type="auth-failure")
 OUR_DELAY = [Event(NOW, EventKind.DELIVERY_DELAY, "id", 7, '{"recipient":"a@x.example","notice":""}')]
 OUR_BOUNCE = [Event(NOW, EventKind.BOUNCE, "id", 7, '{"recipient":"a@x.example","source":"smtp"}')]
 
@@ -173,6 +174,9 @@ OUR_BOUNCE = [Event(NOW, EventKind.BOUNCE, "id", 7, '{"recipient":"a@x.example",
         (happened(LATE), DSN, False),
         (happened(PRAISE), ARF, False),
         (happened(PRAISE), PRAISE, True),
+        (happened(PRAISE), FAILURE, False),
+        (happened(FAILURE), ARF, False),
+        (happened(replace(ARF, feedback_type="fraud")), ARF, True),
         (OUR_DELAY, LATE, False),
         ([Event(NOW, EventKind.DELIVERY, "id", 7, '{"recipient":"a@x.example"}')], DSN, False),
     ],
