@@ -1,7 +1,8 @@
 """The only list of metric names: what a scrape of ``/metrics`` shows, and where each number comes from.
 
 Workers count with plain integers; the supervisor asks each for its readings at scrape and this module turns
-them into Prometheus families, one sample per worker. No label is unbounded: worker, reply code, reason.
+them into Prometheus families, one sample per worker. No label is unbounded: worker, reply code, reason;
+accounts are the hundred with the most mail.
 """
 
 from __future__ import annotations
@@ -116,6 +117,19 @@ _OF_SINKS = {
 }
 
 
+_OF_ACCOUNTS = {
+    "bounce_rates": ("relay_account_bounce_rate", "Share of an account's newest mail that bounced hard."),
+    "complaint_rates": (
+        "relay_account_complaint_rate",
+        "Share of an account's newest mail that was complained about.",
+    ),
+    "statuses": (
+        "relay_account_reputation",
+        "0 healthy, 1 almost healed, 2 under review, 3 pending sending pause, 4 sending paused.",
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class NotifierReadings:
     """The notifier: whether it is ready, how often it was started anew, and what it counts."""
@@ -188,6 +202,18 @@ class _Readings(Collector):
             for sink, count in own.counted.get(key, {}).items():
                 family.add_metric([sink], count)
             yield family
+        bounces = CounterMetricFamily("relay_bounces", "Bounces, by SES's type.", labels=["type"])
+        for kind, count in own.counted.get("bounces", {}).items():
+            bounces.add_metric([kind], count)
+        yield bounces
+        yield CounterMetricFamily(
+            "relay_complaints", "Complaints of recipients.", own.counted.get("complaints", 0)
+        )
+        for key, (name, text) in _OF_ACCOUNTS.items():
+            gauge = GaugeMetricFamily(name, text, labels=["account"])
+            for account, value in own.counted.get(key, {}).items():
+                gauge.add_metric([account], value)
+            yield gauge
 
 
 def render(workers: Mapping[int, Mapping[str, Any]], supervisor: SupervisorReadings) -> bytes:

@@ -51,6 +51,15 @@ LIVE: dict[str, tuple[str, ...]] = {
         "shaping",
     ),
     "suppression": ("service_for",),
+    "reputation": (
+        "bounce_warn",
+        "bounce_pause",
+        "complaint_warn",
+        "complaint_pause",
+        "minimum_volume",
+        "pause",
+        "review",
+    ),
     "log": ("format", "level"),
 }
 _LISTS = ("route", "source", "source_pool", "tls_policy")  # tables of which there may be many

@@ -34,6 +34,7 @@ from relay.base.tasks import Tasks
 from relay.daemon import config, logs
 from relay.daemon.board import Board
 from relay.daemon.changes import in_force
+from relay.daemon.counting import Counting
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.following import Follower, Sink
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
@@ -82,7 +83,9 @@ class Newsroom:
             service_for_s=lambda: self.config.suppression.service_for,
             service_domain=lambda: self.config.signing.service_domain,
         )
-        return [suppression]
+        self.counting = Counting(lambda: self.config, self.live, self.directory, self.notice, self.clock)
+        await self.counting.start(stack)
+        return [suppression, self.counting.sink]
 
     async def notice(self, account_id: int, subject: str, text: str, kind: str, about: str = "") -> str:
         """Write to the contact of an account; the id of the mail, "" if there is nobody to write to. It is on
@@ -106,6 +109,7 @@ class Newsroom:
     def readings(self) -> dict[str, Any]:
         """What the notifier counts, for the scrape."""
         return {
+            **self.counting.readings(),
             "taken": {one.sink.name: one.taken for one in self.followers},
             "behind": {one.sink.name: one.behind for one in self.followers},
             "take_failures": {one.sink.name: one.failures for one in self.followers},

@@ -21,6 +21,7 @@ from relay.base.address import check_address
 from relay.base.endpoint import format_endpoint
 from relay.daemon.delivery_sections import DeliverySection, RouteSection, TlsPolicySection, TlsReportsSection
 from relay.daemon.feedback_section import FeedbackSection
+from relay.daemon.reputation_section import ReputationSection
 from relay.daemon.section import Bytes, Network, OptionalEndpoint, Seconds, Section, endpoints
 from relay.daemon.source_sections import SourcePoolSection, SourceSection, check_sources
 from relay.daemon.units import parse_endpoint
@@ -307,6 +308,7 @@ class Config(Section):
     source_pool: list[SourcePoolSection] = []
     tls_reports: TlsReportsSection = TlsReportsSection()
     tls_policy: list[TlsPolicySection] = []
+    reputation: ReputationSection = ReputationSection()
     workers: WorkersSection = WorkersSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()

@@ -17,6 +17,7 @@ from relay.codec.tls_report import Reporter
 from relay.daemon.config import Config, ListenerSection
 from relay.daemon.delivery_sections import DeliverySection
 from relay.daemon.duties.tls_report_duty import From
+from relay.daemon.reputation_section import ReputationSection
 from relay.daemon.sections import VerificationSection
 from relay.daemon.submission import Accounts
 from relay.directory import keys
@@ -30,6 +31,7 @@ from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
 from relay.transport.tls_rules import TlsRule
 from relay.verdict.delay import DelayNotices
+from relay.verdict.reputation import Thresholds
 
 
 def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
@@ -96,6 +98,19 @@ def verification_settings(section: VerificationSection) -> Settings:
         check_every_s=section.check_every,
         warned_for_s=section.warned_for,
         link_age_s=section.link_age,
+    )
+
+
+def reputation_thresholds(section: ReputationSection) -> Thresholds:
+    """From which rates on accounts are warned and paused."""
+    return Thresholds(
+        bounce_warn=section.bounce_warn,
+        bounce_pause=section.bounce_pause,
+        complaint_warn=section.complaint_warn,
+        complaint_pause=section.complaint_pause,
+        minimum_volume=section.minimum_volume,
+        is_pausing=section.pause,
+        review_s=section.review,
     )
 
 

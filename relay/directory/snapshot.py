@@ -171,26 +171,15 @@ class Snapshot:
         must wait (451) rather than leave unsigned.
         """
         names = self._names.get(account_id)
-        local, _, domain = address.rpartition("@")
-        if names is None or not local:
+        entry = _entry_for(names, address) if names is not None else None
+        if entry is None or names is None:
             return None
-        if domain.isascii():
-            domain = domain.lower()
-        else:
-            try:
-                domain = normal_domain(domain)
-            except ValueError:
-                return None
-        entry = names.get(f"{local}@{domain}")
-        if entry is None:
-            plus = local.find("+")
-            if plus > 0:
-                entry = names.get(f"{local[:plus]}@{domain}")
-            if entry is None:
-                entry = _covering(names, domain)
-                if entry is None:
-                    return None
         return entry.identity or self._identity(entry, names)
+
+    def covers(self, account_id: int, address: str) -> bool:
+        """Whether the account has a verified identity that covers ``address``; opens no key."""
+        names = self._names.get(account_id)
+        return names is not None and _entry_for(names, address) is not None
 
     def has_identity(self, account_id: int, name: str) -> bool:
         """Whether the account has a verified identity of just this name; a domain is in any case."""
@@ -242,6 +231,26 @@ class Snapshot:
             has_headers=self._notified.wants_headers(row.account_id, row.name),
         )
         return entry.identity
+
+
+def _entry_for(names: dict[str, _Entry], address: str) -> _Entry | None:
+    """The most granular one that covers the address."""
+    local, _, domain = address.rpartition("@")
+    if not local:
+        return None
+    if domain.isascii():
+        domain = domain.lower()
+    else:
+        try:
+            domain = normal_domain(domain)
+        except ValueError:
+            return None
+    entry = names.get(f"{local}@{domain}")
+    if entry is None:
+        plus = local.find("+")
+        if plus > 0:
+            entry = names.get(f"{local[:plus]}@{domain}")
+    return entry or _covering(names, domain)
 
 
 def _covering(names: dict[str, _Entry], domain: str) -> _Entry | None:

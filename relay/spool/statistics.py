@@ -1,68 +1,162 @@
-"""What became of an account's mail, by the quarter of an hour, from the events of all shards.
+"""The statistics file, ``statistics.db`` in the spool: what became of all mail, by the quarter of an hour.
 
-As far back as events are kept ([spool] keep_events). Read-only, while workers own the shards. Attempts are
-recipients accepted for delivery, bounces those refused for good (an address whose time ran out is none),
-rejects messages that were accepted and dropped. Raises SpoolError if a shard cannot be read: figures that
-lack a part would be taken for all.
+Contract: ``add`` writes counts and the position in the event log that they reach to in one transaction, so
+that each event counts exactly once, whatever is killed when. Points are kept by account, quarter, identity
+and receiver domain: for two weeks as they are, for a year by the day. An account has at most 20 domains of
+its own in each quarter or day, those with the most mail; the rest are summed up as OTHER. While a quarter is
+young it may have 1,000, so that the largest are known when it is closed, an hour after its end. What comes
+later for a domain that was summed up goes there too. ``tidy`` does this, sums days up and drops what is old.
 
-Cost: one pass over the events since ``since``. Not here: complaints, of which there are no events yet.
+After a crash the file is as the last transaction left it; a power cut may take the last ones, and their
+events are counted again from the position that is left. If the file is lost or removed, it is made anew from
+the events that are still kept.
+
+One process writes (the notifier); any may read. An instance belongs to one thread at a time. Blocking.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
+from relay.base.counts import COLUMNS, DAY_S, OTHER, QUARTER_S, Counts, Place
 from relay.base.errors import SpoolError
-from relay.base.events import EventKind
-from relay.spool import schema
-from relay.spool.recover import shard_folder, shards_in
-from relay.spool.sent import first_since
+from relay.spool.statistics_upkeep import ADD, ADD_VOLUME, DOMAINS, tidy
 
-INTERVAL_S = 900
+FILE = "statistics.db"
+YOUNG_DOMAINS = 1000
 
-_COUNT = """
-SELECT CAST(at / :interval AS INTEGER),
-  SUM(CASE kind WHEN :send THEN json_array_length(detail, '$.destination') ELSE 0 END),
-  SUM(kind = :delivery),
-  SUM(kind = :bounce AND NOT coalesce(json_extract(detail, '$.expired'), 0)),
-  SUM(kind = :reject)
-FROM event WHERE offset >= :first AND account = :account AND at >= :since
-  AND kind IN (:send, :delivery, :bounce, :reject) GROUP BY 1
+_NUMBERS = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COLUMNS)
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS point (account INTEGER NOT NULL, span INTEGER NOT NULL, start INTEGER NOT NULL,
+  identity TEXT NOT NULL, domain TEXT NOT NULL, {_NUMBERS},
+  PRIMARY KEY (account, span, start, identity, domain)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS volume (account INTEGER NOT NULL, span INTEGER NOT NULL, start INTEGER NOT NULL,
+  mails INTEGER NOT NULL, bounced INTEGER NOT NULL, complained INTEGER NOT NULL,
+  PRIMARY KEY (account, span, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS standing (account INTEGER PRIMARY KEY, judged_from REAL NOT NULL,
+  detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS position (shard INTEGER PRIMARY KEY, reached INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tidied (what TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
-class Interval(NamedTuple):
-    """A quarter of an hour, from ``at`` on (wall-clock seconds)."""
+class Statistics:
+    """The statistics of the spool at ``path``, to be written."""
 
-    at: float
-    attempts: int
-    deliveries: int
-    bounces: int
-    rejects: int
+    def __init__(self, path: Path) -> None:
+        self._file = path / FILE
+        self._connection: sqlite3.Connection | None = None
+        self._known: dict[tuple[int, int], set[str]] = {}  # domains of young quarters; only grows by ours
 
+    def close(self) -> None:
+        """Close the file; the next question opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._known.clear()
 
-def statistics(spool: Path, account_id: int, since: float) -> list[Interval]:
-    """Those in which something happened, oldest first."""
-    question = {
-        "interval": INTERVAL_S,
-        "send": EventKind.SEND.value,
-        "delivery": EventKind.DELIVERY.value,
-        "bounce": EventKind.BOUNCE.value,
-        "reject": EventKind.REJECT.value,
-        "account": account_id,
-        "since": since,
-    }
-    sums: dict[int, list[int]] = {}
-    for shard in shards_in(spool):
+    def position(self) -> dict[int, int]:
+        """Up to where each shard's events are counted. Raises SpoolError."""
+        with self._transaction() as connection:
+            return dict(connection.execute("SELECT shard, reached FROM position").fetchall())
+
+    def add(self, counts: Mapping[Place, Counts], reached: Mapping[int, int]) -> None:
+        """Add counts, and remember that the events up to ``reached`` are in. Raises SpoolError."""
+        with self._transaction() as connection:
+            until = dict(connection.execute("SELECT what, until FROM tidied").fetchall())
+            for place, one in counts.items():
+                values = [getattr(one, name) for name in COLUMNS]
+                account, start, identity, _ = place
+                span = QUARTER_S if start >= until.get("points", 0) else DAY_S
+                is_open = start >= until.get("closed", 0)
+                start -= start % span
+                domain = self._domain(connection, place, span, start, is_open=is_open)
+                connection.execute(ADD, (account, span, start, identity, domain, *values))
+                if one.mails or one.bounced or one.complained:
+                    row = (account, span, start, one.mails, one.bounced, one.complained)
+                    connection.execute(ADD_VOLUME, row)
+            connection.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", reached.items())
+
+    def _domain(
+        self, connection: sqlite3.Connection, place: Place, span: int, start: int, *, is_open: bool
+    ) -> str:
+        """Under which domain a count goes."""
+        if not place.domain or place.domain == OTHER:
+            return place.domain
+        key = (place.account_id, start)
+        known = self._known.get(key) if is_open else None
+        if known is None:
+            sql = "SELECT DISTINCT domain FROM point WHERE account = ? AND span = ? AND start = ?"
+            known = {domain for (domain,) in connection.execute(sql, (place.account_id, span, start))}
+            if is_open:
+                self._known[key] = known
+        if place.domain not in known:
+            if len(known) >= (YOUNG_DOMAINS if is_open else DOMAINS):
+                return OTHER
+            known.add(place.domain)
+        return place.domain
+
+    def tidy(self, now: float) -> None:
+        """Close quarters, sum days up, drop what is too old. Cheap when there is nothing to do. Raises
+        SpoolError."""
+        with self._transaction() as connection:
+            if tidy(connection, now):
+                self._known.clear()
+
+    # -- what is known of an account's reputation ---------------------------------------------------------
+
+    def standings(self) -> dict[int, tuple[float, str]]:
+        """By account: since when its mail is judged, and what was put down last. Raises SpoolError."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT account, judged_from, detail FROM standing")
+            return {account: (judged_from, detail) for account, judged_from, detail in rows}
+
+    def put_standing(self, account_id: int, detail: str) -> None:
+        """Put down how an account stands. Raises SpoolError."""
+        sql = (
+            "INSERT INTO standing VALUES (?, 0, ?)"
+            " ON CONFLICT (account) DO UPDATE SET detail = excluded.detail"
+        )
+        with self._transaction() as connection:
+            connection.execute(sql, (account_id, detail))
+
+    def judge_anew(self, account_id: int, now: float, detail: str) -> None:
+        """From now on only mail counts towards the rates that is sent from now on. Raises SpoolError."""
+        zero = "UPDATE point SET mails = 0, bounced = 0, complained = 0 WHERE account = ?"
+        with self._transaction() as connection:
+            connection.execute(zero, (account_id,))
+            connection.execute("DELETE FROM volume WHERE account = ?", (account_id,))
+            connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?)", (account_id, now, detail))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(schema.open_reader(shard_folder(spool, shard))) as connection:
-                question["first"] = first_since(connection, since)
-                for number, *counts in connection.execute(_COUNT, question):
-                    known = sums.setdefault(number, [0] * len(counts))
-                    sums[number] = [a + (b or 0) for a, b in zip(known, counts, strict=True)]
-        except sqlite3.Error as error:
-            raise SpoolError(f"{shard_folder(spool, shard)}: {error}") from error
-    return [Interval(float(number * INTERVAL_S), *counts) for number, counts in sorted(sums.items())]
+            if self._connection is None:
+                self._connection = _open(self._file)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._known.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise SpoolError(f"{self._file}: {error}") from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=10, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

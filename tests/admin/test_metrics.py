@@ -4,10 +4,24 @@ import re
 import subprocess
 
 from relay.admin import metrics
-from relay.admin.metrics import SupervisorReadings, render
+from relay.admin.metrics import NotifierReadings, SupervisorReadings, render
 from tests.fakes.machine import need
 
-SUPERVISOR = SupervisorReadings({0: True, 1: False}, {0: 0, 1: 3}, 1_800_000_000.5, "0.1.0")
+NOTIFIER = NotifierReadings(
+    is_ready=True,
+    restarts=2,
+    counted={
+        "taken": {"statistics": 40},
+        "behind": {"statistics": 2},
+        "take_failures": {"statistics": 1},
+        "bounces": {"Permanent": 3, "Transient": 0},
+        "complaints": 5,
+        "bounce_rates": {"shop": 0.06},
+        "complaint_rates": {"shop": 0.0},
+        "statuses": {"shop": 2},
+    },
+)
+SUPERVISOR = SupervisorReadings({0: True, 1: False}, {0: 0, 1: 3}, 1_800_000_000.5, "0.1.0", NOTIFIER)
 READINGS = {
     "accepted": 17,
     "delivery_seconds": 1.5,
@@ -47,6 +61,18 @@ def test_what_the_supervisor_knows_is_there_without_any_worker() -> None:
     assert not any(name.startswith("relay_messages") for name in found)
 
 
+def test_what_the_notifier_counts() -> None:
+    found = samples({})
+    assert found['relay_events_taken_total{sink="statistics"}'] == 40
+    assert found['relay_events_behind{sink="statistics"}'] == 2
+    assert found['relay_events_failures_total{sink="statistics"}'] == 1
+    assert found['relay_bounces_total{type="Permanent"}'] == 3
+    assert found["relay_complaints_total"] == 5
+    assert found['relay_account_bounce_rate{account="shop"}'] == 0.06
+    assert found['relay_account_complaint_rate{account="shop"}'] == 0
+    assert found['relay_account_reputation{account="shop"}'] == 2
+
+
 def test_names_are_ours_and_labels_few() -> None:
     names = re.findall(r"^([a-z_]+)(?:\{(.*)\})? ", render({0: READINGS}, SUPERVISOR).decode(), re.MULTILINE)
     assert names
@@ -57,6 +83,9 @@ def test_names_are_ours_and_labels_few() -> None:
             "code",
             "reason",
             "version",
+            "sink",
+            "type",
+            "account",
         }
 
 

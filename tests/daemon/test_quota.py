@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from relay.base.clock import SystemClock
-from relay.base.events import Change, Event, EventKind
+from relay.base.counts import Counts, Place
 from relay.daemon import config, control
 from relay.daemon.commands.app import app
 from relay.daemon.commands.rows import moment
-from relay.spool.shard import Shard, SpoolLimits
+from relay.spool.statistics import Statistics
 from tests.daemon.commandline import CommandLine
 
 
@@ -100,22 +100,20 @@ def test_no_relay_runs(line: CommandLine) -> None:
     assert "nobody" in line.error("account", "quota", "nobody")
 
 
-async def test_statistics_by_the_quarter_of_an_hour(line: CommandLine) -> None:
+def test_statistics_by_the_quarter_of_an_hour(line: CommandLine) -> None:
     line("account", "create", "shop")
     assert line.json("account", "statistics", "shop") == []
-    now = SystemClock().now()
-    spool = config.load(line.config).spool.path
-    async with AsyncExitStack() as stack:
-        shard = await Shard.open(spool, 1, SpoolLimits(0), SystemClock(), stack)
-        old, fresh = (
-            Event(at, EventKind.SEND, "id", 1, '{"destination":["a@b.example","c@d.example"]}')
-            for at in (now - 3 * 86_400.0, now)
-        )
-        await shard.commit(Change(events=[old, fresh]))
-        (recent,) = line.json("account", "statistics", "shop", "--days", "1")
-        assert len(line.json("account", "statistics", "shop")) == 2
+    now = int(SystemClock().now())
+    statistics = Statistics(config.load(line.config).spool.path)
+    for at in (now - 3 * 86_400, now):
+        place = Place(1, at // 900 * 900, "shop.example", "there.example")
+        statistics.add({place: Counts(sent=2, delivered=1, hard=1, soft=5, complaints=3, rejects=4)}, {1: 1})
+    statistics.close()
+    (recent,) = line.json("account", "statistics", "shop", "--days", "1")
+    assert len(line.json("account", "statistics", "shop")) == 2
     quarter = moment(now // 900 * 900)
-    assert recent == {"from": quarter, "attempts": 2, "deliveries": 0, "bounces": 0, "rejects": 0}
+    counted = {"attempts": 2, "deliveries": 1, "bounces": 1, "complaints": 3, "rejects": 4}
+    assert recent == {"from": quarter, **counted}
     shown = line("account", "statistics", "shop", "--days", "1").splitlines()
-    assert shown[0].split() == ["FROM", "ATTEMPTS", "DELIVERIES", "BOUNCES", "REJECTS"]
-    assert shown[1].split() == [quarter, "2", "0", "0", "0"]
+    assert shown[0].split() == ["FROM", *(name.upper() for name in counted)]
+    assert shown[1].split() == [quarter, "2", "1", "1", "3", "4"]

@@ -102,7 +102,9 @@ HELD = (
 def test_the_most_granular_verified_identity_covers(
     address: str, covered_by: str | None, signed_by: str | None
 ) -> None:
-    found = snapshot_of(*HELD).identity_for(1, address)
+    snapshot = snapshot_of(*HELD)
+    found = snapshot.identity_for(1, address)
+    assert snapshot.covers(1, address) is (found is not None)
     assert (found.name if found else None) == covered_by
     assert [key.domain for key in found.keys] == ([signed_by] if signed_by else []) if found else True
 
@@ -110,6 +112,7 @@ def test_the_most_granular_verified_identity_covers(
 def test_an_identity_serves_its_own_account_only() -> None:
     snapshot = snapshot_of(identity(1, "example.org"))
     assert snapshot.identity_for(2, "a@example.org") is None
+    assert not snapshot.covers(2, "a@example.org")
 
 
 def test_a_domain_without_keys_is_signed_for_by_its_parent() -> None:

@@ -1,51 +1,102 @@
-"""Attempts, deliveries, hard bounces and rejects, by the quarter of an hour."""
+"""The statistics file: counts and position in one transaction, bounded domains, standings."""
 
-from contextlib import AsyncExitStack
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from relay.base.counts import OTHER, QUARTER_S, Counts, Place, Sent
 from relay.base.errors import SpoolError
-from relay.base.events import Change, Event, EventKind
-from relay.spool.shard import Shard, SpoolLimits
-from relay.spool.statistics import Interval, statistics
-from tests.fakes.clock import ManualClock
+from relay.spool import statistics as module
+from relay.spool.statistics import FILE, YOUNG_DOMAINS, Statistics
+from relay.spool.statistics_views import reading
 
-QUARTER = 1_800_000_000.0  # a whole number of quarters of an hour
-
-
-def event(at: float, kind: EventKind, detail: str = "{}", account: int = 7) -> Event:
-    return Event(at, kind, "id", account, detail)
+QUARTER = 1_800_000_000
+HERE = Place(7, QUARTER, "shop.example", "there.example")
 
 
-async def test_over_all_shards_by_the_quarter(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        for number in (1, 2):
-            shard = await Shard.open(tmp_path, number, SpoolLimits(0), ManualClock(QUARTER), stack)
-            events = [
-                event(QUARTER - 86_400.0, EventKind.SEND, '{"destination":["a@b.example"]}'),
-                event(QUARTER, EventKind.SEND, '{"destination":["a@b.example","c@d.example"]}'),
-                event(QUARTER + 1.0, EventKind.DELIVERY),
-                event(QUARTER + 899.9, EventKind.BOUNCE, '{"expired":false}'),
-                event(QUARTER + 900.0, EventKind.BOUNCE, '{"expired":true}'),
-                event(QUARTER + 901.0, EventKind.BOUNCE, '{"expired":false}'),
-                event(QUARTER + 902.0, EventKind.REJECT),
-                event(QUARTER + 903.0, EventKind.SEND, '{"destination":["a@b.example"]}', account=8),
-                event(QUARTER + 904.0, EventKind.NOTICE),
-            ]
-            await shard.commit(Change(events=events))
-        assert statistics(tmp_path, 7, QUARTER - 1.0) == [
-            Interval(QUARTER, 4, 2, 2, 0),
-            Interval(QUARTER + 900.0, 0, 0, 2, 2),
-        ]
-        assert statistics(tmp_path, 8, 0.0) == [Interval(QUARTER + 900.0, 2, 0, 0, 0)]
-        assert statistics(tmp_path, 7, 0.0)[0] == Interval(QUARTER - 86_400.0, 2, 0, 0, 0)
-        assert statistics(tmp_path, 9, 0.0) == []
+@pytest.fixture
+def statistics(tmp_path: Path) -> Iterator[Statistics]:
+    made = Statistics(tmp_path)
+    yield made
+    made.close()
 
 
-def test_a_shard_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    folder = tmp_path / "shard-000001"
-    folder.mkdir()
-    (folder / "spool.db").write_bytes(b"x" * 8192)
-    with pytest.raises(SpoolError, match="shard-000001"):
-        statistics(tmp_path, 7, 0.0)
+def test_counts_add_up_and_the_position_is_kept(statistics: Statistics, tmp_path: Path) -> None:
+    assert statistics.position() == {}
+    statistics.add(
+        {HERE: Counts(sent=2, mails=2), HERE._replace(account_id=8): Counts(sent=5)}, {1: 10, 2: 3}
+    )
+    statistics.add({HERE: Counts(delivered=1, bounced=1)}, {1: 12})
+    assert statistics.position() == {1: 12, 2: 3}
+    statistics.close()
+    again = Statistics(tmp_path)
+    assert again.position() == {1: 12, 2: 3}
+    again.close()
+    with reading(tmp_path) as views:
+        assert views.points(7, 0.0) == [(QUARTER, Counts(sent=2, delivered=1, mails=2, bounced=1))]
+        assert views.volume(7) == [Sent(QUARTER, 2, 1, 0)]
+        assert views.volume(8) == []
+
+
+def test_nothing_of_a_batch_that_fails_is_counted(
+    statistics: Statistics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics.add({HERE: Counts(sent=1)}, {1: 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "ADD_VOLUME", "INSERT INTO no_such_table VALUES (?, ?, ?, ?, ?, ?)")
+        with pytest.raises(SpoolError, match=FILE):
+            statistics.add({HERE: Counts(sent=1, mails=1)}, {1: 2})
+    assert statistics.position() == {1: 1}
+    statistics.add({HERE: Counts(sent=1, mails=1)}, {1: 2})
+    with reading(tmp_path) as views:
+        assert views.total(7, 0.0).sent == 2
+
+
+def test_a_young_quarter_has_so_many_domains_and_no_more(statistics: Statistics, tmp_path: Path) -> None:
+    for start in range(0, YOUNG_DOMAINS + 40, 40):  # in several batches
+        counts = {HERE._replace(domain=f"d{n}.example"): Counts(sent=1) for n in range(start, start + 40)}
+        statistics.add(counts, {1: start})
+    statistics.add({HERE._replace(domain="d1.example"): Counts(sent=1)}, {1: 1})
+    with reading(tmp_path) as views:
+        found = dict(views.domains(7, 0.0, 10_000))
+    assert len(found) == YOUNG_DOMAINS + 1
+    assert found[OTHER].sent == 40
+    assert found["d1.example"].sent == 2
+
+
+def test_an_account_that_is_judged_anew(statistics: Statistics, tmp_path: Path) -> None:
+    statistics.add({HERE: Counts(sent=9, mails=9, bounced=3)}, {1: 1})
+    statistics.put_standing(7, "paused")
+    assert statistics.standings() == {7: (0.0, "paused")}
+    statistics.judge_anew(7, QUARTER + 5.0, "fresh")
+    statistics.add({HERE: Counts(mails=1)}, {1: 2})
+    statistics.put_standing(7, "later")
+    with reading(tmp_path) as views:
+        assert views.standings() == {7: (QUARTER + 5.0, "later")}
+        assert views.volume(7) == views.volume(7, identity="shop.example") == [Sent(QUARTER, 1, 0, 0)]
+        assert views.total(7, 0.0).sent == 9  # what happened has happened
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"x" * 8192)
+    damaged = Statistics(tmp_path)
+    with pytest.raises(SpoolError, match=r"statistics\.db: .*not a database"):
+        damaged.position()
+    with pytest.raises(SpoolError, match=r"statistics\.db"), reading(tmp_path) as views:
+        views.points(7, 0.0)
+
+
+def test_readers_do_not_hold_up_the_writer(statistics: Statistics, tmp_path: Path) -> None:
+    statistics.add({HERE: Counts(sent=1)}, {1: 1})
+    with reading(tmp_path) as views:
+        assert views.total(7, 0.0).sent == 1
+        statistics.add({HERE: Counts(sent=1)}, {1: 2})
+        assert views.total(7, 0.0).sent == 1  # one view is one moment
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("SELECT count(*), max(start % ?) FROM point", (QUARTER_S,)).fetchone() == (
+            1,
+            0,
+        )
+    connection.close()

@@ -69,6 +69,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "queue": partial(_of, "queue"),
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "events"),
+    "stats": partial(_of, "stats", "stats"),
 }
 
 

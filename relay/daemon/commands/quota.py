@@ -1,6 +1,7 @@
 """``relay account quota`` and ``relay account statistics``: what an account has sent, and what became of it.
 
-The quota is asked of the running relay, which counts it; the statistics are read from the spool's events.
+The quota is asked of the running relay, which counts it; the statistics are read from the file that the
+notifier fills. ``relay stats`` shows both, and more.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from relay.daemon.commands.account import AsJson, Name
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import moment, print_row, print_rows
 from relay.daemon.commands.running import asked, loaded, spool_of
-from relay.spool.statistics import statistics as intervals
+from relay.spool.statistics_views import reading
 
 
 def quota(name: Name, as_json: AsJson = False) -> None:
@@ -56,20 +57,29 @@ def statistics(
     """Show what became of an account's mail, by the quarter of an hour.
 
     Attempts are recipients accepted, bounces those refused for good, rejects messages dropped for what is in
-    them. As far back as [spool] keep_events has kept events.
+    them. Two weeks back at most.
     """
     with opened() as directory:
         account = directory.accounts.show(name)
     path = spool_of(loaded())
     try:
-        found = intervals(path, account.id, SystemClock().now() - days * 86_400.0)
+        with reading(path) as views:
+            found = views.points(account.id, SystemClock().now() - days * 86_400.0)
     except RelayError as error:
         typer.echo(f"relay: {error}", err=True)
         raise typer.Exit(1) from None
-    rows = [{"from": moment(one.at), **one._asdict()} for one in found]
-    for row in rows:
-        del row["at"]
-    print_rows(rows, as_json=as_json, nothing=f"no events of {name} in this time")
+    rows = [
+        {
+            "from": moment(start),
+            "attempts": one.sent,
+            "deliveries": one.delivered,
+            "bounces": one.hard,
+            "complaints": one.complaints,
+            "rejects": one.rejects,
+        }
+        for start, one in found
+    ]
+    print_rows(rows, as_json=as_json, nothing=f"no mail of {name} in this time")
 
 
 def _limit(value: float, unit: str = "") -> str:
