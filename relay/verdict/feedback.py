@@ -40,7 +40,7 @@ from relay.base.feedback import (
     ReportedRecipient,
     ReportKind,
 )
-from relay.verdict.bounce_class import classify_bounce
+from relay.verdict.bounce_class import classify_reported
 from relay.verdict.original import Original, at_domain, recipient_of, same_address
 
 _NO_COMPLAINT = ("not-spam", "auth-failure")  # nobody complained (RFC 5965 7.3, RFC 6591)
@@ -152,15 +152,10 @@ def _bounced(report: Report, original: Original, now: float, source: str) -> tup
     return found, ruling
 
 
-def _class_of(one: ReportedRecipient) -> BounceClass:
-    words = f"{one.diagnostic} {one.remark}".strip()
-    return classify_bounce(one.status, one.code, words, one.action, one.command)
-
-
 def _bounce(
     report: Report, one: ReportedRecipient, recipient: str, original: Original, now: float, source: str
 ) -> Found:
-    judged = _class_of(one)
+    judged = classify_reported(one)
     diagnostic = _short(one.diagnostic)
     if one.address and not same_address([recipient], one.address):  # a forward behind it
         diagnostic = f"{diagnostic or 'x-relay; no reason given'} (reported for {_short(one.address)})"
@@ -197,7 +192,7 @@ def _delay(
         "expires": 0,
         "notice": "",
         "identity": original.identity,
-        "delayType": _DELAY_TYPES.get(_class_of(one).subtype, "General"),
+        "delayType": _DELAY_TYPES.get(classify_reported(one).subtype, "General"),
         "host": _short(one.remote_mta),
         "address": "",
         "reportingMTA": _short(report.reporting_mta),
