@@ -33,6 +33,7 @@ from relay.codec.notification_mail import Mail, moment
 
 _BAD_CONTENT = "Bad content"
 _UNDETERMINED = "Undetermined"
+_LISTED = ("Suppressed", "OnAccountSuppressionList")
 _REPLY = re.compile(r"[245]\d\d(?:[ -]|$)")
 _FEEDBACK = uuid.UUID("6d8f8a52-6f38-4d3b-9a4e-0a5f5c1f7b10")  # of feedback ids; any, but always this one
 
@@ -212,8 +213,8 @@ def _reporting_mta(detail: Detail, service: Service) -> str:
         return ""  # not a report of a server
     if source == "dsn":
         return f"dns; {named}" if named else ""
-    if source == "suppression-list":
-        return f"dns; {named or service.domain or service.host}"
+    if source == "suppression-list" or detail.get("bounceSubType") in _LISTED:
+        return f"dns; {service.domain or named or service.host}"  # no host was asked
     return f"dsn; {named or service.host}"
 
 

@@ -192,21 +192,24 @@ def test_a_bounce_of_several_recipients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "named", "told_as"),
+    ("source", "subtype", "named", "told_as"),
     [
-        ("smtp", "", "dsn; mx.relay.example"),
-        ("smtp", "out1.relay.example", "dsn; out1.relay.example"),
-        ("simulator", "", "dsn; mx.relay.example"),
-        ("suppression-list", "", "dns; relay.example"),
-        ("dsn", "mail.example.com", "dns; mail.example.com"),
-        ("dsn", "dns; mail.example.com", "dns; mail.example.com"),
-        ("dsn", "", None),
-        ("auto-reply", "mail.example.com", None),
+        ("smtp", "NoEmail", "", "dsn; mx.relay.example"),
+        ("smtp", "NoEmail", "out1.relay.example", "dsn; out1.relay.example"),
+        ("simulator", "NoEmail", "", "dsn; mx.relay.example"),
+        ("simulator", "Suppressed", "mx.relay.example", "dns; relay.example"),
+        ("suppression-list", "OnAccountSuppressionList", "mx.relay.example", "dns; relay.example"),
+        ("dsn", "NoEmail", "mail.example.com", "dns; mail.example.com"),
+        ("dsn", "NoEmail", "dns; mail.example.com", "dns; mail.example.com"),
+        ("dsn", "NoEmail", "", None),
+        ("auto-reply", "General", "mail.example.com", None),
     ],
 )
-def test_who_reports_is_written_as_ses_does(source: str, named: str, told_as: str | None) -> None:
-    said = told(EventKind.BOUNCE, None, {**BOUNCE, "source": source, "reportingMTA": named})
-    assert said["bounce"].get("reportingMTA") == told_as
+def test_who_reports_is_written_as_ses_does(
+    source: str, subtype: str, named: str, told_as: str | None
+) -> None:
+    detail = {**BOUNCE, "source": source, "bounceSubType": subtype, "reportingMTA": named}
+    assert told(EventKind.BOUNCE, None, detail)["bounce"].get("reportingMTA") == told_as
 
 
 def test_the_moment_is_that_of_the_report() -> None:
