@@ -64,6 +64,8 @@ event        a row in the outbox: what happened to a message, for those who want
 uncertain    the dot was sent and no one knows the reply: may be delivered twice
 control      what a message's X-SES-* fields ask of the relay; kept with it, told in its events, not sent
 simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application
+suppression list  addresses to which nothing is sent: an account's own, and the service-wide one
+suppressed   on such a list when the message came in: accepted, and bounced without an attempt
 finding      what the doctor says of one thing that receivers look at, and the record to publish
 report       the RFC 3464 message that tells the sender what became of recipients
 bounce       the report that they failed; others are of success, and the notice of delay, once a recipient

@@ -64,6 +64,11 @@ _COUNTERS = {
     "limits_held": ("relay_limits_held", "Messages that sending limits hold until they are released."),
     "limits_asked": ("relay_limits_requests", "Requests to the ledger of sending limits."),
     "limits_waited": ("relay_limits_waits", "Messages that waited for its answer."),
+    "suppressed": ("relay_recipients_suppressed", "Recipients kept back by a suppression list."),
+    "suppression_asked": (
+        "relay_suppression_lookups",
+        "Questions to the directory about recipients that may be on a suppression list.",
+    ),
     "cpu_seconds": ("relay_worker_cpu_seconds", "Processor time of the worker."),
 }
 
@@ -84,6 +89,11 @@ _GAUGES = {
     "spool_failing": ("relay_spool_failing", "1 while the disk refuses to be written."),
     "spool_full": ("relay_spool_full", "1 while the disk reserve is reached."),
     "limits_leases": ("relay_limits_leases", "Accounts of which the worker has a lease in hand."),
+    "suppression_entries": ("relay_suppression_entries", "Addresses on suppression lists, in memory."),
+    "suppression_loaded": (
+        "relay_suppression_loaded",
+        "1 once they are in memory; until then all are asked for.",
+    ),
     "directory_stale": ("relay_directory_stale", "1 while the directory cannot be read."),
     "directory_revision": ("relay_directory_revision", "Revision of the directory in force."),
     "suspensions": ("relay_suspensions", "Sites, domains and accounts whose deliveries are suspended."),

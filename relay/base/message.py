@@ -31,7 +31,8 @@ class TlsWish(StrEnum):
 @dataclass(slots=True)
 class Recipient:
     """One RCPT TO. ``domain`` is what its route is looked up by: lower case, A-labels (RFC 5890), or an
-    address literal in brackets; after the operator rerouted it, the next hop as ``host:port``."""
+    address literal in brackets; after the operator rerouted it, the next hop as ``host:port``; of one on a
+    suppression list, which list (``relay.base.suppression``)."""
 
     number: int
     address: str

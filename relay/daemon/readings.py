@@ -73,6 +73,10 @@ def readings(works: Works) -> dict[str, Any]:
         "limits_asked": works.limits.asked,
         "limits_waited": works.limits.waited,
         "limits_leases": works.limits.leases,
+        "suppressed": works.suppression.suppressed,
+        "suppression_asked": works.suppression_lists.asked,
+        "suppression_entries": works.suppression_lists.entries,
+        "suppression_loaded": works.suppression_lists.is_loaded,
         "directory_stale": works.live.is_stale,
         "directory_revision": works.live.current.revision,
     }

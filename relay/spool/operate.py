@@ -29,12 +29,14 @@ _LARGE = 1
 _AT_ONCE = 500
 _IS_HOP = "(instr(r.domain, ':') > 0 AND r.domain NOT LIKE '[%]')"  # a colon outside of brackets
 
+_IS_SENT = "r.domain NOT LIKE '.%'"  # not one on a suppression list (relay.base.suppression)
+
 AMONG = {
     # "+": an index on the rows in one state would have to be sorted anew for each chunk
     "flush": f"+r.state IN ({schema.DEFERRED}, {schema.PARKED})",
     "hold": f"+r.state != {schema.HELD}",
     "release": f"+r.state = {schema.HELD}",
-    "reroute": "1",
+    "reroute": _IS_SENT,
     "back": _IS_HOP,
     "delete": "1",
     "bounce": "1",

@@ -29,6 +29,7 @@ def test_the_life_of_an_account(account: CommandLine) -> None:
         "max_24_hours": 10_000,
         "over_quota": "reject",
         "source": "",
+        "suppress": "bounce,complaint",
         "contact": "owner@example.org",
         "created": "",
         "credentials": 0,
@@ -44,7 +45,9 @@ def test_lists_are_columns_or_json(account: CommandLine) -> None:
     for name in ("shop", "a-long-name-of-an-account"):
         account("create", name, "--contact", "owner@example.org")
     head, first, second = account("list").splitlines()
-    columns = "NAME ID STATE REASON ACCESS MAX SEND RATE MAX 24 HOURS OVER QUOTA SOURCE CONTACT CREATED"
+    columns = (
+        "NAME ID STATE REASON ACCESS MAX SEND RATE MAX 24 HOURS OVER QUOTA SOURCE SUPPRESS CONTACT CREATED"
+    )
     assert head.split() == columns.split()
     assert first.index("active") == second.index("active") == head.index("STATE")
     assert [row["name"] for row in account.json("list")] == ["a-long-name-of-an-account", "shop"]
@@ -86,6 +89,7 @@ def test_what_is_set_is_set_and_the_rest_stays(account: CommandLine) -> None:
         (["--quota", "1.5"], "'1.5'"),
         (["--access", "beach"], "'sandbox'"),
         (["--over-quota", "bounce"], "'reject'"),
+        (["--suppress", "anger"], "'anger'"),
     ],
 )
 def test_what_is_no_setting_is_a_usage_error(account: CommandLine, words: list[str], told: str) -> None:
@@ -128,3 +132,14 @@ def test_the_source_that_mail_leaves_from(account: CommandLine) -> None:
     assert account.json("set", "shop", "--source", "campaigns")["source"] == "campaigns"
     assert account.json("set", "shop", "--contact", "owner@example.org")["source"] == "campaigns"
     assert account.json("set", "shop", "--source", "")["source"] == ""
+
+
+def test_what_it_suppresses_by(account: CommandLine) -> None:
+    assert account.json("create", "shop")["suppress"] == "bounce,complaint"
+    for word, kept in [
+        ("none", "none"),
+        ("Complaint", "complaint"),
+        ("complaint, bounce", "bounce,complaint"),
+    ]:
+        assert account.json("set", "shop", "--suppress", word)["suppress"] == kept
+        assert account.json("show", "shop")["suppress"] == kept

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from relay.base.events import Change, Transcript
+from relay.base.suppression import ON_ACCOUNT_LIST
 from relay.spool import operate
 from relay.spool.choosing import BEFORE_ALL, Chooser, Chosen
 from relay.spool.shard import SpoolLimits
@@ -107,6 +108,17 @@ async def test_an_address_literal_was_not_rerouted(shards) -> None:
     assert await apply(shard, "reroute", Chosen(domain="x.example"), next_hop="[2001:db8::2]:25") == 1
     assert await apply(shard, "back", Chosen()) == 1
     assert (await domains(shard))["b@x.example"] == "x.example"
+
+
+async def test_who_is_suppressed_is_sent_nowhere_else(shards) -> None:
+    shard = await shards.open()
+    one = message("a@x.example", "b@x.example")
+    one.recipients[0].domain = ON_ACCOUNT_LIST
+    await shard.commit(storing(one))
+    for number in (0, 1):
+        await shard.commit(deferring(one, number, NOW))
+    assert await apply(shard, "reroute", Chosen(), next_hop="mx.other.example:25") == 1
+    assert await domains(shard) == {"a@x.example": ON_ACCOUNT_LIST, "b@x.example": "mx.other.example:25"}
 
 
 async def test_delete_recipients_then_messages(queue) -> None:

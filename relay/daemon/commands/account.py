@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from relay.base.suppression import SuppressionReason, reasons_of
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
 from relay.directory.accounts import UNLIMITED
@@ -24,6 +25,13 @@ def _rate(text: str) -> float:
 
 def _quota(text: str) -> int:
     return UNLIMITED if text == _NO_LIMIT else int(text)
+
+
+def _suppress(text: str) -> frozenset[SuppressionReason]:
+    try:
+        return reasons_of("" if text == "none" else text.upper().replace(" ", ""))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: give bounce, complaint, both with a comma, or none") from None
 
 
 Contact = Annotated[str | None, typer.Option(help="The address that hears of bounces and revocations.")]
@@ -83,6 +91,17 @@ def create(
             )
 
 
+Suppress = Annotated[
+    frozenset[SuppressionReason] | None,
+    typer.Option(
+        "--suppress",
+        parser=_suppress,
+        metavar="bounce,complaint|none",
+        help="What puts an address on its suppression list; none: it uses none, and the service's binds it.",
+    ),
+]
+
+
 @app.command("set")
 def set_account(
     name: Name,
@@ -92,12 +111,13 @@ def set_account(
     quota: Quota = None,
     over_quota: OverQuotaOption = None,
     source: Source = None,
+    suppress: Suppress = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an account. Limits that it started with follow its access, others stay as they are."""
-    if all(value is None for value in (contact, access, rate, quota, over_quota, source)):
+    if all(value is None for value in (contact, access, rate, quota, over_quota, source, suppress)):
         raise typer.BadParameter(
-            "say what to change: --contact, --access, --rate, --quota, --over-quota, --source"
+            "say what to change: --contact, --access, --rate, --quota, --over-quota, --source, --suppress"
         )
     with opened() as directory:
         account = directory.accounts.set(
@@ -108,6 +128,7 @@ def set_account(
             max_24_hours=quota,
             over_quota=over_quota,
             source=source,
+            suppressed_reasons=suppress,
         )
         print_row(_row(account, as_json), as_json=as_json)
 
@@ -184,6 +205,7 @@ def _row(account: Account, as_json: bool) -> Row:
         "max_24_hours": quota if as_json else _limit(f"{quota:,}", quota),
         "over_quota": account.over_quota.value,
         "source": account.source,
+        "suppress": account.suppressed_reasons.lower() or "none",
         "contact": account.contact,
         "created": moment(account.created_at),
     }

@@ -67,6 +67,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "identity": _identity,
     "topic": partial(_of, "topic"),
     "queue": partial(_of, "queue"),
+    "suppression": partial(_of, "suppression"),
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "events"),
     "stats": partial(_of, "stats", "stats"),
