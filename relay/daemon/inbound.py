@@ -12,7 +12,7 @@ from typing import Protocol
 
 from relay.base.inbound import Door, Doors
 from relay.daemon.config import Config
-from relay.daemon.translate import own_domain, own_domains
+from relay.daemon.translate import complaints_address, own_domain, own_domains
 from relay.ingress.inbound_rate import InboundRate
 
 
@@ -63,11 +63,10 @@ def doors_of(config: Config, mail_from_domains: frozenset[str], key: bytes) -> D
     back here."""
     domain = own_domain(config)
     own = own_domains(config)
-    address = config.feedback.complaints
     doors = Doors(
         key=key,
         return_path_domains=mail_from_domains | own,
-        complaints=frozenset({address or f"complaints@{domain}", f"fbl@{domain}"}),
+        complaints=frozenset({complaints_address(config), f"fbl@{domain}"}),
         houses=own | {config.relay.hostname.lower()},
         has_postmaster=False,
     )

@@ -80,6 +80,11 @@ def own_domains(config: Config) -> frozenset[str]:
     return frozenset({own_domain(config), named} - {""})
 
 
+def complaints_address(config: Config) -> str:
+    """Where receivers send complaints."""
+    return config.feedback.complaints or f"complaints@{own_domain(config)}"
+
+
 def mailer(config: Config) -> str:
     """From of mail that came back, when it is passed on."""
     return f"MAILER-DAEMON@{own_domain(config)}"

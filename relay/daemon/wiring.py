@@ -35,11 +35,13 @@ from relay.daemon.notices import Notices
 from relay.daemon.outbound import Outbound, OutboundPlan, Stored
 from relay.daemon.steering import Steering
 from relay.daemon.translate import (
+    complaints_address,
     content_rules,
     listener_settings,
     load_service_keys,
     mailer,
     notice_sender,
+    own_domain,
     return_path_domain,
 )
 from relay.directory import keys
@@ -65,6 +67,7 @@ from relay.spool.shard import Shard, SpoolLimits
 from relay.traffic.scheduler import Scheduler
 from relay.traffic.suspensions import Suspensions
 from relay.verdict.bounce import Prepare
+from relay.verdict.simulated import SimulatedMail
 
 log = logging.getLogger(__name__)
 
@@ -167,8 +170,8 @@ class Works:
         self._build()
         await self.tasks.start(stack)
         stack.push_async_callback(self.limits.end)
+        await self.feedback.start(stack)  # before mail leaves: the simulator brings what comes back to it
         await self.outbound.start(stack)
-        await self.feedback.start(stack)
         self.around = Surroundings(
             intake=self.intakes[own],
             accounts=Logins(self.live, self.uses.note),
@@ -296,6 +299,14 @@ class Works:
         )
         path = self.config.spool.path
         self.feedback = Feedback(path, self.inbound.doors, ways, self.clock, self.message_log)
+        self.outbound.simulator.feedback = self.feedback
+        self.outbound.settler.telling.answers = SimulatedMail(
+            self._prepare, self._own_return_path, lambda: complaints_address(self.config), self.clock
+        )
+
+    def _own_return_path(self, message_id: str) -> str:
+        """A return path of ours for a message that left with its sender's."""
+        return f"{return_path.make(message_id, self._return_path_key)}@{own_domain(self.config)}"
 
     def _account_source(self, number: int) -> str:
         account = self.live.current.account(number)

@@ -43,7 +43,7 @@ def bounce_event(
     message, now = setting.message, setting.now
     if is_old_complaint(recipient):
         return _event(EventKind.COMPLAINT, setting, {
-            "recipient": recipient.address, "feedbackType": "", "userAgent": "", "arrivalDate": 0,
+            "recipient": recipient.address, "feedbackType": "", "userAgent": "", "arrivalDate": None,
             "subType": found.subtype.value, "reportedAt": round(now, 3), "identity": message.identity,
             "source": _source(setting, outcome), "bounce": bounce_id,
         })  # fmt: skip

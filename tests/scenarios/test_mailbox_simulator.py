@@ -3,6 +3,8 @@ needs no network. The resolver of this relay is a port where nobody answers, and
 the sender's own domain, so that bounces can be seen."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from relay.base.feedback import ReportKind
+from relay.codec.report import read
 from relay.directory.records import Access
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Port, Prepared, message, wait_until
-from tests.fakes.running import RunningRelay
+from tests.fakes.running import START_S, RunningRelay
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.receiver import Receiver
 from tests.scenarios.test_the_configuration_is_reloaded import reload
@@ -103,8 +107,6 @@ def failed_in(report: Message) -> dict[str, tuple[str, str]]:
         (f"success@{SIMULATOR}", "Delivery", TAKEN),
         (f"success+label1@{SIMULATOR}", "Delivery", TAKEN),
         (f"SUCCESS+Label@{SIMULATOR.upper()}", "Delivery", TAKEN),
-        (f"ooto@{SIMULATOR}", "Delivery", TAKEN),
-        (f"complaint+x@{SIMULATOR}", "Delivery", TAKEN),
         (f"suppressionlist@{SIMULATOR}", "Bounce", LISTED),
         (f"SuppressionList+x@{SIMULATOR}", "Bounce", LISTED),
         (f"bounce@{SIMULATOR}", "Bounce", UNKNOWN),
@@ -133,6 +135,113 @@ def test_each_address_has_its_outcome(
         assert (detail["bounceType"], detail["bounceSubType"]) == ("Permanent", subtype)
         assert (detail["status"], detail["diagnosticCode"], detail["action"]) == ("5.1.1", said, "failed")
         assert (detail["source"], detail["identity"]) == ("simulator", DOMAIN)
+
+
+def notice_of(receiver: Receiver, message_id: str, words: bytes) -> Message:
+    """The one mail with these words that went to the sender about a message."""
+
+    def found() -> list[bytes]:
+        got = [one.content for one in list(receiver.received) if not one.sender]
+        return [content for content in got if message_id.encode() in content and words in content]
+
+    wait_until(found, f"a mail about {message_id} with {words!r}")
+    (content,) = found()
+    return message_from_bytes(content)
+
+
+def test_who_is_out_of_the_office_says_so(cut_off: RunningRelay, shared_receiver: Receiver) -> None:
+    """RFC 3834; the sender gets it by mail, and the event is one that counts as nothing."""
+    address = f"Ooto+user=example.com@{SIMULATOR}"
+    message_id = submit(cut_off, address, subject="Are you there?")
+    delivered, replied = told(cut_off, message_id, 2)
+    assert (delivered["kind"], replied["kind"]) == ("Delivery", "Bounce")
+    detail = replied["detail"]
+    assert (detail["recipient"], detail["source"], detail["autoReply"]) == (address, "simulator", True)
+    assert (detail["bounceType"], detail["bounceSubType"]) == ("Transient", "General")
+    assert detail["identity"] == DOMAIN
+    reply = notice_of(shared_receiver, message_id, b"Auto: Are you there?")
+    assert reply["Auto-Submitted"].startswith("auto-replied")
+    assert reply["In-Reply-To"] == f"<{message_id}@{HOSTNAME}>"
+    assert (reply["From"], reply["Reply-To"]) == (
+        f"Mail Delivery System <MAILER-DAEMON@{HOSTNAME}>",
+        f"Mailbox Simulator <{address}>",
+    )
+    assert read(reply.as_bytes()).kind is ReportKind.AUTO_REPLY
+    assert detail["bounce"] in reply["Message-ID"]
+
+
+def test_who_complains_is_heard(cut_off: RunningRelay, shared_receiver: Receiver) -> None:
+    """RFC 5965; two complaints of one message are two events, and two mails."""
+    addresses = [f"complaint+{label}@{SIMULATOR}" for label in ("a", "b")]
+    message_id = submit(cut_off, *addresses, subject="Offers")
+    events = told(cut_off, message_id, 4)
+    assert [one["kind"] for one in events] == ["Delivery", "Delivery", "Complaint", "Complaint"]
+    for complaint, address in zip(
+        sorted(events[2:], key=lambda one: one["detail"]["recipient"]), addresses, strict=True
+    ):
+        detail = complaint["detail"]
+        assert (detail["recipient"], detail["source"], detail["identity"]) == (address, "simulator", DOMAIN)
+        assert (detail["feedbackType"], detail["subType"]) == ("abuse", None)
+        assert detail["userAgent"]
+        assert 0 <= complaint["at"] - detail["arrivalDate"] < 600
+        report = notice_of(shared_receiver, message_id, f"Original-Rcpt-To: <{address}>".encode())
+        assert report.get_content_type() == "multipart/report"
+        assert report.get_param("report-type") == "feedback-report"
+        found = read(report.as_bytes())
+        assert (found.kind, [one.address for one in found.recipients]) == (ReportKind.COMPLAINT, [address])
+        assert found.message_id == f"<{message_id}@{HOSTNAME}>"
+
+
+def test_without_a_sender_nobody_is_answered(cut_off: RunningRelay) -> None:
+    """The complaint is an event all the same."""
+    with cut_off.client() as client:
+        client.mail("")
+        client.rcpt(f"ooto@{SIMULATOR}")
+        client.rcpt(f"complaint@{SIMULATOR}")
+        code, said = client.data(message("from nobody"))
+        assert code == 250, said
+    message_id = said.decode().split()[2]
+    events = told(cut_off, message_id, 3)
+    assert [(one["kind"], one["detail"]["recipient"]) for one in events[2:]] == [
+        ("Complaint", f"complaint@{SIMULATOR}")
+    ]
+    wait_until(lambda: queued(cut_off) == 0, "nothing is left in the queue")
+    assert len(told(cut_off, message_id, 3)) == 3
+
+
+def queued(relay: RunningRelay) -> int:
+    """How many messages the relay has."""
+    return int(json.loads(relay.command("queue", "count", "--json").stdout)["messages"])
+
+
+def test_what_comes_back_is_not_lost_with_the_relay(start_relay: StartRelay, receiver: Receiver) -> None:
+    """Killed between the delivery and what follows it, at any moment: after the restart every message has
+    one complaint, and one automatic reply, and no more."""
+    relay = start_relay(next_hop=receiver.port)
+    sent = [submit(relay, f"ooto@{SIMULATOR}", f"complaint@{SIMULATOR}") for _ in range(4)]
+    for pid in relay.pids_below("worker"):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(relay.is_ready, "the workers are back", START_S)
+    sent += [submit(relay, f"ooto@{SIMULATOR}", f"complaint@{SIMULATOR}") for _ in range(4)]
+    wait_until(lambda: queued(relay) == 0, "nothing is left in the queue")
+    for message_id in sent:
+        events = told(relay, message_id, 4)
+        kinds = sorted((one["kind"], one["detail"]["recipient"].partition("@")[0]) for one in events)
+        assert kinds == [
+            ("Bounce", "ooto"), ("Complaint", "complaint"), ("Delivery", "complaint"), ("Delivery", "ooto")
+        ]  # fmt: skip
+
+
+def test_with_tls_required_it_is_the_same(cut_off: RunningRelay) -> None:
+    """What needs no connection needs none that is encrypted (RFC 8689)."""
+    with cut_off.client() as client:
+        code, said = client.docmd("MAIL", f"FROM:<{SENDER}> REQUIRETLS")
+        assert code == 250, said
+        client.rcpt(f"success@{SIMULATOR}")
+        code, said = client.data(message("in secret"))
+        assert code == 250, said
+    (event,) = told(cut_off, said.decode().split()[2], 1)
+    assert event["kind"] == "Delivery"
 
 
 def test_bounces_of_one_message_are_one_report(cut_off: RunningRelay, shared_receiver: Receiver) -> None:
