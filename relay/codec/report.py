@@ -17,6 +17,8 @@ mail, and whether a report is about a message of ours is for whoever knows what 
 The message that it is about is told by what is returned of it, else by Original-Envelope-Id, else by
 In-Reply-To or References of the mail itself.
 
+Cost, measured: 0.3 ms for a bounce of 3 KB, 0.05 s for the worst 10 MB that were found.
+
 Deliberately not here: what a failure means (``verdict``), receipts (RFC 8098: OTHER).
 """
 
@@ -28,7 +30,14 @@ from relay.base.feedback import Report, ReportedRecipient, ReportKind
 from relay.codec.report_complaint import read_complaint
 from relay.codec.report_disposition import read_refusal
 from relay.codec.report_fields import address_in, date_in, host_in, message_id_in, typed
-from relay.codec.report_origin import is_automatic, is_from_mail_system, is_told_of, sender_of, subject_of
+from relay.codec.report_origin import (
+    is_answer,
+    is_automatic,
+    is_from_mail_system,
+    is_told_of,
+    sender_of,
+    subject_of,
+)
 from relay.codec.report_parts import Fields, Parts, take_apart
 from relay.codec.report_status import DeliveryStatus, has_status, read_status
 from relay.codec.report_text import TextReport, read_text
@@ -63,6 +72,8 @@ def _bounce(parts: Parts, found: Report) -> Report | None:
     text = "\n".join(parts.texts)
     is_system = is_from_mail_system(parts.header)
     status_text = parts.report(*_STATUS_TYPES)
+    if not is_system and parts.media_type != "multipart/report" and is_answer(parts.header):
+        return None  # somebody passes on what was in a bounce
     if not status_text and is_system and has_status(text):
         status_text = text  # the part is there, and is not called what it is
     status = read_status(status_text) if status_text else DeliveryStatus(Fields())

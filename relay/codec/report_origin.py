@@ -143,8 +143,7 @@ def is_from_mail_system(header: Fields) -> bool:
     """Whether a mail system wrote this mail to tell of a delivery."""
     if header.first("x-failed-recipients"):
         return True
-    subject = subject_of(header).lower().strip()
-    if subject.startswith(_ANSWERS) or _REPLY_SUBJECTS.match(subject):
+    if is_answer(header):
         return False
     is_told = is_told_of(header)
     if "report-type=delivery-status" in header.first("content-type").lower().replace('"', "").replace(
@@ -160,6 +159,12 @@ def is_from_mail_system(header: Fields) -> bool:
         or any(words in name for words in _SYSTEM_NAMES)
         or (_has_null_sender(header) and not is_automatic(header))
     )
+
+
+def is_answer(header: Fields) -> bool:
+    """Whether the subject is that of a reply, of a forwarded message, or of an automatic reply."""
+    subject = subject_of(header).lower().strip()
+    return subject.startswith(_ANSWERS) or _REPLY_SUBJECTS.match(subject) is not None
 
 
 def is_told_of(header: Fields) -> bool:

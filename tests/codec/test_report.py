@@ -1,5 +1,7 @@
 """Mails that came back, as a whole: what they are, about whom and about which message."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +186,8 @@ BOUNCE = POSTFIX.format(
         PERSON + b"message/rfc822\n\n" + BOUNCE,
         b"From: postmaster@example.org\nSubject: Re: Undelivered mail\n\nIt failed for anna@example.org.",
         b"From: anna@example.org\nSubject: hello\n\nhello",
+        b"From: anna@example.org\nSubject: Fwd: failed\nContent-Type: multipart/mixed; boundary=b\n\n"
+        b"--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; a@example.org\n--b--\n",
         b"From: a@example.org\nAuto-Submitted: auto-replied\nContent-Type: multipart/report;\n"
         b" report-type=disposition-notification; boundary=b\n\n--b\n\nread\n--b\n"
         b"Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; a@example.org\n--b--\n",
@@ -206,3 +210,45 @@ def test_any_bytes_are_read(junk: bytes, at: int) -> None:
         == read(lines.replace(b"\n", b"\r\n"))
         == read(lines.replace(b"\n", b"\r"))
     )
+
+
+def test_line_ends_make_no_difference_where_much_is_cut_off() -> None:
+    lines = BOUNCE + b"some more text in a line\n" * 100_000
+    assert read(lines) == read(lines.replace(b"\n", b"\r\n")) == read(lines.replace(b"\n", b"\r"))
+
+
+DAEMON = b"From: MAILER-DAEMON@x.example\nSubject: Undelivered\n"
+STATUS = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+EXIM = b"\nThe following address(es) failed:\n\n"
+SENDMAIL = b"\n--- The following addresses had permanent fatal errors ---\n<a@b.example>\n"
+RECIPIENT = b"Final-Recipient: rfc822; a@b.example\nStatus: 5.1.1\n\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        (DAEMON + b"\n", b"<a@b.example>:\n"),
+        (DAEMON + b"\n", b"failed a@b.example c@d.example\n"),
+        (DAEMON + b"\n", b"!" * 900 + b"@ failed\n"),
+        (DAEMON + b"\n", b"failed a@" + b"a." * 480 + b"\n"),
+        (DAEMON + EXIM, b"  a@b.example\n    550 5.1.1 no\n"),
+        (DAEMON + SENDMAIL * 400 + b"--- Transcript of session follows ---\n", b"<<< 550 a@b.example\n"),
+        (DAEMON + b"\nfailed a@b.example", b" "),
+        (DAEMON + b"Content-Type: text/html\n\n", b"<p>&nbsp;failed a@b.example"),
+        (DAEMON + b"Content-Transfer-Encoding: quoted-printable\n\n", b"=41="),
+        (STATUS, RECIPIENT),
+        (STATUS + b"Final-Recipient: rfc822; a@b.example\n", b"X-A: 1\n"),
+        (STATUS + RECIPIENT.strip() + b"\nDiagnostic-Code: smtp;", b"\n 550-5.1.1 x"),
+        (b"From: a@b.example\nSubject: ", b"=?utf-8?b?QQ==?= "),
+        (b"From: ", b"<"),
+        (b"References: ", b"<a@b> "),
+        (b"Content-Type: ", b"multipart/"),
+        (b"X-Failed-Recipients: ", b"a@b.example, "),
+    ],
+)
+def test_ten_megabytes_of_malice_take_bounded_time(start: bytes, again: bytes) -> None:
+    content = start + again * (10_000_000 // len(again))
+    began = time.process_time()
+    report = read(content)
+    assert time.process_time() - began < 1.0
+    assert len(report.recipients) <= 2_000
