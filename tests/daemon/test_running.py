@@ -146,7 +146,8 @@ def test_status(running: RunningRelay) -> None:
     assert status == 0
     assert head.split()[:3] == ["WORKER", "READY", "ACCEPTED"]
     assert [row.split()[:2] for row in rows] == [["0", "yes"], ["1", "yes"]]
-    assert set(json.loads(run(running.file, "status", "--json")[1])) == {"ready", "readings", "version"}
+    answer = json.loads(run(running.file, "status", "--json")[1])
+    assert set(answer) == {"notifier", "ready", "readings", "version"}
 
 
 def test_a_second_relay_leaves_the_first_alone(running: RunningRelay, tmp_path: Path) -> None:
@@ -204,3 +205,12 @@ def test_no_secret_is_in_the_log_or_on_a_command_line(running: RunningRelay) -> 
         shown += Path(f"/proc/{pid}/cmdline").read_text()
     for secret in (running.prepared.password, running.prepared.secret):
         assert secret not in shown
+
+
+def test_nothing_of_ours_is_in_the_way(running: RunningRelay) -> None:
+    """A worker has none of the supervisor's descriptors but those it was given."""
+    assert running.process is not None
+    lock = (running.spool / "lock").stat().st_ino
+    for pid in running.worker_pids():
+        held = {os.stat(one).st_ino for one in Path(f"/proc/{pid}/fd").iterdir() if one.exists()}
+        assert lock not in held

@@ -175,12 +175,3 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def test_nothing_of_ours_is_in_the_way(running: RunningRelay) -> None:
-    """A worker has none of the supervisor's descriptors but those it was given."""
-    assert running.process is not None
-    lock = (running.spool / "lock").stat().st_ino
-    for pid in running.worker_pids():
-        held = {os.stat(one).st_ino for one in Path(f"/proc/{pid}/fd").iterdir() if one.exists()}
-        assert lock not in held
