@@ -175,15 +175,16 @@ def _delay(group: Group) -> dict[str, Any]:
     detail, at = group.details[0], group.first.at
     return _known(
         {
-            "timestamp": moment(at),
+            "timestamp": moment(detail.get("reportedAt"), at),
             "delayType": detail.get("delayType") or _UNDETERMINED,
-            "expirationTime": moment(detail.get("expires"), at),
+            # when another server gives up, which has told us of the delay, nobody knows
+            "expirationTime": moment(detail["expires"], at) if detail.get("expires") else None,
             "delayedRecipients": [
                 _known(
                     {
                         "emailAddress": one.get("recipient", ""),
                         "status": one.get("status"),
-                        "diagnosticCode": one.get("diagnosticCode") or _diagnostic(one.get("reply", "")),
+                        "diagnosticCode": one.get("diagnosticCode") or _diagnostic(one),
                     }
                 )
                 for one in group.details
@@ -198,11 +199,12 @@ def _known(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None and value != ""}
 
 
-def _diagnostic(reply: str) -> str:
+def _diagnostic(detail: Detail) -> str:
     """What was said, as RFC 3464 2.3.6 writes it; the words are ours where no server said anything."""
-    if not reply:
-        return ""
-    return f"smtp; {reply}" if _REPLY.match(reply) else f"x-relay; {reply}"
+    reply = str(detail.get("reply") or "")
+    if _REPLY.match(reply):
+        return f"smtp; {reply}"
+    return f"x-relay; {reply}" if reply and detail.get("source") != "dsn" else reply
 
 
 def _reporting_mta(detail: Detail, service: Service) -> str:

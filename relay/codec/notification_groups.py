@@ -26,7 +26,7 @@ _SAME: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.BOUNCE: ("bounceType", "bounceSubType", "source", "address", "reportingMTA", "reportedAt"),
     EventKind.COMPLAINT: ("feedbackType", "userAgent", "arrivalDate", "subType", "source", "reportedAt"),
     EventKind.DELIVERY: ("reply", "address"),
-    EventKind.DELIVERY_DELAY: ("delayType", "expires", "address"),
+    EventKind.DELIVERY_DELAY: ("delayType", "expires", "address", "reportedAt"),
 }
 
 

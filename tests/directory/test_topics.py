@@ -1,6 +1,10 @@
 """Topics as rows: made, sealed, dropped and deleted, and what becomes of those that relied on them."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from sqlalchemy import create_engine, text
 
 from relay.base.errors import DirectoryError
 from relay.base.events import EventKind
@@ -13,8 +17,7 @@ from tests.fakes.clock import ManualClock
 URL = "https://hooks.example.org/relay"
 
 
-@pytest.fixture
-def shop(directory: Directory) -> Directory:
+def with_shop(directory: Directory) -> Directory:
     """An account with an identity whose feedback goes to a topic alone."""
     directory.accounts.create("shop")
     directory.identities.add("shop", "joe@example.org", is_verified=True)
@@ -25,6 +28,24 @@ def shop(directory: Directory) -> Directory:
         is_forwarding=False,
     )
     return directory
+
+
+@pytest.fixture
+def shop(directory: Directory) -> Directory:
+    return with_shop(directory)
+
+
+@pytest.fixture
+def shop_on_a_server(postgresql_url: str, key_file: Path, clock: ManualClock) -> Iterator[Directory]:
+    engine = create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    directory = Directory(postgresql_url, key_file, "us-east-1", clock)
+    directory.migrate()
+    yield with_shop(directory)
+    directory.close()
 
 
 def snapshot_of(directory: Directory) -> Snapshot:
@@ -145,3 +166,19 @@ def test_topics_go_with_their_account(shop: Directory) -> None:
     shop.accounts.delete("shop")
     assert shop.topics.list() == ()
     assert shop.read().notifications == ()
+
+
+def test_a_server_holds_them_as_a_file_does(shop_on_a_server: Directory) -> None:
+    directory = shop_on_a_server
+    [held] = directory.topics.list("shop")
+    snapshot = snapshot_of(directory)
+    assert not snapshot.is_forwarding(1, "joe@example.org")
+    assert len(snapshot.topic_secret(held.topic.id) or b"") == 40
+    heard = snapshot.notifying(1, "joe@example.org", EventKind.COMPLAINT)
+    assert heard is not None
+    assert heard.topic == held.topic
+    dropped = directory.topics.drop(held.topic.id, "gone")
+    assert dropped is not None
+    assert dropped.forwarded == ("joe@example.org",)
+    assert directory.topics.delete("feedback").forwarded == ()
+    assert directory.read().notifications == ()
