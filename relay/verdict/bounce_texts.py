@@ -7,7 +7,7 @@ of hosts and addresses of networks, reply codes in the middle. Only the first MA
 The table is data, to be added to as providers change their words. A row that is not complete, or says
 something that does not exist, is an error when the table is loaded, which is once, when first needed.
 
-Cost, measured: 0.14 ms for a text in no row, which has passed all; 14 ms to load.
+Cost, measured: 0.03 ms for words that were judged of late, 0.15 ms for words in no row; 15 ms to load.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from relay.base.feedback import BounceClass, BounceSubType, BounceType
 
 MAX_CHARS = 2_000
 _KEYS = {"pattern", "type", "subtype", "provider", "example"}
-_CODES = re.compile(r"\b[245]\d\d[ -]#?[245]\.\d{1,3}\.\d{1,3}\b|\b[245]\d\d-(?=[a-z])")
-_URL = re.compile(r"\bhttps?://\S{1,500}")
-_ADDRESS = re.compile(r"<?[^\s<>@]{1,128}@[^\s<>@]{1,255}>?")
-# A name of a host, or an address; with a slash or a colon behind it may be more than that.
-_HOST = re.compile(r"(?<![\w.-])(?!resolver\.|storedrv\.)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,10}\b")
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_CODE = re.compile(r"[245]\d\d(?:-|\Z)")
+_HOST = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,10}(?:\W.*)?")
+_NO_HOSTS = ("resolver.", "storedrv.")  # Exchange's reasons
+_AROUND = "()[]<>{}.,;:'\"#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Row:
 @cache
 def table() -> tuple[Row, ...]:
     """The rows, in order. Raises ValueError for a row that is wrong."""
-    source = files("relay.verdict").joinpath("bounce_texts.toml").read_text("utf-8")
+    source = Path(__file__).with_suffix(".toml").read_text("utf-8")
     return tuple([_row(row) for row in tomllib.loads(source)["texts"]])
 
 
@@ -73,7 +73,12 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 def judged(text: str) -> Row | None:
     """The first row that is in ``text``."""
-    plain = plain_words(text)
+    return _first(plain_words(text))
+
+
+@lru_cache(maxsize=1024)
+def _first(plain: str) -> Row | None:
+    """The same for words that are plain; a server that refuses many says the same to all."""
     for words, compiled, row in _finders():
         if words in plain and (compiled is None or compiled.search(plain)):
             return row
@@ -81,8 +86,14 @@ def judged(text: str) -> Row | None:
 
 
 def plain_words(text: str) -> str:
-    """The text without what is no reason."""
-    plain = " ".join(text[:MAX_CHARS].lower().split())
-    plain = _ADDRESS.sub(" ", _URL.sub(" ", plain))
-    plain = _HOST.sub(" * ", _CODES.sub(" ", plain))
-    return " ".join(plain.split())
+    """The text without what is no reason; "*" for a name of a host."""
+    words = []
+    for word in text[:MAX_CHARS].lower().split():
+        if word[0].isdigit() and _CODE.match(word):
+            word = word[4:]
+        bare = word.strip(_AROUND)
+        if not word or "@" in word or "://" in word or (bare and _STATUS.fullmatch(bare)):
+            continue
+        is_host = "." in bare and not bare.startswith(_NO_HOSTS) and _HOST.fullmatch(bare)
+        words.append("*" if is_host else word)
+    return " ".join(words)

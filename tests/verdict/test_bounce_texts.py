@@ -46,7 +46,7 @@ def test_what_is_no_reason(text: str) -> None:
 
 def test_words_that_are_left() -> None:
     text = "SMTP; 550-5.1.1 The <a@b.example>\n 550 5.1.1 thing at mx.example.org, http://x.example/y"
-    assert plain_words(text) == "smtp; the thing at * ,"
+    assert plain_words(text) == "smtp; the thing at *"
     assert plain_words("RESOLVER.ADR.Some; 550-no") == "resolver.adr.some; no"
 
 
