@@ -18,6 +18,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from relay.codec.data import find_fault
 from relay.codec.headers import Field, Header, HeaderFault
 
 MARK = b"x-relay-returned"
@@ -58,6 +59,8 @@ def pass_on(content: bytes, sender: str, about: str) -> bytes:
 
 def _with_crlf(content: bytes) -> bytes:
     """Only CRLF ends lines, and no NUL: what left otherwise could not be sent on (RFC 5321 2.3.8)."""
+    if find_fault(content) is None:
+        return content
     lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
     return lines.replace(b"\n", b"\r\n")
 

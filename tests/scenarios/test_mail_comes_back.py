@@ -22,6 +22,7 @@ from relay.spool.event_log import EventLog
 from tests.fakes.machine import need
 from tests.fakes.prepared import HOSTNAME, SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
+from tests.scenarios.conftest import StartRelay
 from tests.scenarios.exim import Exim
 from tests.scenarios.programs import Postfix
 from tests.scenarios.receiver import Receiver
@@ -68,12 +69,12 @@ def relay(
         assert "Traceback" not in started.log()
 
 
-def way_back(relay: RunningRelay, message_id: str) -> str:
+def way_back(relay: RunningRelay, message_id: str, domain: str = OURS) -> str:
     """The return path of a message."""
     directory = relay.directory()
     key = directory.vault().derive(return_path.PURPOSE)
     directory.close()
-    return f"{return_path.make(message_id, key)}@{OURS}"
+    return f"{return_path.make(message_id, key)}@{domain}"
 
 
 def details(relay: RunningRelay, message_id: str, kind: EventKind) -> list[dict[str, Any]]:
@@ -121,6 +122,18 @@ def complaint(about: str, sender: str, **fields: str) -> bytes:
         f"User-Agent: Someplace/1.0\r\nVersion: 1\r\n{words}\r\n"
         f"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <{about}@{HOSTNAME}>\r\n"
         "From: <app@sender.example>\r\nTo: <redacted>\r\nSubject: x\r\n\r\nHello\r\n--b--\r\n"
+    ).encode()
+
+
+def dsn(to: str, recipient: str) -> bytes:
+    """A report that this recipient does not exist."""
+    return (
+        f"From: <mailer-daemon@one.example>\r\nTo: <{to}>\r\nSubject: failed\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nNo.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        f"Reporting-MTA: dns; one.example\r\n\r\nFinal-Recipient: rfc822; {recipient}\r\n"
+        "Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 unknown\r\n\r\n--b--\r\n"
     ).encode()
 
 
@@ -180,7 +193,7 @@ def test_a_complaint_is_told_once_and_so_is_a_vacation(
         code, reply = bring(inbound, COMPLAINTS, report, "fbl@two.example")
         assert code == 250, reply
     told = details(relay, message_id, EventKind.COMPLAINT)
-    assert [one["recipient"] for one in told] == ["b@two.example", "c@two.example"]
+    assert sorted(one["recipient"] for one in told) == ["b@two.example", "c@two.example"]
     assert {(one["feedbackType"], one["userAgent"], one["source"]) for one in told} == {
         ("abuse", "Someplace/1.0", "arf")
     }
@@ -190,7 +203,8 @@ def test_a_complaint_is_told_once_and_so_is_a_vacation(
     )
     assert bring(inbound, COMPLAINTS, praise)[0] == 250
     told = details(relay, message_id, EventKind.COMPLAINT)
-    assert [(one["recipient"], one["feedbackType"]) for one in told[2:]] == [("a@one.example", "not-spam")]
+    praised = [one["recipient"] for one in told if one["feedbackType"] == "not-spam"]
+    assert (praised, len(told)) == (["a@one.example"], 3)  # it may be in another shard than the others
     # who was not a recipient complains in vain
     other = complaint(
         message_id, "fbl@three.example", Feedback_Type="abuse", Original_Rcpt_To="x@three.example"
@@ -236,13 +250,7 @@ def test_a_forged_report_is_refused_and_a_strangers_recipient_counts_for_nothing
     assert bring(inbound, forged, b"")[0] == 550
     assert bring(inbound, forged, b"")[1].startswith("5.7.1 ")
     assert bring(inbound, "someone@elsewhere.example", b"") == (550, "5.1.1 No such user here")
-    report = (
-        f"From: <mailer-daemon@one.example>\r\nTo: <{ours}>\r\nSubject: failed\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nNo.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
-        "Reporting-MTA: dns; one.example\r\n\r\nFinal-Recipient: rfc822; victim@elsewhere.example\r\n"
-        "Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 unknown\r\n\r\n--b--\r\n"
-    ).encode()
+    report = dsn(ours, "victim@elsewhere.example")
     assert bring(inbound, ours, report)[0] == 250
     assert details(relay, message_id, EventKind.BOUNCE) == []
     wait_until(lambda: relay.count("sites") and forwarded(shared_receiver, message_id), "it is passed on")
@@ -254,13 +262,7 @@ def test_two_bring_the_same_at_once_and_it_is_one(
     message_id = submit(relay, "once", "once@one.example")
     shared_receiver.wait_for("once")
     ours = way_back(relay, message_id)
-    report = (
-        f"From: <mailer-daemon@one.example>\r\nTo: <{ours}>\r\nSubject: failed\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nNo.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
-        "Reporting-MTA: dns; one.example\r\n\r\nFinal-Recipient: rfc822; Once@ONE.example\r\n"
-        "Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 unknown\r\n\r\n--b--\r\n"
-    ).encode()
+    report = dsn(ours, "Once@ONE.example")
     clients = [smtplib.SMTP("127.0.0.1", inbound, timeout=30) for _ in range(8)]  # of both workers
     for client in clients:
         client.ehlo()
@@ -316,3 +318,21 @@ def test_what_the_port_offers_and_who_reads_postmaster(
     mail = message_from_bytes(got.content, policy=SMTP)
     assert mail["Reply-To"] == "Someone <someone@elsewhere.example>"
     assert got.sender == ""
+
+
+def test_what_was_taken_is_not_lost_by_a_power_cut(start_relay: StartRelay, receiver: Receiver) -> None:
+    """MAIL FROM stays the sender's here; what was sent under return paths of before still comes back."""
+    own = Port()
+    listener = f'[[listener]]\naddress = "127.0.0.1:{own.number}"\nrole = "inbound"\ntls = "none"\n'
+    relay = start_relay(next_hop=receiver.port, workers=1, more=listener)
+    message_id = relay.send(message("before the cut"), "x@one.example")
+    receiver.wait_for("before the cut")
+    ours = way_back(relay, message_id, HOSTNAME)
+    assert bring(own.number, ours, dsn(ours, "x@one.example"))[0] == 250
+    relay.kill()
+    relay.start()
+    (bounce,) = details(relay, message_id, EventKind.BOUNCE)
+    wait_until(lambda: forwarded(receiver, message_id), "the sender has it")
+    assert bring(own.number, ours, dsn(ours, "x@one.example"))[0] == 250
+    assert details(relay, message_id, EventKind.BOUNCE) == [bounce]
+    own.free()
