@@ -40,6 +40,7 @@ CREATE INDEX pending_topic ON pending (topic, aside, number);
 CREATE TABLE trouble (topic INTEGER PRIMARY KEY, since REAL NOT NULL, said TEXT NOT NULL);
 """
 _CHUNK = 500
+_OF_DROPPED = 2  # pending.aside: waits for its topic to be activated; 1: was refused for too long itself
 
 
 class Notification(NamedTuple):
@@ -166,17 +167,20 @@ class Outbox:
         """All that waits for a topic waits until it is revived; how much that is."""
         with self._open as connection:
             return connection.execute(
-                "UPDATE pending SET aside = 1 WHERE topic = ? AND aside = 0", (topic_id,)
+                f"UPDATE pending SET aside = {_OF_DROPPED} WHERE topic = ? AND aside = 0", (topic_id,)  # noqa: S608
             ).rowcount
 
     def revive(self, topic_id: int) -> int:
-        """What was put aside for a topic is tried again, from the beginning; how much that is."""
+        """What waited for a dropped topic is tried again, from the beginning; how much that is."""
         with self._open as connection:
-            connection.execute("DELETE FROM trouble WHERE topic = ?", (topic_id,))
-            return connection.execute(
-                "UPDATE pending SET aside = 0, attempts = 0, due = 0 WHERE topic = ? AND aside = 1",
+            count = connection.execute(
+                "UPDATE pending SET aside = 0, attempts = 0, due = 0"  # noqa: S608
+                f" WHERE topic = ? AND aside = {_OF_DROPPED}",
                 (topic_id,),
             ).rowcount
+            if count:
+                connection.execute("DELETE FROM trouble WHERE topic = ?", (topic_id,))
+            return count
 
     def keep_only(self, topics: Collection[int]) -> int:
         """Remove what is for topics that are no more; how much that was."""
@@ -189,7 +193,7 @@ class Outbox:
     def prune(self, before: float) -> int:
         """Remove what was put aside and is older than that; how much that was."""
         with self._open as connection:
-            sql = "DELETE FROM pending WHERE aside = 1 AND since < ?"
+            sql = "DELETE FROM pending WHERE aside > 0 AND since < ?"
             return connection.execute(sql, (before,)).rowcount
 
     def waiting(self) -> dict[int, Waiting]:
@@ -203,7 +207,7 @@ def waiting(connection: sqlite3.Connection) -> dict[int, Waiting]:
     found = {
         topic: Waiting(pending, aside, oldest or 0.0, *troubles.get(topic, (0.0, "")))
         for topic, pending, aside, oldest in connection.execute(
-            "SELECT topic, sum(aside = 0), sum(aside), min(CASE aside WHEN 0 THEN since END)"
+            "SELECT topic, sum(aside = 0), sum(aside > 0), min(CASE aside WHEN 0 THEN since END)"
             " FROM pending GROUP BY topic"
         )
     }
