@@ -120,6 +120,16 @@ _LABELLED = {
 }
 
 
+_OF_NOTIFIER = {
+    "notifications_posted": ("relay_notifications_posted", "Notifications that topics took."),
+    "notifications_refused": ("relay_notifications_refused", "Posts that a topic did not take."),
+    "notifications_put_aside": (
+        "relay_notifications_put_aside",
+        "Notifications given up that their topic refused while it took others.",
+    ),
+    "topics_dropped": ("relay_topics_dropped", "Topics that took nothing for too long."),
+}
+
 _OF_SINKS = {
     "taken": ("relay_events_taken", "Events that were made something of, by sink.", CounterMetricFamily),
     "behind": ("relay_events_behind", "Events that the sink has not looked at.", GaugeMetricFamily),
@@ -207,6 +217,8 @@ class _Readings(Collector):
         yield CounterMetricFamily(
             "relay_notifier_restarts", "Times the notifier had to be started anew.", own.restarts
         )
+        for key, (name, text) in _OF_NOTIFIER.items():
+            yield CounterMetricFamily(name, text, own.counted.get(key, 0))
         for key, (name, text, family_type) in _OF_SINKS.items():
             family = family_type(name, text, labels=["sink"])
             for sink, count in own.counted.get(key, {}).items():

@@ -60,6 +60,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "pause",
         "review",
     ),
+    "notifications": ("timeout", "give_up_after"),
     "log": ("format", "level"),
 }
 _LISTS = ("route", "source", "source_pool", "tls_policy")  # tables of which there may be many

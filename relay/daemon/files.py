@@ -55,6 +55,9 @@ def check(config: Config) -> None:
     if config.delivery.ca_file is not None:
         contexts = TlsContexts(str(config.delivery.ca_file))
         tried("[delivery] ca_file: ", lambda: contexts.context(TlsMode.REQUIRED))
+    if config.notifications.ca_file is not None:
+        authorities = TlsContexts(str(config.notifications.ca_file))
+        tried("[notifications] ca_file: ", lambda: authorities.context(TlsMode.REQUIRED))
     tried("", lambda: shaping_sections.load(config))
     server, timeout_s = endpoint_text(config.delivery.resolver), config.delivery.resolver_timeout
     tried("[delivery] resolver: ", lambda: Resolver(SystemClock(), server, timeout_s))

@@ -38,9 +38,11 @@ from relay.daemon.counting import Counting
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.following import Follower, Sink
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
+from relay.daemon.notifications import Notifications
 from relay.daemon.orders import VARIABLE, Orders
 from relay.daemon.suppression_sink import SuppressionSink
 from relay.directory.refresh import LiveSnapshot
+from relay.directory.snapshot import Snapshot
 from relay.directory.store import Directory
 from relay.spool.positions import Positions
 
@@ -58,6 +60,7 @@ class Newsroom:
         self.clock = clock
         self._link = link
         self.followers: list[Follower] = []
+        self.notifications: Notifications | None = None
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the directory and follow the log until the stack unwinds.
@@ -67,7 +70,7 @@ class Newsroom:
         section = self.config.directory
         self.directory = Directory(section.url, section.key_file, section.region)
         stack.callback(self.directory.close)
-        self.live = LiveSnapshot(self.directory)
+        self.live = LiveSnapshot(self.directory, on_change=self._directory_changed)
         await self.live.start(stack)
         for sink in await self._sinks(stack):
             follower = Follower(self.config.spool.path, sink)
@@ -85,7 +88,15 @@ class Newsroom:
         )
         self.counting = Counting(lambda: self.config, self.live, self.directory, self.notice, self.clock)
         await self.counting.start(stack)
-        return [suppression, self.counting.sink]
+        self.notifications = Notifications(
+            lambda: self.config, self.live, self.directory.topics, self.notice, self.clock
+        )
+        await self.notifications.start(stack)
+        return [suppression, self.counting.sink, self.notifications.sink]
+
+    def _directory_changed(self, snapshot: Snapshot) -> None:
+        if self.notifications is not None:
+            self.notifications.directory_changed(snapshot)
 
     async def notice(self, account_id: int, subject: str, text: str, kind: str, about: str = "") -> str:
         """Write to the contact of an account; the id of the mail, "" if there is nobody to write to. It is on
@@ -105,11 +116,14 @@ class Newsroom:
     def take_over(self, settings: config.Config) -> None:
         """A new configuration comes into force."""
         self.config = settings
+        if self.notifications is not None:
+            self.notifications.take_over(settings)
 
     def readings(self) -> dict[str, Any]:
         """What the notifier counts, for the scrape."""
         return {
             **self.counting.readings(),
+            **(self.notifications.readings() if self.notifications is not None else {}),
             "taken": {one.sink.name: one.taken for one in self.followers},
             "behind": {one.sink.name: one.behind for one in self.followers},
             "take_failures": {one.sink.name: one.failures for one in self.followers},

@@ -167,7 +167,8 @@ class Outbox:
         """All that waits for a topic waits until it is revived; how much that is."""
         with self._open as connection:
             return connection.execute(
-                f"UPDATE pending SET aside = {_OF_DROPPED} WHERE topic = ? AND aside = 0", (topic_id,)  # noqa: S608
+                f"UPDATE pending SET aside = {_OF_DROPPED} WHERE topic = ? AND aside = 0",  # noqa: S608
+                (topic_id,),
             ).rowcount
 
     def revive(self, topic_id: int) -> int:

@@ -190,7 +190,7 @@ class Posting:
         self._tasks.spawn(self._drop(topic, said), "drop")
 
     async def _drop(self, topic: Topic, said: str) -> None:
-        """Tried until it is done; what waits for it is put aside once it is seen to be dropped (``follow``)."""
+        """Tried until it is done; what waits for it is put aside once it is seen dropped (``follow``)."""
         while True:
             try:
                 await self._on_dead(topic, said)

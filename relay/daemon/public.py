@@ -1,8 +1,9 @@
-"""What the relay serves to the public: the page behind verification links, and nothing else.
+"""What the relay serves to the public: the page behind verification links, and one certificate.
 
     GET  /verify/<link>     says what the link is for, with a button; changes nothing, since scanners of mail
                             and previews open links too
     POST /verify/<link>     uses the link
+    GET  /sns/<name>.pem    the certificate that signs SNS envelopes
 
 200 if the link works (or worked now), 410 if it ran out or was used, 404 for what is no link of ours or whose
 identity is gone, 503 while the directory cannot be used. The page needs no script, loads nothing, is not kept
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -31,6 +33,7 @@ from relay.directory.links import Link, LinkFault
 log = logging.getLogger(__name__)
 
 PATH = "/verify/"
+SNS_PATH = "/sns/"
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -59,8 +62,8 @@ class Links(Protocol):
         ...
 
 
-def public_app(links: Links) -> Starlette:
-    """The application."""
+def public_app(links: Links, certificate: Callable[[str], bytes | None] = lambda name: None) -> Starlette:
+    """The application. ``certificate`` finds what is served below /sns/; blocking."""
 
     async def verify(request: Request) -> Response:
         is_use = request.method == "POST"
@@ -76,11 +79,20 @@ def public_app(links: Links) -> Starlette:
             log.info("address verified by its link", extra={"identity": address})
         return answer(found, address, is_use=is_use)
 
+    async def sns(request: Request) -> Response:
+        pem = await asyncio.to_thread(certificate, request.path_params["name"])
+        if pem is None:
+            return page(404, "Nothing here", "")
+        return Response(pem, 200, {"X-Content-Type-Options": "nosniff"}, "application/x-pem-file")
+
     async def not_found(_: Request, __: Exception) -> Response:
         return page(404, "Nothing here", "")
 
     return Starlette(
-        routes=[Route(PATH + "{link}", verify, methods=["GET", "POST"])],
+        routes=[
+            Route(PATH + "{link}", verify, methods=["GET", "POST"]),
+            Route(SNS_PATH + "{name}", sns, methods=["GET"]),
+        ],
         exception_handlers={404: not_found},
     )
 

@@ -261,6 +261,15 @@ class SuppressionSection(Section):
     service_for: Seconds = 14 * 86400.0
 
 
+class NotificationsSection(Section):
+    """How notifications are posted to topics."""
+
+    timeout: Seconds = Field(default=10.0, gt=0)
+    give_up_after: Seconds = Field(default=86400.0, ge=60)
+    private_addresses: Literal["refuse", "allow"] = "refuse"
+    ca_file: Path | None = None
+
+
 class WorkersSection(Section):
     """How many processes share the work; 0 is one per core."""
 
@@ -309,6 +318,7 @@ class Config(Section):
     tls_reports: TlsReportsSection = TlsReportsSection()
     tls_policy: list[TlsPolicySection] = []
     reputation: ReputationSection = ReputationSection()
+    notifications: NotificationsSection = NotificationsSection()
     workers: WorkersSection = WorkersSection()
     metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()

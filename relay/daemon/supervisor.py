@@ -18,6 +18,7 @@ import os
 import signal
 import socket
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import relay
@@ -25,7 +26,7 @@ from relay.admin import health, metrics
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
-from relay.daemon import config, control, files, logs, sockets, startup, systemd
+from relay.daemon import config, control, files, logs, sns_certificate, sockets, startup, systemd
 from relay.daemon.changes import in_force, needs_restart
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.http import HttpServer, operator_app
@@ -110,7 +111,10 @@ class Supervisor:
                 section = self.config.directory
                 directory = Directory(section.url, section.key_file, section.region)
                 stack.callback(directory.close)
-                page = HttpServer(public_app(directory.life), _PUBLIC_CONNECTIONS)
+                page = HttpServer(
+                    public_app(directory.life, partial(sns_certificate.published, self.config.spool.path)),
+                    _PUBLIC_CONNECTIONS,
+                )
                 self._serve(page, public_socket, stack)
             self._tasks.spawn(self._announce(), "announce")
             await self._drain.wait()
