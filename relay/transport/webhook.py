@@ -141,10 +141,10 @@ class _Resolver(AbstractResolver):
         """Addresses of a host. Raises OSError if there are none that may be used."""
         answer = await self._addresses.addresses(host)
         if answer.status is not Status.FOUND:
-            raise OSError(f"{host}: {answer.detail or answer.status}")
+            raise OSError(0, f"{host}: {answer.detail or answer.status}")  # aiohttp shows strerror alone
         found = [one for one in answer.addresses if self._is_private_allowed or is_public(one)]
         if not found:
-            raise OSError(_NOT_PUBLIC.format(f"{host} ({', '.join(answer.addresses[:3])})"))
+            raise OSError(0, _NOT_PUBLIC.format(f"{host} ({', '.join(answer.addresses[:3])})"))
         return [
             ResolveResult(
                 hostname=host,
@@ -185,7 +185,9 @@ def _said(fault: BaseException) -> str:
     """What went wrong, as one line; what OpenSSL said is found among its causes."""
     cause: BaseException | None = fault
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"certificate: {cause.verify_message}"
+        # aiohttp's own error is one of these too, without the message
+        message = getattr(cause, "verify_message", "")
+        if message and isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate: {message}"
         cause = cause.__cause__ or cause.__context__
     return " ".join(f"{type(fault).__name__}: {fault}".rstrip(": ").split())[:300]
