@@ -44,6 +44,7 @@ COVERED_ELSEWHERE = {
     "relay/daemon/delivery_sections.py": "tests/daemon/test_sections.py",
     "relay/daemon/outbound.py": "tests/daemon/test_wiring.py",
     "relay/daemon/section.py": "tests/daemon/test_sections.py",
+    "relay/daemon/topic_poster.py": "tests/daemon/test_posting.py",
     "relay/directory/migrations/versions/v0001_accounts.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0002_life.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0003_delivery.py": "tests/directory/test_database.py",
