@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
@@ -45,6 +45,7 @@ class Live(Protocol):
 
     @property
     def current(self) -> Secrets: ...
+    async def poll(self) -> bool: ...
 
 
 class Notifications:
@@ -154,6 +155,8 @@ class Notifications:
         signed = webhook.headers(topic.name, uid, secret, wrapped, now)
         return wrapped, {**signed, **sns_envelope.headers(number, arn)}
 
-    async def _dead(self, topic: Topic, said: str) -> None:
+    async def _dead(self, topic: Topic, said: str) -> Mapping[int, Topic]:
         hours = round(self._config().notifications.give_up_after / 3600)
         await drop(self._topics, self._notice, topic, said, hours)
+        await self._live.poll()
+        return self._live.current.topics

@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 _SETTLE_S = 0.05
 _RETRY_S = 1.0
 _PRUNE_S = 3600.0
-_END_S = 5.0
 
 _Result = TypeVar("_Result")
 
@@ -58,12 +57,14 @@ class Posting:
         client: Client,
         wrap: Wrap,
         clock: Clock,
-        on_dead: Callable[[Topic, str], Awaitable[None]],
+        on_dead: Callable[[Topic, str], Awaitable[Mapping[int, Topic]]],
         *,
         give_up_after_s: float = 86400.0,
         keep_aside_s: float = 14 * 86400.0,
+        end_s: float = 5.0,
     ) -> None:
-        """``wrap`` makes the post of a notification; ``on_dead`` tells the owner and drops the topic."""
+        """``wrap`` makes the post of a notification; ``on_dead`` tells the owner, drops the topic, and
+        returns the topics as they are then. ``end_s`` is what posts in flight get at the end."""
         self.posted = 0
         self.refused = 0
         self.put_aside = 0
@@ -75,6 +76,7 @@ class Posting:
         self._clock = clock
         self._on_dead = on_dead
         self._keep_aside_s = keep_aside_s
+        self._end_s = end_s
         self._posters: dict[int, Poster] = {}
         self._topics: Mapping[int, Topic] = {}
         self._thread = ThreadPoolExecutor(1, "outbox")
@@ -83,6 +85,7 @@ class Posting:
         self._retried: list[tuple[int, int, float]] = []
         self._aside: list[int] = []
         self._is_due = asyncio.Event()
+        self._following = asyncio.Lock()
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the outbox and post until the stack unwinds. Raises SpoolError."""
@@ -109,6 +112,10 @@ class Posting:
     async def follow(self, topics: Mapping[int, Topic]) -> None:
         """These are the topics now: begin to post to new ones and to those that are active again, end what
         is no more."""
+        async with self._following:
+            await self._follow(topics)
+
+    async def _follow(self, topics: Mapping[int, Topic]) -> None:
         for topic_id, poster in list(self._posters.items()):
             topic = topics.get(topic_id)
             if topic is None or not topic.is_active:
@@ -190,10 +197,10 @@ class Posting:
         self._tasks.spawn(self._drop(topic, said), "drop")
 
     async def _drop(self, topic: Topic, said: str) -> None:
-        """Tried until it is done; what waits for it is put aside once it is seen dropped (``follow``)."""
+        """Tried until it is done."""
         while True:
             try:
-                await self._on_dead(topic, said)
+                topics = await self._on_dead(topic, said)
                 break
             except RelayError as error:
                 log.warning(
@@ -201,6 +208,12 @@ class Posting:
                 )
             await asyncio.sleep(30 * _RETRY_S)
         self.dropped += 1
+        async with self._following:
+            poster = self._posters.pop(topic.id, None)
+            if poster is not None:
+                await poster.end()
+            await self.in_thread(self._outbox.put_aside, topic.id)
+        await self.follow(topics)  # where its owner was quick, it is active again
 
     async def in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         """Ask the outbox."""
@@ -239,6 +252,6 @@ class Posting:
 
     async def _end(self) -> None:
         """Let posts in flight end within a bound, write what is settled, close."""
-        await asyncio.gather(*[poster.end(_END_S) for poster in self._posters.values()])
+        await asyncio.gather(*[poster.end(self._end_s) for poster in self._posters.values()])
         await self._settle()
         await self.in_thread(self._outbox.close)

@@ -69,6 +69,7 @@ class Poster:
         self._wake = asyncio.Event()
         self._flights = Tasks(f"post {topic.name}")
         self._loop = Tasks(f"topic {topic.name}")
+        self._posts: set[asyncio.Task[None]] = set()
         self._is_over = False
 
     def start(self) -> None:
@@ -79,13 +80,9 @@ class Poster:
         """End; posts in flight get ``patience_s`` to end."""
         self._is_over = True
         await self._loop.end()
-        if patience_s and len(self._flights):
-            try:
-                async with asyncio.timeout(patience_s):
-                    while len(self._flights):
-                        self._wake.clear()
-                        await self._wake.wait()
-            except TimeoutError:
+        if patience_s and self._posts:
+            _, late = await asyncio.wait(self._posts, timeout=patience_s)
+            if late:
                 log.warning("posts cut off; they are made again", extra={"topic": self.topic.name})
         await self._flights.end()
 
@@ -105,7 +102,9 @@ class Poster:
             await self._read_ahead()
             entry = self._queue.next(self._office.now)
             if entry is not None:
-                self._flights.spawn(self._post(entry), "post")
+                post = self._flights.spawn(self._post(entry), "post")
+                self._posts.add(post)
+                post.add_done_callback(self._posts.discard)
                 continue
             await self._wait()
 

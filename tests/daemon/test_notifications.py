@@ -107,7 +107,7 @@ async def test_a_topic_made_while_it_runs_hears_of_the_next_bounce(relay: Relay,
         secret.encode(), post.headers["x-relay-timestamp"], post.headers["x-relay-signature"], post.body,
         relay.clock.now(),
     )  # fmt: skip
-    assert relay.notifications.readings()["notifications_posted"] == 1
+    await until(lambda: relay.notifications.readings()["notifications_posted"] == 1)
 
 
 async def test_the_envelope_of_sns_verifies_with_the_published_certificate(
