@@ -44,7 +44,8 @@ from relay.verdict.reputation import (
 
 log = logging.getLogger(__name__)
 
-_INTERVAL_S = 10.0
+_INTERVAL_S = 2.0
+_OF_TIME = 20  # looking takes at most this part of the time
 _SHOWN = 100  # accounts with gauges of their own: those with the largest volume
 
 
@@ -111,13 +112,14 @@ class ReputationWatch:
 
     async def _watch(self) -> None:
         while True:
+            began = self._clock.monotonic()
             try:
                 await self.look()
             except RelayError as error:
                 log.error("reputation not looked at; tried again", extra={"why": str(error)})
             except Exception:  # a bug of ours must not end the watch
                 log.exception("reputation not looked at; tried again")
-            await asyncio.sleep(_INTERVAL_S)
+            await asyncio.sleep(max(_INTERVAL_S, _OF_TIME * (self._clock.monotonic() - began)))
 
     async def look(self) -> None:
         """Judge whoever there is reason to judge. Raises SpoolError if the file cannot be read."""
