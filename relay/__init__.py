@@ -61,6 +61,9 @@ outcome      what an attempt meant for one recipient: delivered, deferred or fai
 scope        how far a refusal reaches: recipient, message, session or site
 reason       why, in one word of a fixed list
 event        a row in the outbox: what happened to a message, for those who want to hear
+point        what was counted of an account's mail in a quarter of an hour, by identity and receiver domain
+volume       the newest mail of an account that stands for the rest: what its rates are of
+standing     how an account's bounce and complaint rates are, and what its contact was told of them
 uncertain    the dot was sent and no one knows the reply: may be delivered twice
 control      what a message's X-SES-* fields ask of the relay; kept with it, told in its events, not sent
 simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application

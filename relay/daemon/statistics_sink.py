@@ -8,7 +8,10 @@ Mail to the simulator and to identities that the account has verified itself cou
 the rates; neither does mail from before the account was last resumed.
 
 Events of deliveries do not name the identity that the message was sent as; its Send does, which has come by
-shortly before. So many are remembered; of others the event log is asked (measured: 60 microseconds).
+shortly before. So many are remembered; of others the event log is asked.
+
+Cost, beside the workers and not in them, measured: 15 microseconds of processor time an event, reading the
+log and writing the file included; 50 for one whose identity has to be asked for.
 
 Everything that touches the file runs in the one thread that is handed in.
 """

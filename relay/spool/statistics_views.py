@@ -114,6 +114,10 @@ class Views:
         rows = self._rows("SELECT account, judged_from, detail FROM standing", ())
         return {account: (judged_from, detail) for account, judged_from, detail in rows}
 
+    def position(self) -> dict[int, int]:
+        """Up to where each shard's events are counted."""
+        return dict(self._rows("SELECT shard, reached FROM position", ()))
+
     def _of(self, account_id: int | None) -> list[int]:
         return self.accounts() if account_id is None else [account_id]
 

@@ -1,6 +1,8 @@
 """``relay stats``, over a file that a notifier might have filled."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ from typer.testing import CliRunner
 
 from relay.base.clock import SystemClock
 from relay.base.counts import Counts, Place
+from relay.base.events import Change, Event, EventKind
 from relay.daemon.commands.app import app
 from relay.daemon.commands.rows import moment
+from relay.spool.shard import Shard, SpoolLimits
 from relay.spool.statistics import Statistics
 from relay.verdict.reputation import Health, Standing, Status
 from relay.verdict.standing_text import written
@@ -122,6 +126,18 @@ def test_points_as_get_send_statistics(line: CommandLine, quarter: int) -> None:
         "COMPLAINTS",
         "REJECTS",
     ]
+
+
+def test_what_the_notifier_has_not_come_to_is_said(line: CommandLine, tmp_path: Path) -> None:
+    async def commit() -> None:
+        async with AsyncExitStack() as stack:
+            shard = await Shard.open(tmp_path / "spool", 1, SpoolLimits(0), SystemClock(), stack)
+            await shard.commit(Change(events=[Event(1.0, EventKind.NOTICE, "", 1)] * 3))
+
+    asyncio.run(commit())
+    assert line.json("stats")["events_not_counted"] == 3
+    result: Any = CliRunner(env={"RELAY_CONFIG": str(line.config)}).invoke(app, ["stats"])
+    assert "note: 3 events are not counted yet" in result.stderr
 
 
 def test_nothing_yet(line: CommandLine) -> None:

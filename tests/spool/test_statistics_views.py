@@ -37,7 +37,7 @@ def test_without_a_file_there_is_nothing(tmp_path: Path) -> None:
 
 def test_points_of_one_and_of_all(spool: Path) -> None:
     with reading(spool) as views:
-        assert views.accounts() == [7, 8]
+        assert (views.accounts(), views.position()) == ([7, 8], {1: 1})
         assert [(at, one.sent) for at, one in views.points(7, 0.0)] == [
             (QUARTER, 120),
             (QUARTER + QUARTER_S, 5),

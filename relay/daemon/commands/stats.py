@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ from relay.daemon.reputation_letters import percent
 from relay.daemon.translate import reputation_thresholds
 from relay.daemon.units import parse_duration
 from relay.directory.records import Account, identity_name, normal_domain
+from relay.spool.event_log import EventLog
 from relay.spool.statistics_views import Views, reading
 
 
@@ -58,6 +60,7 @@ def stats(
                 _print_points(views, chosen, start, only, as_json)
                 return
             found = _gather(views, settings, chosen, everyone, start, only)
+            found["events_not_counted"] = _waiting(settings.spool.path, views)
     except RelayError as error:
         typer.echo(f"relay: {error}", err=True)
         raise typer.Exit(1) from None
@@ -98,6 +101,15 @@ def _gather(
     return found
 
 
+def _waiting(spool: Path, views: Views) -> int:
+    """Events that the notifier has not come to. Raises SpoolError."""
+    log, counted = EventLog(spool), views.position()
+    try:
+        return sum(max(0, end - counted.get(shard, 0)) for shard, end in log.last().items())
+    finally:
+        log.close()
+
+
 def _quota(settings: Config, account: Account) -> dict[str, float | None]:
     """As GetSendQuota; what was sent is None where no relay runs that could say."""
     is_limited = account.max_send_rate >= 0 or account.max_24_hours >= 0
@@ -131,6 +143,8 @@ def _print(found: dict[str, Any]) -> None:
         head |= _rates(found["reputation"])
         head |= _limits(found["quota"])
     print_row(head, as_json=False)
+    if found["events_not_counted"]:
+        typer.echo(f"note: {found['events_not_counted']:,} events are not counted yet", err=True)
     for table in ("accounts", "domains"):
         if found.get(table):
             typer.echo()
