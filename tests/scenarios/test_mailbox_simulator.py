@@ -6,15 +6,18 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
 
 import pytest
 
+from relay.base.events import EventKind
 from relay.base.feedback import ReportKind
 from relay.codec.report import read
 from relay.directory.records import Access
+from relay.spool.event_log import EventLog
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import START_S, RunningRelay
 from tests.scenarios.conftest import StartRelay
@@ -70,16 +73,19 @@ def submit(relay: RunningRelay, *recipients: str, sender: str = SENDER, subject:
 def told(relay: RunningRelay, message_id: str, count: int) -> list[dict[str, Any]]:
     """The events of a message after its Send event, once there are ``count``."""
 
-    def found() -> list[dict[str, Any]]:
-        listed = relay.command("events", "tail", "--json", "-n", "1000")
-        assert listed.returncode == 0, listed.stderr
-        every = [json.loads(line) for line in listed.stdout.splitlines()]
-        after = [one for one in every if one["message_id"] == message_id and one["kind"] != "Send"]
-        return after if len(after) >= count else []
+    with closing(EventLog(relay.spool)) as events:
 
-    events = wait_until(found, f"{count} events of {message_id}")
-    assert isinstance(events, list)
-    return events
+        def found() -> list[dict[str, Any]]:
+            found = [one.event for one in events.of_message(message_id)]
+            after = [
+                {"kind": one.kind.value, "at": one.at, "detail": json.loads(one.detail)}
+                for one in found
+                if one.kind is not EventKind.SEND
+            ]
+            return after if len(after) >= count else []
+
+        listed: list[dict[str, Any]] = wait_until(found, f"{count} events of {message_id}")
+        return listed
 
 
 def bounces_of(receiver: Receiver, message_id: str) -> list[Message]:
