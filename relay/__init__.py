@@ -72,6 +72,8 @@ suppressed   on such a list when the message came in: accepted, and bounced with
 finding      what the doctor says of one thing that receivers look at, and the record to publish
 report       the RFC 3464 message that tells the sender what became of recipients
 bounce       the report that they failed; others are of success, and the notice of delay, once a recipient
+hard         of a bounce: permanent, the address itself is no good
+complaint    a recipient called it spam, and the provider passes that on (RFC 5965)
 late         waiting longer than its sender would think, or past the deadline at which the sender is told
 """
 

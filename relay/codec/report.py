@@ -39,7 +39,7 @@ from relay.codec.report_origin import (
     subject_of,
 )
 from relay.codec.report_parts import Fields, Parts, take_apart
-from relay.codec.report_status import DeliveryStatus, has_status, read_status
+from relay.codec.report_status import DeliveryStatus, better_status, has_status, read_status
 from relay.codec.report_text import TextReport, read_text
 
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
@@ -112,14 +112,15 @@ def _joined(listed: list[ReportedRecipient], told: TextReport) -> list[ReportedR
         if about is None and is_same_list and (not recipient.address or len(listed) == 1):
             about = told.recipients[place]
         if about is not None:
+            says = _says(recipient.diagnostic)
             recipient = replace(
                 recipient,
                 address=recipient.address or about.address,
-                status=recipient.status or about.status,
-                diagnostic=recipient.diagnostic if _says(recipient.diagnostic) else about.diagnostic,
+                status=recipient.status if says else better_status(about.status, recipient.status),
+                diagnostic=recipient.diagnostic if says else about.diagnostic,
                 code=recipient.code or about.code,
                 command=about.command,
-                remark=about.diagnostic if _says(recipient.diagnostic) else "",
+                remark=about.diagnostic if says else "",
             )
         if recipient.address:
             joined.append(recipient)

@@ -68,6 +68,10 @@ _COMMANDS = (
     ("my name was rejected", "EHLO"),
     ("but greeting failed", "CONNECT"),
     ("server refused to talk to me", "CONNECT"),
+    (">>> rcpt to", "RCPT"),
+    (">>> mail from", "MAIL"),
+    (">>> data", "DATA"),
+    ("rcpt to generated", "RCPT"),
 )
 
 

@@ -86,7 +86,7 @@ def classify_bounce(
     if not is_over or status_class == "4" or 400 <= code < 500 or command in _BEFORE_RECIPIENT:
         return by_status if by_status is not None and not by_status.is_hard else _TRANSIENT
     if by_status is not None and by_status.is_hard:
-        return by_status
+        return by_words or by_status  # if there are any, they are permanent, and tell user from domain
     is_proof = command == "RCPT" or (code == 0 and command != "DATA")
     if by_words is not None and is_proof and _may_be_about_address(detail, by_status):
         return by_words

@@ -148,6 +148,13 @@ def test_a_message_named_by_the_reports_own_header() -> None:
     assert (report.kind, report.message_id) == (ReportKind.BOUNCE, "<1@example.com>")
 
 
+def test_the_words_say_more_than_a_status_without_a_diagnostic() -> None:
+    content = BOUNCE.replace(b"Diagnostic-Code: smtp; 550 Unknown user\n", b"")
+    content = content.replace(b"said: 550 Unknown", b"said: 550 5.1.1 Unknown")
+    anna = read(content).recipients[0]
+    assert (anna.status, anna.code) == ("5.1.1", 550)
+
+
 def test_a_bounce_that_names_nobody() -> None:
     head = b"From: MAILER-DAEMON@mx.example\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@example.com>\n"
     report = read(head + b"Subject: Undeliverable: hello\n\nIt did not arrive.\n")

@@ -159,4 +159,5 @@ def test_sendmail_warns() -> None:
 def test_commands() -> None:
     assert command_in(["SMTP error after end", "of data: host x"]) == "DATA"
     assert command_in(["server refused to talk to me: 421"]) == "CONNECT"
+    assert command_in([">>> RCPT TO:<a@example.org>", "<<< 550 no"]) == "RCPT"
     assert command_in(["Unrouteable address"]) == ""

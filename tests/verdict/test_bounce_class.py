@@ -107,6 +107,9 @@ def test_a_reply_code_alone(code: int, command: str, verdict: str) -> None:
         ("5.2.1", 550, "550 5.2.1 <a@example.org>... User Unknown", NO_EMAIL),
         ("5.4.1", 550, "550 5.4.1 Recipient address rejected: Access denied.", NO_EMAIL),
         ("5.4.4", 0, "Host or domain name not found.", PERMANENT),
+        # both are permanent: the words tell user from domain
+        ("5.1.10", 550, "550 5.1.10 Recipient not found by SMTP address lookup", NO_EMAIL),
+        ("5.1.1", 550, "550 5.1.1 host unknown", PERMANENT),
         # the address may look like a reason
         ("5.1.1", 550, "550 5.1.1 <mailbox.full@spam.example> unknown", NO_EMAIL),
         # words that are certain need nothing else
