@@ -29,7 +29,7 @@ from typing import Any
 
 from relay.base.events import Event, EventKind
 from relay.codec.notification_groups import Detail, Group, detail_of
-from relay.codec.notification_mail import Mail, moment
+from relay.codec.notification_mail import Mail, milliseconds, moment
 
 _BAD_CONTENT = "Bad content"
 _UNDETERMINED = "Undetermined"
@@ -125,7 +125,7 @@ def _bounce(group: Group, service: Service, is_event: bool) -> dict[str, Any]:
             "bouncedRecipients": [
                 _known(
                     {
-                        "emailAddress": one.get("recipient", ""),
+                        "emailAddress": one.get("recipient") or "",
                         "action": one.get("action"),
                         "status": one.get("status"),
                         "diagnosticCode": one.get("diagnosticCode"),
@@ -146,7 +146,7 @@ def _complaint(group: Group) -> dict[str, Any]:
     arrived = detail.get("arrivalDate")
     told = _known(
         {
-            "complainedRecipients": [{"emailAddress": one.get("recipient", "")} for one in group.details],
+            "complainedRecipients": [{"emailAddress": one.get("recipient") or ""} for one in group.details],
             "timestamp": moment(detail.get("reportedAt"), at),
             "feedbackId": _feedback_id(group),
             "userAgent": detail.get("userAgent"),
@@ -162,9 +162,9 @@ def _delivery(group: Group, service: Service, is_event: bool) -> dict[str, Any]:
     return _known(
         {
             "timestamp": moment(group.first.at),
-            "processingTimeMillis": max(0, round(detail.get("milliseconds", 0))),
-            "recipients": [one.get("recipient", "") for one in group.details],
-            "smtpResponse": detail.get("reply", ""),
+            "processingTimeMillis": milliseconds(detail.get("milliseconds")),
+            "recipients": [one.get("recipient") or "" for one in group.details],
+            "smtpResponse": detail.get("reply") or "",
             "remoteMtaIp": None if is_event else detail.get("address"),
             "reportingMTA": detail.get("reportingMTA") or service.host,
         }
@@ -182,7 +182,7 @@ def _delay(group: Group) -> dict[str, Any]:
             "delayedRecipients": [
                 _known(
                     {
-                        "emailAddress": one.get("recipient", ""),
+                        "emailAddress": one.get("recipient") or "",
                         "status": one.get("status"),
                         "diagnosticCode": one.get("diagnosticCode") or _diagnostic(one),
                     }
@@ -208,7 +208,7 @@ def _diagnostic(detail: Detail) -> str:
 
 
 def _reporting_mta(detail: Detail, service: Service) -> str:
-    named, source = str(detail.get("reportingMTA") or ""), detail.get("source", "smtp")
+    named, source = str(detail.get("reportingMTA") or ""), detail.get("source") or "smtp"
     if ";" in named:
         return named
     if source == "auto-reply":
@@ -225,4 +225,4 @@ def _feedback_id(group: Group) -> str:
     event, detail = group.first, group.details[0]
     said = [detail.get(member) for member in _APART]
     made = uuid.uuid5(_FEEDBACK, _bytes([event.message_id, event.kind.value, event.at, said]))
-    return f"{max(0, int(event.at * 1000)):016x}-{made}-{event.message_id[-6:] or '000000'}"
+    return f"{milliseconds(event.at * 1000):016x}-{made}-{event.message_id[-6:] or '000000'}"

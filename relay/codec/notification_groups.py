@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from relay.base.events import Event, EventKind
@@ -21,6 +22,20 @@ from relay.base.events import Event, EventKind
 LONGEST = 100  # recipients in a notification
 
 Detail = Mapping[str, Any]
+
+_PLAIN = (str, bool, NoneType)
+_NUMBER = (int, float, NoneType)
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "destination": list,
+    "headers": list,
+    "commonHeaders": dict,
+    "tags": dict,
+    "milliseconds": _NUMBER,
+    "sizeBytes": _NUMBER,
+    "expires": _NUMBER,
+    "reportedAt": _NUMBER,
+    "arrivalDate": _NUMBER,
+}
 
 _SAME: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.BOUNCE: ("bounceType", "bounceSubType", "source", "address", "reportingMTA", "reportedAt"),
@@ -44,12 +59,15 @@ class Group:
 
 
 def detail_of(event: Event) -> Detail:
-    """The detail of an event, read; nothing of one that is damaged."""
+    """The detail of an event, read; nothing of one that is damaged, and no member that is not of its kind:
+    one bad event must not hold up all that come after it."""
     try:
         detail = json.loads(event.detail)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return detail if isinstance(detail, dict) else {}
+    if not isinstance(detail, dict):
+        return {}
+    return {name: value for name, value in detail.items() if isinstance(value, _KINDS.get(name, _PLAIN))}
 
 
 def gather(events: Iterable[Event], longest: int = LONGEST) -> Iterator[Group]:

@@ -30,6 +30,14 @@ def moment(at: object, default: float = 0.0) -> str:
     return f"{when.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
+def milliseconds(number: float | None) -> int:
+    """A number as a count of them; 0 for what cannot be one."""
+    try:
+        return max(0, int(number or 0))
+    except (OverflowError, ValueError):  # infinite, or not a number
+        return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """What is known of a message."""
@@ -46,14 +54,13 @@ class Mail:
         event = group.first
         if send is not None:
             detail = detail_of(send)
-            return cls(
-                event.message_id, send.account_id, send.at, tuple(detail.get("destination", ())), detail
-            )
+            to = tuple(map(str, detail.get("destination", ())))
+            return cls(event.message_id, send.account_id, send.at, to, detail)
         try:
             at = arrival_of(event.message_id)
         except ValueError:
             at = event.at
-        told = tuple(one["recipient"] for one in group.details if "recipient" in one)
+        told = tuple(one["recipient"] for one in group.details if one.get("recipient"))
         return cls(event.message_id, event.account_id, at, told, {**group.details[0], "source": ""})
 
     def as_notified(self, region: str, has_headers: bool) -> dict[str, Any]:
@@ -75,7 +82,7 @@ class Mail:
         told: dict[str, Any] = {
             "timestamp": moment(self.at),
             "messageId": self.message_id,
-            "source": self.detail.get("source", ""),
+            "source": self.detail.get("source") or "",
         }
         identity = self.detail.get("identity")
         arn = self.detail.get("sourceArn") or (

@@ -7,12 +7,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from relay.base.events import Event, EventKind
 from relay.codec.notification import Form, form_of, identity_of, notification, to_bytes
 from relay.codec.notification_groups import gather
-from tests.codec.notifications import AT, BOUNCE, COMPLAINT, DELAY, HEADERS, ID, SERVICE, event, group, send
+from tests.codec.notifications import (
+    AT,
+    BOUNCE,
+    COMPLAINT,
+    DELAY,
+    HEADERS,
+    ID,
+    SEND,
+    SERVICE,
+    event,
+    group,
+    send,
+)
 from tests.fakes.guide import IS_HERE, examples
 from tests.fakes.notification_schema import OPEN, SCHEMA, STRICT, of_kind
 
@@ -308,3 +322,25 @@ def test_text_that_is_no_text_does_not_stop_it() -> None:
     detail = {**BOUNCE, "diagnosticCode": "smtp; 550 \ud800 größe"}
     assert b"\\ud800 gr\\u00f6\\u00dfe" in to_bytes(told(EventKind.BOUNCE, None, detail))
     assert event(EventKind.BOUNCE, detail).detail.isascii()
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+_MEMBERS = sorted({*BOUNCE, *COMPLAINT, *DELAY, *SEND, *HEADERS, "milliseconds", "tags", "sourceArn"})
+_DETAILS = st.dictionaries(st.sampled_from(_MEMBERS), _JSON).map(json.dumps)
+
+
+@given(st.sampled_from(FORMS), _DETAILS, st.none() | _DETAILS, st.booleans())
+def test_no_detail_stops_it(
+    drawn: tuple[EventKind, Form], detail: str, sent: str | None, has_headers: bool
+) -> None:
+    """One event that cannot be told would hold up all that come after it."""
+    kind, form = drawn
+    send_event = None if sent is None else Event(AT, EventKind.SEND, ID, 7, sent)
+    [found] = gather([Event(AT, kind, ID, 7, detail)])
+    said = notification(found, send_event, SERVICE, has_headers=has_headers, form=form)
+    assert json.loads(to_bytes(said))[form.value] == kind.value
+    assert isinstance(identity_of(send_event, found), str)
