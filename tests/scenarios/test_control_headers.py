@@ -144,7 +144,7 @@ def test_a_large_message_is_read_alike(shared_relay: RunningRelay, shared_receiv
 
 
 def test_it_is_kept_over_a_restart(start_relay: StartRelay, receiver: Receiver) -> None:
-    relay = start_relay(next_hop=receiver.port, retry='["100ms"]')
+    relay = start_relay(next_hop=receiver.port, workers=1, retry='["100ms"]')
     receiver.replies["RCPT later@receiver.example"] = ["450 4.2.0 later"] * 10_000
     tagged = b"X-SES-CONFIGURATION-SET: news\r\n" + message("waits")
     message_id = taken(relay, tagged, "later@receiver.example")
@@ -208,7 +208,7 @@ MIB = 1024 * 1024
 def test_the_size_limit_is_exact(
     start_relay: StartRelay, receiver: Receiver, limits: str, limit: int
 ) -> None:
-    relay = start_relay(next_hop=receiver.port, limits=limits)
+    relay = start_relay(next_hop=receiver.port, workers=1, limits=limits)
 
     def sized(subject: str, size: int) -> bytes:
         head = message(subject)
@@ -228,7 +228,7 @@ def test_the_size_limit_is_exact(
 def test_the_surplus_recipients_may_come_later(
     start_relay: StartRelay, receiver: Receiver, limits: str, most: int
 ) -> None:
-    relay = start_relay(next_hop=receiver.port, limits=limits)
+    relay = start_relay(next_hop=receiver.port, workers=1, limits=limits)
     replies: list[tuple[int, bytes]] = []
     with relay.client() as client:
         client.mail(SENDER)

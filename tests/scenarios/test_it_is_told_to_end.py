@@ -20,7 +20,7 @@ def test_under_load_nothing_is_lost(start_relay: StartRelay, receiver: Receiver)
 
 
 def test_a_client_in_the_middle_of_a_session_is_told(start_relay: StartRelay, receiver: Receiver) -> None:
-    relay = start_relay(next_hop=receiver.port)
+    relay = start_relay(next_hop=receiver.port, workers=1)
     client = relay.client()
     relay.signal(signal.SIGTERM)
     assert client.getreply() == (421, b"4.3.2 Service shutting down")
@@ -32,7 +32,7 @@ def test_a_client_in_the_middle_of_a_session_is_told(start_relay: StartRelay, re
 def test_the_second_time_it_ends_at_once(start_relay: StartRelay, receiver: Receiver) -> None:
     """A receiver that never answers the dot would hold the drain up for its whole bound."""
     receiver.is_mute = True
-    relay = start_relay(next_hop=receiver.port)
+    relay = start_relay(next_hop=receiver.port, workers=1)
     with Load(relay) as load:
         load.wait_for(50)
         wait_until(lambda: receiver.muted, "a dot was sent")

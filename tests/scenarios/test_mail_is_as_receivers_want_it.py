@@ -32,7 +32,7 @@ def relay(
 ) -> Iterator[RunningRelay]:
     delivery = f'resolver = "{name_server.address}"\nresolver_timeout = "2s"'
     with RunningRelay(
-        tmp_path / "relay", prepared, next_hop=receiver.port, delivery=delivery
+        tmp_path / "relay", prepared, next_hop=receiver.port, workers=1, delivery=delivery
     ) as started:  # fmt: skip
         yield started
         started.stop()

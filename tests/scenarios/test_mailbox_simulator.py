@@ -296,7 +296,7 @@ def test_a_bounce_that_bounces_ends_there(cut_off: RunningRelay) -> None:
 
 def test_a_sender_that_is_the_simulator_ends_there_too(start_relay: StartRelay) -> None:
     """Its bounce goes to the simulator, which refuses it, and that is the end."""
-    relay = start_relay()
+    relay = start_relay(workers=1)
     directory = relay.directory()
     directory.identities.add("tests", SIMULATOR, is_verified=True)
     relay.wait_for_directory(directory)
@@ -344,7 +344,7 @@ def test_the_sandbox_may_write_to_it(cut_off: RunningRelay) -> None:
 
 
 def test_it_comes_before_a_route_for_everything(start_relay: StartRelay, receiver: Receiver) -> None:
-    relay = start_relay(next_hop=receiver.port)
+    relay = start_relay(next_hop=receiver.port, workers=1)
     message_id = submit(relay, f"success@{SIMULATOR}", "someone@elsewhere.example", subject="both ways")
     receiver.wait_for("both ways")
     hosts = {one["detail"]["recipient"]: one["detail"]["host"] for one in told(relay, message_id, 2)}
@@ -353,7 +353,7 @@ def test_it_comes_before_a_route_for_everything(start_relay: StartRelay, receive
 
 
 def test_it_follows_the_service_domain(start_relay: StartRelay, receiver: Receiver) -> None:
-    relay = start_relay(next_hop=receiver.port)
+    relay = start_relay(next_hop=receiver.port, workers=1)
     text = relay.file.read_text()
     old, new = f'service_domain = "{HOSTNAME}"', 'service_domain = "other.example"'
     assert text.count(old) == 1

@@ -251,7 +251,7 @@ def test_infected_is_accepted_dropped_and_told(relay: RunningRelay, shared_recei
 def test_the_scanner_ends_and_comes_back(start_relay: StartRelay, receiver: Receiver, tmp_path: Path) -> None:
     later = "451 4.7.1 Temporary service failure: the message could not be scanned, try again later"
     with Clamd(tmp_path) as clamd:
-        relay = start_relay(next_hop=receiver.port, more=scanned_by(clamd))
+        relay = start_relay(next_hop=receiver.port, workers=1, more=scanned_by(clamd))
         assert is_it(reply_to(relay, TAKEN["plain text"]), OK)
         clamd.stop()
         assert reply_to(relay, TAKEN["plain text"]) == later

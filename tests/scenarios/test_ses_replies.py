@@ -255,7 +255,7 @@ tls = "wrapper"
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for ports below 1024")
 def test_all_ports_of_ses(start_relay: StartRelay, receiver: Receiver) -> None:
     """On an address of loopback where nobody else listens."""
-    relay = start_relay(next_hop=receiver.port, more=ON_ALL_PORTS)
+    relay = start_relay(next_hop=receiver.port, workers=1, more=ON_ALL_PORTS)
     host, tls = "127.0.25.87", relay.tls()
     tls.check_hostname = False  # the certificate is for names, and this is a number
     for port in PORTS["starttls"]:

@@ -15,6 +15,7 @@ def test_success_is_reported_once_and_by_whom_it_should(start_relay: StartRelay,
         with_dsn.extensions.append("DSN")
         relay = start_relay(
             next_hop=receiver.port,
+            workers=1,
             more=f'[[route]]\ndomain = "dsn.example"\nnext_hop = "127.0.0.1:{with_dsn.port}"\ntls = "none"\n',
         )
         recipients = ["plain@receiver.example", "speaks@dsn.example", f"success@simulator.{HOSTNAME}"]

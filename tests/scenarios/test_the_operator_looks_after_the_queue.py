@@ -66,7 +66,7 @@ def test_what_is_deferred_is_shown_held_released_deleted_and_flushed(
 
 
 def test_the_queue_is_shown_while_the_relay_does_not_run(start_relay: StartRelay, port: Port) -> None:
-    relay = start_relay(next_hop=port.number, retry='["1h"]')
+    relay = start_relay(next_hop=port.number, workers=1, retry='["1h"]')
     message_id = relay.send(message("waits"))
     relay.wait_for_event(message_id, "deferred")
     relay.stop()
@@ -78,7 +78,7 @@ def test_the_queue_is_shown_while_the_relay_does_not_run(start_relay: StartRelay
 
 def test_a_lost_reply_is_listed_as_uncertain(start_relay: StartRelay, receiver: Receiver) -> None:
     receiver.is_mute = True
-    relay = start_relay(next_hop=receiver.port)
+    relay = start_relay(next_hop=receiver.port, workers=1)
     message_id = relay.send(message("unknown"))
     wait_until(lambda: receiver.muted, "the dot was sent")
     relay.kill()
@@ -92,7 +92,7 @@ def test_a_lost_reply_is_listed_as_uncertain(start_relay: StartRelay, receiver: 
 def test_a_message_that_grows_too_old_is_bounced(start_relay: StartRelay, port: Port) -> None:
     with Receiver() as sender:
         back = f'[[route]]\ndomain = "{DOMAIN}"\nnext_hop = "127.0.0.1:{sender.port}"\ntls = "none"\n'
-        relay = start_relay(next_hop=port.number, delivery='max_age = "2s"', more=back)
+        relay = start_relay(next_hop=port.number, workers=1, delivery='max_age = "2s"', more=back)
         message_id = relay.send(message("too old"))
         assert relay.wait_for_event(message_id, "expired")["reason"] == "connect"
         bounce = sender.wait_for_bounce("someone@receiver.example").parsed

@@ -93,7 +93,7 @@ def test_a_site_and_an_account_are_suspended_while_mail_comes_in(
 def test_mail_is_sent_elsewhere_and_back(start_relay: StartRelay, nobody: Port) -> None:
     with Receiver() as elsewhere:
         routes = hop("never.example", elsewhere.port)  # lends its TLS to what is sent there
-        relay = start_relay(next_hop=nobody.number, retry='["1h"]', more=routes)
+        relay = start_relay(next_hop=nobody.number, workers=1, retry='["1h"]', more=routes)
         moved, stays = (relay.send(message(one), f"{one}@receiver.example") for one in ("moved", "stays"))
         for one in (moved, stays):
             relay.wait_for_event(one, "deferred")
@@ -111,7 +111,7 @@ def test_mail_is_sent_elsewhere_and_back(start_relay: StartRelay, nobody: Port) 
 def test_the_last_attempt_is_told_line_by_line(start_relay: StartRelay, tmp_path: Any) -> None:
     with Receiver() as receiver:
         receiver.replies["RCPT full@receiver.example"] = "452 4.2.2 mailbox \x1b[2J full"
-        relay = start_relay(next_hop=receiver.port, retry='["1h"]')
+        relay = start_relay(next_hop=receiver.port, workers=1, retry='["1h"]')
         waits = relay.send(message("secret text"), "full@receiver.example")
         relay.wait_for_event(waits, "deferred")
         wait_until(lambda: "transcript" in explained(relay, waits), "the transcript is on disk")
@@ -139,7 +139,7 @@ def test_deleted_mail_comes_back_to_its_sender_where_that_is_wanted(
     start_relay: StartRelay, nobody: Port
 ) -> None:
     with Receiver() as sender:
-        relay = start_relay(next_hop=nobody.number, retry='["1h"]', more=hop(DOMAIN, sender.port))
+        relay = start_relay(next_hop=nobody.number, workers=1, retry='["1h"]', more=hop(DOMAIN, sender.port))
         told, untold = (relay.send(message(one), f"{one}@receiver.example") for one in ("told", "untold"))
         for one in (told, untold):
             relay.wait_for_event(one, "deferred")
