@@ -14,7 +14,7 @@ from relay.base.message import Message
 
 
 class EventKind(StrEnum):
-    """SES event types (event-publishing-retrieving-sns-contents.md), and one of ours."""
+    """SES event types (event-publishing-retrieving-sns-contents.md), and two of ours."""
 
     SEND = "Send"
     DELIVERY = "Delivery"
@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     DELIVERY_DELAY = "DeliveryDelay"
     REJECT = "Reject"
     NOTICE = "Notice"  # the relay wrote to the account's contact; ``message_id`` is that mail, "" for none
+    GAP = "Gap"  # the shard was rebuilt: events before this one may be lost; about no message, no account
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ LIVE: dict[str, tuple[str, ...]] = {
         "scanner_failure",
     ),
     "spool": ("fresh_memory",),
+    "events": ("keep_for", "keep_size"),
     "signing": ("service_domain", "service_key", "return_path", "return_path_domain"),
     "delivery": (
         "retry_schedule",

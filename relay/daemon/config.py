@@ -35,6 +35,9 @@ __all__ = [
 DEFAULT_PATH = Path("/etc/relay/relay.toml")
 
 
+_GONE = {"spool.keep_events": "no longer counted: write [events] keep_for and keep_size in its place"}
+
+
 def config_path(path: Path | None = None) -> Path:
     """The file that would be read."""
     return path or Path(os.environ.get("RELAY_CONFIG") or DEFAULT_PATH)
@@ -99,6 +102,8 @@ def _explain(error: dict[str, Any]) -> str:
     """One line for one wrong setting, with the nearest known key where one was unknown."""
     location = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     name = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden" and name in _GONE:
+        return f"{name}: {_GONE[name]}"
     if error["type"] == "extra_forbidden":
         model: Any = Config
         for part in location[:-1]:

@@ -206,8 +206,21 @@ class SpoolSection(Section):
     fresh_memory: Bytes = 64_000_000
     disk_reserve: Bytes = 256_000_000
     large_message: Bytes = 256 * 1024
-    keep_events: int = Field(default=1_000_000, ge=0)
     uncertain_age: Seconds = 14 * 86400.0
+
+
+class EventsSection(Section):
+    """How long the log of events is kept."""
+
+    keep_for: Seconds = 14 * 86400.0
+    keep_size: Bytes = 2_000_000_000
+
+    @field_validator("keep_for")
+    @classmethod
+    def _is_a_day(cls, value: float) -> float:
+        if value < 86_400.0:
+            raise ValueError('less than "24h": quotas and statistics count what the last 24 hours brought')
+        return value
 
 
 class DirectorySection(Section):
@@ -308,6 +321,7 @@ class Config(Section):
     verification: VerificationSection = VerificationSection()
     http: HttpSection = HttpSection()
     spool: SpoolSection = SpoolSection()
+    events: EventsSection = EventsSection()
     directory: DirectorySection = DirectorySection()
     signing: SigningSection = SigningSection()
     delivery: DeliverySection = DeliverySection()

@@ -26,6 +26,7 @@ from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
 from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_extensions
 from relay.policy.scanner import ScannerSettings
+from relay.spool.retention import Keep
 from relay.traffic.sources import Sources
 from relay.transport.rules import RoutingRule
 from relay.transport.settings import SessionSettings
@@ -51,6 +52,11 @@ def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:
         else:
             raise ConfigError(f"[[signing.service_key]] file: {one.file}: no RSA or Ed25519 key: {reason}")
     return tuple(loaded)
+
+
+def keep_of(config: Config) -> Keep:
+    """How long each shard keeps its events; those that former workers left behind have the same bounds."""
+    return Keep(config.events.keep_for, config.events.keep_size // config.workers.effective_count)
 
 
 def notice_sender(config: Config) -> str:

@@ -37,6 +37,7 @@ from relay.daemon.steering import Steering
 from relay.daemon.translate import (
     complaints_address,
     content_rules,
+    keep_of,
     listener_settings,
     load_service_keys,
     mailer,
@@ -164,7 +165,8 @@ class Works:
         await self._start_directory(stack)
         own = self.worker + 1
         spool = config.spool
-        limits = SpoolLimits(spool.disk_reserve, spool.large_message, spool.keep_events, spool.uncertain_age)
+        keep = keep_of(config)
+        limits = SpoolLimits(spool.disk_reserve, spool.large_message, keep, spool.uncertain_age)
         for number in [own, *orphans]:
             self.shards[number] = await Shard.open(spool.path, number, limits, self.clock, stack)
         self._build()
@@ -360,6 +362,8 @@ class Works:
         for intake in self.intakes.values():
             intake.max_age_s = config.delivery.max_age
             intake.max_hops = config.limits.max_hops
+        for shard in self.shards.values():
+            shard.retention.keep = keep_of(config)
         for listener, settings in zip(self.listeners, plan.listeners, strict=True):
             listener.settings = settings
         self.config = config

@@ -74,7 +74,7 @@ class Committer:
         folder: Path,
         connection: sqlite3.Connection,
         journal: DotJournal,
-        keep_events: int,
+        upkeep: Upkeep,
         rebuild: Callable[[], sqlite3.Connection] | None = None,
     ) -> None:
         self._folder = folder
@@ -83,15 +83,15 @@ class Committer:
         self._rebuild = rebuild
         self._queue: queue.SimpleQueue[Entry | _Control | bool | None] = queue.SimpleQueue()
         self._outcomes: deque[Entry] = deque()  # what no one waits for
-        self._is_asleep = False  # the thread waits without a bound
+        self._is_asleep = False  # the thread waits for more than outcomes to come along
         self._gathering = Gathering()
         self._asked: _Control | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=f"commit-{folder.name}", daemon=True)
         self._kept: list[Entry] = []  # outcomes that the disk refused
         self._retry_at = 0.0
-        self._upkeep = Upkeep(folder, keep_events)
-        self._upkeep.look(connection)
+        self._upkeep = upkeep
+        upkeep.retention.look(connection)
         self.failure: SpoolError | None = None  # why the disk was last refused; None while it is fine
         self.is_closed = False  # set in the loop, before stop()
         self.rebuilds = 0
@@ -147,6 +147,8 @@ class Committer:
             batch, stopping = self._take()
             if batch or self.failure is not None:
                 self._commit(batch)
+            else:
+                self._tend([])
             if self._asked is not None:
                 asked, self._asked = self._asked, None
                 self._control(asked.work, asked.future)
@@ -187,12 +189,13 @@ class Committer:
         return batch, is_end
 
     def _next(self) -> Entry | _Control | bool | None:
-        """The next thing that was handed in; raises queue.Empty once outcomes have waited long enough."""
+        """The next thing that was handed in; raises queue.Empty once outcomes have waited long enough, or it
+        is time to look after old events."""
         if not self._outcomes:
             self._is_asleep = True
             try:
                 if not self._outcomes:
-                    return self._queue.get()
+                    return self._queue.get(timeout=PATIENCE_S + self._upkeep.retention.rest_s)
             finally:
                 self._is_asleep = False
         return self._queue.get(timeout=PATIENCE_S)
@@ -236,11 +239,14 @@ class Committer:
             if change.files:
                 gone += change.files
         self._wake([(future, None) for _, future in batch if future is not None])
+        self._tend(gone)
+
+    def _tend(self, gone: list[str]) -> None:
         try:
             if gone:
                 content.remove_files(self._folder, gone)
-            assert self._connection is not None
-            self._upkeep.keep(self._connection)
+            if self._connection is not None:
+                self._upkeep.keep(self._connection)
         except (sqlite3.Error, OSError):
             log.exception("spool housekeeping failed; tried again later", extra={"folder": str(self._folder)})
 
@@ -345,7 +351,7 @@ class Committer:
                     old.close()
                 self._connection = self._rebuild()
                 self.rebuilds += 1
-                self._upkeep.look(self._connection)
+                self._upkeep.retention.look(self._connection)
                 return
             self._connection = schema.open_writer(self._folder)
             if old is not None:

@@ -10,7 +10,9 @@ events of one message are read in the order in which they were committed, but fo
 commit at the same moment. ``of_message`` returns all events of a message, in that order too.
 
 A shard that cannot be read raises SpoolError: a reader that went on without it would skip what it has. Events
-that retention has dropped are skipped without a word; whoever must not miss any stays close to the end.
+that retention has dropped are skipped without a word: ``behind`` tells how many. Whoever is beyond the end
+of a shard has followed another log than this one, and begins at its beginning; a rebuild leaves a gap, so
+that this happens only where the spool was replaced. What is known of a shard that is not there stays known.
 
 Each instance has a connection per shard and belongs to one thread at a time (``sqlite3`` may move between
 threads, not be shared). Blocking. Never on the hot path.
@@ -18,15 +20,20 @@ threads, not be shared). Blocking. Never on the hot path.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from relay.base.errors import SpoolError
 from relay.base.events import Event, EventKind, Logged
 from relay.base.ids import shard_of
 from relay.spool import schema
+from relay.spool.gaps import unused
 from relay.spool.recover import shard_folder, shards_in
+from relay.spool.sent import first_since
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = "SELECT offset, at, kind, message_id, account, detail FROM event"
 
@@ -50,16 +57,17 @@ class EventLog:
     ) -> tuple[list[Logged], dict[int, int]]:
         """Events behind ``after``, about ``limit`` of each shard, and the offsets to go on behind. ``kinds``:
         only these, all if there are none. Raises SpoolError."""
-        reached = {shard: after.get(shard, 0) for shard in shards_in(self._path)}
+        shards = shards_in(self._path)
+        reached = {**dict.fromkeys(shards, 0), **after}
         own: list[Logged] = []
         foreign: list[Logged] = []
-        for shard in reached:
+        for shard in shards:
             page, reached[shard] = self._page(shard, reached[shard], limit, kinds)
             for one in page:
                 (own if _home(one) == shard else foreign).append(one)
         if not foreign:
             return own, reached
-        for home in {_home(one) for one in foreign} & reached.keys():  # once more, now that theirs are read
+        for home in {_home(one) for one in foreign} & set(shards):  # once more, now that theirs are read
             before = reached[home]
             page, reached[home] = self._page(home, before, limit, kinds)
             later = [one for one in page if _home(one) != home]
@@ -80,6 +88,47 @@ class EventLog:
             found += [_logged(shard, row) for row in rows]
         return found
 
+    def newest(
+        self, number: int, kinds: Collection[EventKind] = (), wanted: Callable[[Logged], bool] | None = None
+    ) -> tuple[list[Logged], dict[int, int]]:
+        """The newest ``number`` events that are of these kinds and ``wanted``, by time, and the end of each
+        shard then. Looks as far back as it must. Raises SpoolError."""
+        ends, found = self.last(), []
+        for shard, end in ends.items():
+            count, before = 0, end + 1
+            while count < number and (page := self._page_back(shard, before, max(number, 500), kinds)):
+                good = [one for one in page if wanted is None or wanted(one)][: number - count]
+                found += good
+                count, before = count + len(good), page[-1].offset
+        found.sort(key=lambda one: (one.event.at, one.shard, one.offset))
+        return found[len(found) - number :] if number < len(found) else found, ends
+
+    def since(self, at: float) -> dict[int, int]:
+        """Offsets behind which the events since ``at`` are; before it there may be some of a clock that was
+        set back. Raises SpoolError."""
+        found = {}
+        for shard in shards_in(self._path):
+            self._rows(shard, "SELECT 1", ())
+            first = first_since(self._connections[shard], at)
+            ((when,),) = self._rows(shard, "SELECT max(at) FROM event WHERE offset = ?", (first,))
+            found[shard] = first - 1 if when is not None and when >= at else first
+        return found
+
+    def behind(self, after: Mapping[int, int]) -> tuple[int, int]:
+        """How many events wait behind these offsets, and about how many were dropped there, which come no
+        more. Raises SpoolError."""
+        waiting = dropped = 0
+        for shard in shards_in(self._path):
+            sql = "SELECT coalesce(min(offset), 1), coalesce(max(offset), 0) FROM event"
+            ((first, last),) = self._rows(shard, sql, ())
+            offset = after.get(shard, first - 1)
+            if offset > last:  # another log: see _page
+                offset = 0
+            dropped += max(0, first - 1 - offset)
+            offset = max(offset, first - 1)
+            waiting += last - offset - unused(self._connections[shard], offset)
+        return waiting, dropped
+
     def last(self) -> dict[int, int]:
         """The offset of the newest event of each shard; 0 where there is none. Raises SpoolError."""
         sql = "SELECT coalesce(max(offset), 0) FROM event"
@@ -90,14 +139,26 @@ class EventLog:
     ) -> tuple[list[Logged], int]:
         """A page of a shard, and up to where it was looked through."""
         ((end,),) = self._rows(shard, "SELECT coalesce(max(offset), 0) FROM event", ())
-        if end <= after:
+        if end == after:
             return [], after
+        if end < after:
+            log.warning(
+                "read from its beginning: this is another log", extra={"shard": shard, "after": after}
+            )
+            after = 0
         marks = ",".join("?" * len(kinds))
         among = f" AND kind IN ({marks})" if kinds else ""
         sql = f"{_COLUMNS} WHERE offset > ? AND offset <= ?{among} ORDER BY offset LIMIT ?"
         values = (after, end, *[kind.value for kind in kinds], limit)
         page = [_logged(shard, row) for row in self._rows(shard, sql, values)]
         return page, page[-1].offset if len(page) == limit else int(end)
+
+    def _page_back(self, shard: int, before: int, limit: int, kinds: Collection[EventKind]) -> list[Logged]:
+        marks = ",".join("?" * len(kinds))
+        among = f" AND kind IN ({marks})" if kinds else ""
+        sql = f"{_COLUMNS} WHERE offset < ?{among} ORDER BY offset DESC LIMIT ?"
+        values = (before, *[kind.value for kind in kinds], limit)
+        return [_logged(shard, row) for row in self._rows(shard, sql, values)]
 
     def _rows(self, shard: int, sql: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         folder = shard_folder(self._path, shard)

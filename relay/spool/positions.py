@@ -1,5 +1,7 @@
 """How far each consumer of the event log has come: ``positions.db`` in the spool.
 
+Names that begin with "relay/" are the relay's own consumers; the others belong to who made them.
+
 Contract: ``set`` is on disk when it returns as far as a killed process goes; after a power cut a position may
 be an earlier one, so that its consumer sees some events again, never too few. Any process may ask and set; a
 consumer is one name, used by one process at a time. Blocking.
@@ -7,6 +9,7 @@ consumer is one name, used by one process at a time. Blocking.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ from pathlib import Path
 from relay.base.errors import SpoolError
 
 FILE = "positions.db"
+OWN = "relay/"
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS position (consumer TEXT NOT NULL, shard INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (consumer, shard)) WITHOUT ROWID"
@@ -26,6 +30,11 @@ class Positions:
 
     def __init__(self, spool: Path) -> None:
         self._file = spool / FILE
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anybody has ever had a position."""
+        return self._file.exists()
 
     def get(self, consumer: str) -> dict[int, int]:
         """Offsets by shard; empty for a consumer that has none. Raises SpoolError."""
@@ -59,6 +68,7 @@ class Positions:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
+            self._make()
             connection = sqlite3.connect(self._file, isolation_level=None, timeout=10)
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -67,5 +77,16 @@ class Positions:
                 yield connection
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"{self._file}: {error}") from error
+
+    def _make(self) -> None:
+        """Make the file for the owner of the spool: else one that root has made would be root's alone, and
+        the relay could not write its own positions. SQLite gives what it makes beside it the same owner."""
+        if os.geteuid() == 0 and not self._file.exists():
+            owner = self._file.parent.stat()
+            descriptor = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            finally:
+                os.close(descriptor)

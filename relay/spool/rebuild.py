@@ -7,7 +7,10 @@ makes them all); the bytes it replaces are kept. Within a table rows are copied 
 ends, then the gap is halved until nothing more can be read.
 
 Not done: content whose message row is lost, and large files that no row names, are not sent; they stay in
-``corrupt/`` for a person to look at. The offsets of events go on from what could be read.
+``corrupt/`` for a person to look at.
+
+The offsets of events go on far behind all that can have been used, with an event that tells of the gap: else
+those who follow the log would take new events for old ones that they have seen.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from relay.base.errors import SpoolError
+from relay.base.events import EventKind
 from relay.spool import content, schema
+from relay.spool.positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ _KEYS = {
 }
 _MOST_GAPS = 4096  # looked into per table: bounds the time, since each looks at a page or two
 _LAST_KEY = 2**63 - 1
+GAP_EVENTS = 100_000_000  # more than the log of a shard holds
 
 
 def rebuild(folder: Path, now: float) -> sqlite3.Connection:
@@ -49,6 +56,7 @@ def rebuild(folder: Path, now: float) -> sqlite3.Connection:
     try:
         _save_all(folder, connection, aside)
         _drop_halves(connection)
+        _leave_gap(folder, connection, now)
     finally:
         connection.close()
     (building / schema.DATABASE).rename(folder / _NEW)
@@ -199,6 +207,19 @@ class _Rescue:
                 log.warning("damage reached", extra={"table": self._table, "error": str(error)})
             return last if isinstance(last, int) else None, False
         return last if isinstance(last, int) else None, True
+
+
+def _leave_gap(folder: Path, connection: sqlite3.Connection, now: float) -> None:
+    """What was lost may have been seen: by how far each consumer has come, and by more than a log holds."""
+    (last,) = connection.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()
+    positions, seen = Positions(folder.parent), [0]
+    try:
+        known = positions.all().values() if positions.is_there else []
+        seen += [of[shard][0] for of in known for shard in of if f"shard-{shard:06x}" == folder.name]
+    except SpoolError as error:
+        log.error("offsets of events may be used again", extra={"why": str(error)})
+    gap = (max([last, *seen]) + GAP_EVENTS, now, EventKind.GAP.value, "", 0, "{}")
+    connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", gap)
 
 
 def _drop_halves(connection: sqlite3.Connection) -> None:

@@ -20,7 +20,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ from relay.spool.committer import Committer
 from relay.spool.faults import Fault, fault_of, may_be_refused
 from relay.spool.journal import DotJournal
 from relay.spool.reader import Reader
+from relay.spool.retention import Keep, Retention
+from relay.spool.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class SpoolLimits:
 
     disk_reserve_bytes: int = 256_000_000
     large_bytes: int = 256 * 1024
-    keep_events: int = 1_000_000
+    keep: Keep = field(default_factory=Keep)
     uncertain_age_s: float = 14 * 86400.0
 
 
@@ -86,9 +88,9 @@ class Shard:
         self.journal = DotJournal(self.folder)
         stack.callback(self.journal.close)
         connection = await loop.run_in_executor(None, self._recover)
-        self.committer = Committer(
-            self.folder, connection, self.journal, self.limits.keep_events, self._rebuild
-        )
+        self.retention = Retention(self.folder.parent, self.number, self.limits.keep, self._clock)
+        upkeep = Upkeep(self.folder, self.retention)
+        self.committer = Committer(self.folder, connection, self.journal, upkeep, self._rebuild)
         self._reader = Reader(self.folder, self.number, lambda: self.committer.rebuilds)
         stack.callback(self._reader.close)
         self.committer.start()

@@ -1,5 +1,7 @@
 """What the commit thread does between transactions: move the log into the database, drop the oldest events.
 
+When events go is decided in ``retention``.
+
 The write-ahead log is moved when about 48 MB of content went through it, or when it holds more than 192 MB of
 pages: a retry of one recipient dirties two or three of them, which content does not tell. Most of it is moved
 beside the commits (``checkpoint``), the rest between two of them. Its file then keeps its size (``schema``).
@@ -8,8 +10,6 @@ On a disk with little room the log is looked at after every transaction, and mov
 than half of what is left: moving it may make the database grow by as much, and a log that has taken all the
 room could never be moved again. It is then cut to nothing, so that its room is the disk's again. Free pages
 inside the database are room that the file system does not show: ``reusable_bytes``.
-
-Offsets of events only grow; the newest event is never dropped, since SQLite would use its offset again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from relay.base.events import Change
 from relay.spool import schema
 from relay.spool.checkpoint import Checkpoint
+from relay.spool.retention import Retention
 
 _CHECKPOINT_BYTES = 48 << 20  # of content; measured at 100 KB messages, see bench
 _LARGEST_LOG_BYTES = 192 << 20
@@ -32,12 +33,9 @@ _LITTLE_ROOM_BYTES = 1 << 30  # below it each transaction looks, about 15 micros
 class Upkeep:
     """Owned by the commit thread."""
 
-    def __init__(self, folder: Path, keep_events: int) -> None:
+    def __init__(self, folder: Path, retention: Retention) -> None:
         self._log = folder / (schema.DATABASE + "-wal")
-        self._keep_events = max(1, keep_events)
-        self._surplus_events = 1000 + self._keep_events // 100  # dropped this many at a time
-        self._first_event = 0
-        self._last_event = 0
+        self.retention = retention
         self._written_bytes = 0
         self._transactions = _LOOK_EVERY
         self._is_tight = False
@@ -45,16 +43,11 @@ class Upkeep:
         self.checkpoint = Checkpoint(folder)
         self.reusable_bytes = 0  # as of the last look; counted only while there is little room
 
-    def look(self, connection: sqlite3.Connection) -> None:
-        """See which events are there. Raises sqlite3.Error."""
-        self._first_event, self._last_event = connection.execute(
-            "SELECT coalesce(min(offset), 1), coalesce(max(offset), 0) FROM event"
-        ).fetchone()
-
     def wrote(self, changes: Sequence[Change]) -> None:
         """These changes were committed."""
         for change in changes:
-            self._last_event += len(change.events)
+            if change.events:
+                self.retention.wrote(change.events)
             self._written_bytes += 4096
             for message in change.stored:
                 self._written_bytes += message.size_bytes
@@ -62,10 +55,7 @@ class Upkeep:
 
     def keep(self, connection: sqlite3.Connection) -> None:
         """Do what is due. Raises sqlite3.Error or OSError; what was not done is done the next time."""
-        oldest = self._last_event - self._keep_events + 1
-        if oldest - self._first_event > self._surplus_events:
-            connection.execute("DELETE FROM event WHERE offset < ?", (oldest,))
-            self._first_event = oldest
+        self.retention.step(connection)
         if self._is_tight or self._transactions >= _LOOK_EVERY:
             self._transactions = 0
             self._look_at_room(connection)

@@ -5,7 +5,8 @@ the id names). What comes in any number is an iterator, read a page at a time, e
 own: a listing of a million messages holds a few hundred in memory, and never keeps the worker from moving its
 log. Hence a long listing is not one moment's truth. Raises SpoolError if a shard cannot be read.
 
-Not here: changing anything (``operate``), and what is only in a worker's memory.
+Not here: changing anything (``operate``), what has happened (``event_log``), and what is only in a worker's
+memory.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from relay.base.errors import SpoolError
-from relay.base.events import Event, EventKind, Uncertain
+from relay.base.events import Uncertain
 from relay.base.ids import shard_of
 from relay.base.message import Message
 from relay.spool import rows, schema
@@ -178,34 +179,6 @@ def uncertain(path: Path) -> Iterator[Uncertain]:
         while page := _rows(path, shard, sql, list(last)):
             yield from (Uncertain(*row) for row in page)
             last = page[-1][:2]
-
-
-def events(
-    path: Path, after: Mapping[int, int] | None = None, limit: int = 1000, kinds: Collection[EventKind] = ()
-) -> Iterator[tuple[int, int, Event]]:
-    """(shard, offset, event) behind the offsets in ``after`` (by shard; 0 is the beginning), at most
-    ``limit`` of each shard. Offsets grow within a shard; those dropped by age are skipped."""
-    marks = ",".join("?" * len(kinds))
-    among = f" AND kind IN ({marks})" if kinds else ""
-    sql = (
-        "SELECT offset, at, kind, message_id, account, detail FROM event"  # noqa: S608
-        f" WHERE offset > ?{among} ORDER BY offset LIMIT ?"
-    )
-    for shard in shards_in(path):
-        last, left = (after or {}).get(shard, 0), limit
-        while left > 0:
-            page = _rows(path, shard, sql, [last, *(k.value for k in kinds), min(left, _PAGE)])
-            if not page:
-                break
-            for offset, at, kind, message_id, account, detail in page:
-                yield shard, offset, Event(at, EventKind(kind), message_id, account, detail)
-            last, left = page[-1][0], left - len(page)
-
-
-def last_events(path: Path) -> dict[int, int]:
-    """The offset of the last event of each shard; 0 where there is none."""
-    sql = "SELECT coalesce(max(offset), 0) FROM event"
-    return {shard: _rows(path, shard, sql, [])[0][0] for shard in shards_in(path)}
 
 
 def _rows(path: Path, shard: int, sql: str, values: list[object]) -> list[tuple]:  # type: ignore[type-arg]

@@ -22,6 +22,11 @@ CERTIFICATE = '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n'
     [
         ("[spool]\npth = 'x'", "spool.pth: unknown setting; did you mean 'path'?"),
         ("[spol]\n", "spol: unknown setting; did you mean 'spool'?"),
+        (
+            "[spool]\nkeep_events = 9",
+            "spool.keep_events: no longer counted: write [events] keep_for",
+        ),
+        ("[events]\nkeep_for = '23h'", 'events.keep_for: less than "24h": quotas and statistics count'),
         ("[workers]\nzzzz = 1", "workers.zzzz: unknown setting; known here: count, drain, heartbeat"),
         ("[delivery]\nmax_age = 5", "delivery.max_age: 5 is not a duration: write a number and a unit"),
         ("[delivery]\nmax_age = '5 years'", "delivery.max_age: '5 years' is not a duration"),

@@ -9,13 +9,13 @@ from relay.base.errors import SpoolFull
 from relay.base.events import EventKind
 from relay.base.message import Message, TlsWish
 from relay.directory.records import Account
-from relay.spool import views
+from relay.spool.event_log import EventLog
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import ACCOUNT, DOMAIN
 
 
 def notices_of(started: Started) -> list[tuple[str, int, dict[str, str]]]:
-    found = views.events(started.works.config.spool.path, kinds=[EventKind.NOTICE])
+    found, _ = EventLog(started.works.config.spool.path).read({}, kinds=[EventKind.NOTICE])
     return [(event.message_id, event.account_id, json.loads(event.detail)) for _, _, event in found]
 
 

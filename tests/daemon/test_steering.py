@@ -14,6 +14,7 @@ from relay.base.route import Host, Route
 from relay.daemon.steering import leads_to
 from relay.spool import operate, views
 from relay.spool.choosing import Chosen
+from relay.spool.event_log import EventLog
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import SENDER
 
@@ -84,7 +85,7 @@ async def test_deleted_with_a_word_to_the_sender(started: Started) -> None:
     assert "Status: 5.7.1" in content
     assert "administrator of this mail server has deleted the message" in " ".join(content.split())
     assert "Subject: x" in content  # the header of what was deleted
-    events = [one for _, _, one in views.events(path(started)) if one.message_id == message_id]
+    events = [one.event for one in EventLog(path(started)).of_message(message_id)]
     assert [one.kind.value for one in events] == ["Send", "Bounce"]
     assert '"reason":"deleted"' in events[-1].detail
 

@@ -26,7 +26,7 @@ from relay.daemon.publication import records_of
 from relay.daemon.wiring import Works
 from relay.directory.records import IdentityState
 from relay.ingress.connections import LocalTally
-from relay.spool import views
+from relay.spool.event_log import EventLog
 from tests.fakes.prepared import ACCOUNT, SHARED_FILES, Port, Prepared, open_directory, wait_until
 from tests.fakes.running import RunningRelay
 from tests.fakes.sink import Received
@@ -184,7 +184,7 @@ async def test_a_domain_is_verified_warned_cancelled_and_revoked(life: Life, nam
     assert f"relay identity verify --again {DOMAIN}" in words(mail)
     assert not await life.may_send()
 
-    events = views.events(life.works.config.spool.path, kinds=[EventKind.NOTICE])
+    events, _ = EventLog(life.works.config.spool.path).read({}, kinds=[EventKind.NOTICE])
     told = [json.loads(event.detail) for _, _, event in events]
     assert [one["notice"] for one in told if "dkim" not in one["notice"]] == [
         "identity-verified",

@@ -7,6 +7,8 @@ from pathlib import Path
 from relay.base.events import Change
 from relay.spool import schema, upkeep
 from relay.spool.checkpoint import Checkpoint
+from relay.spool.retention import Keep, Retention
+from tests.fakes.clock import ManualClock
 
 MB = 1 << 20
 
@@ -43,7 +45,7 @@ def test_the_writer_goes_on_meanwhile(tmp_path: Path):
 
 def test_the_log_starts_again_instead_of_growing(tmp_path: Path):
     with closing(schema.open_writer(tmp_path)) as connection:
-        keeper = upkeep.Upkeep(tmp_path, 10)
+        keeper = upkeep.Upkeep(tmp_path, Retention(tmp_path, 1, Keep(), ManualClock()))
         for key in range(300):
             connection.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (key % 5, bytes(MB)))
             keeper.wrote([Change()])

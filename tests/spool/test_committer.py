@@ -11,7 +11,8 @@ import pytest
 from relay.base.errors import SpoolError, SpoolFull
 from relay.base.events import Change, Event, EventKind
 from relay.base.message import RecipientState
-from relay.spool.shard import SpoolLimits
+from relay.spool.retention import Keep
+from relay.spool.shard import Shard, SpoolLimits
 from tests.fakes.disk import fsync_shim, small_disk
 from tests.fakes.spool import NOW, deferring, done, message, storing, tables
 
@@ -95,21 +96,37 @@ async def test_held_stays_held_when_an_attempt_ends_meanwhile(shards) -> None:
     assert await shard.due(NOW + 1e6, 9, set()) == []
 
 
-async def test_events_are_kept_up_to_a_bound(shards) -> None:
-    shard = await shards.open(limits=SpoolLimits(disk_reserve_bytes=0, keep_events=100))
-    for _ in range(30):
-        await shard.commit(Change(events=[Event(NOW, EventKind.SEND, "x", 1)] * 100))
-    await shards.close()
-    count = tables(shard.folder)["event"]
-    assert 100 <= count <= 100 + 1000 + 101
-    shard = await shards.open(limits=SpoolLimits(disk_reserve_bytes=0, keep_events=100))
-    for _ in range(20):
-        await shard.commit(Change(events=[Event(NOW, EventKind.SEND, "x", 1)] * 100))
-    first, last = await shard.control(
-        lambda c: c.execute("SELECT min(offset), max(offset) FROM event").fetchone()
-    )
-    assert last == 5000  # offsets only grow
-    assert last - first < 100 + 1000 + 101
+async def test_old_events_go_while_changes_come_and_when_it_is_opened(shards) -> None:
+    """The commit thread drops what retention says, beside its commits; offsets only grow."""
+
+    async def bounds(shard: Shard) -> tuple[int, int]:
+        sql = "SELECT min(offset), max(offset) FROM event"
+        return await shard.control(lambda c: c.execute(sql).fetchone())
+
+    limits = SpoolLimits(disk_reserve_bytes=0, keep=Keep(for_s=86_400.0))
+    shard = await shards.open(limits=limits)
+    events = [Event(NOW, EventKind.SEND, "x", 1)] * 100
+    for _ in range(3):
+        await shard.commit(Change(events=events))
+    assert await bounds(shard) == (1, 300)
+    shards.clock.advance(2 * 86_400.0)
+    await shard.commit(Change(events=[Event(shards.clock.now(), EventKind.SEND, "x", 1)]))
+    await shard.control(lambda c: None)  # the step comes after the commit
+    assert await bounds(shard) == (301, 301)
+    shards.clock.advance(2 * 86_400.0)
+    shard = await shards.reopen(limits=limits)
+    await shard.commit(Change(events=[Event(shards.clock.now(), EventKind.SEND, "x", 1)]))
+    await shard.control(lambda c: None)
+    assert await bounds(shard) == (302, 302)
+
+
+async def test_a_shard_at_rest_looks_after_its_events_too(shards) -> None:
+    shard = await shards.open()
+    await shard.commit(Change(events=[Event(NOW - 2 * 86_400.0, EventKind.SEND, "x", 1)] * 9))
+    shard = await shards.reopen(limits=SpoolLimits(disk_reserve_bytes=0, keep=Keep(for_s=86_400.0)))
+    async with asyncio.timeout(20):
+        while shard.retention.dropped < 8:
+            await asyncio.sleep(0)
 
 
 async def test_the_disk_is_full(tmp_path: Path) -> None:

@@ -1,41 +1,24 @@
 """The event log of several shards, in the order of each message."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from relay.base.errors import SpoolError
-from relay.base.events import Change, Event, EventKind, Logged
-from relay.base.ids import MessageIds
-from relay.spool import rows, schema
+from relay.base.events import EventKind, Logged
+from relay.spool import schema
 from relay.spool.event_log import EventLog
 from relay.spool.recover import shard_folder
-
-
-class Shards:
-    """Shards of a spool, to which a test adds events."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self.path = path
-        self.ids = [MessageIds(shard + 1).make(1000.0) for shard in range(count)]
-        self.writers = {}
-        for number in range(1, count + 1):
-            folder = shard_folder(path, number)
-            folder.mkdir(parents=True)
-            self.writers[number] = schema.open_writer(folder)
-
-    def add(self, shard: int, home: int, kind: EventKind = EventKind.DELIVERY, at: float = 1.0) -> None:
-        """An event in ``shard`` about the message of ``home``."""
-        connection = self.writers[shard]
-        connection.execute("BEGIN")
-        rows.write(connection, [Change(events=[Event(at, kind, self.ids[home - 1], 1)])])
-        connection.execute("COMMIT")
+from tests.fakes.event_log import Shards
 
 
 @pytest.fixture
-def shards(tmp_path: Path) -> Shards:
-    return Shards(tmp_path, 2)
+def shards(tmp_path: Path) -> Iterator[Shards]:
+    made = Shards(tmp_path, 2)
+    yield made
+    made.close()
 
 
 def told(batch: list[Logged]) -> list[tuple[int, int]]:
@@ -119,3 +102,44 @@ def test_a_shard_that_cannot_be_read_is_an_error_and_not_a_gap(shards: Shards) -
     (shard_folder(shards.path, 1) / schema.DATABASE).write_bytes(b"no database" * 100)
     with pytest.raises(SpoolError, match="cannot read the events"):
         log.read({})
+
+
+def test_the_newest_are_found_by_time_however_rare_they_are(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for at in range(600):
+        shards.add(1, 1, at=float(at))
+    shards.add(1, 1, EventKind.BOUNCE, at=600.0)
+    shards.add(2, 2, EventKind.BOUNCE, at=5.0)
+    shards.add(2, 2, EventKind.BOUNCE, at=599.5)
+    shards.add(1, 1, at=601.0)
+    found, ends = log.newest(2, [EventKind.BOUNCE])
+    assert (told(found), ends) == ([(2, 2), (1, 601)], {1: 602, 2: 2})
+    found, _ = log.newest(5, wanted=lambda one: one.event.at < 3)
+    assert told(found) == [(1, 1), (1, 2), (1, 3)]
+    assert log.newest(0) == ([], ends)
+
+
+def test_what_is_since_a_moment_is_behind_these_offsets(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for at in (10.0, 20.0, 30.0):
+        shards.add(1, 1, at=at)
+    assert [log.since(at) for at in (5.0, 10.0, 20.5, 31.0)] == [{1: offset, 2: 0} for offset in (0, 0, 2, 3)]
+
+
+def test_who_has_followed_another_log_begins_at_the_beginning(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    shards.add(1, 1)
+    batch, reached = log.read({1: 50, 7: 3})
+    assert (told(batch), reached) == ([(1, 1)], {1: 1, 2: 0, 7: 3})  # what is known of one that is gone stays
+
+
+def test_how_many_wait_and_how_many_come_no_more(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    for _ in range(10):
+        shards.add(1, 1)
+    shards.add(2, 2)
+    shards.writers[1].execute("DELETE FROM event WHERE offset <= 6")
+    assert log.behind({1: 8, 2: 1}) == (2, 0)
+    assert log.behind({1: 2, 2: 0}) == (5, 4)
+    assert log.behind({}) == (5, 0)  # whoever is new has missed nothing
+    assert log.behind({1: 99}) == (5, 6)

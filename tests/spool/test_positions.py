@@ -1,5 +1,6 @@
 """Where consumers of the event log have come to."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,19 @@ def test_one_that_is_not_known_has_none_and_one_that_is_forgotten_too(tmp_path: 
 def test_a_folder_that_is_not_there_is_a_spool_error(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="positions"):
         Positions(tmp_path / "nowhere").get("a")
+
+
+def test_nobody_makes_the_file_by_looking(tmp_path: Path) -> None:
+    assert not Positions(tmp_path).is_there
+    assert list(tmp_path.iterdir()) == []
+    Positions(tmp_path).set("a", {1: 20}, 100.0)
+    assert Positions(tmp_path).is_there
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_makes_belongs_to_who_owns_the_spool(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    Positions(tmp_path).set("a", {1: 20}, 100.0)
+    made = [(one.stat().st_uid, one.stat().st_mode & 0o077) for one in tmp_path.glob("positions.db*")]
+    assert made
+    assert set(made) == {(65534, 0)}

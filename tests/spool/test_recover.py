@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import SpoolCorrupt, SpoolError
+from relay.base.events import Change, Event, EventKind
 from relay.spool import content, rebuild, recover, schema
+from relay.spool.event_log import EventLog
+from relay.spool.positions import Positions
 from relay.spool.shard import SpoolLimits
 from tests.fakes.spool import NOW, deferring, done, message, storing, tables
 
@@ -92,7 +95,7 @@ async def test_a_header_that_was_overwritten_costs_nothing(shards, octets: int) 
     assert sorted(m.id for m in due) == sorted(m.id for m in kept)
     found = await shard.contents(due)
     assert [found[m.key] for m in sorted(due, key=lambda m: m.key)] == [m.content for m in kept]
-    assert tables(shard.folder)["event"] == 300
+    assert tables(shard.folder)["event"] == 300 + 1  # one tells of the gap
     (aside,) = (shard.folder / "corrupt").iterdir()
     assert {"spool.db", "page-1"} <= set(os.listdir(aside))
 
@@ -125,6 +128,24 @@ async def test_pages_in_the_middle_cost_their_own_rows_only(shards) -> None:
     assert not shard.committer.is_failing
     envelopes = [name for name in os.listdir(shard.folder / "corrupt") if name.endswith(".json")]
     assert sorted(envelopes) == sorted(f"{m.id}.json" for m in bad)
+
+
+async def test_after_damage_offsets_of_events_go_on_behind_what_anyone_has_seen(shards) -> None:
+    """The newest events are lost; a consumer had seen them already, and misses nothing that comes."""
+    shard = await shards.open()
+    await shard.commit(Change(events=[Event(NOW, EventKind.SEND, "x", 1)] * 10))
+    await shard.control(lambda c: c.execute("DELETE FROM event WHERE offset > 5").rowcount)
+    await shards.close()
+    Positions(shards.path).set("billing", {1: 9, 2: 77}, NOW)
+    overwrite(shard.folder, 1, b"\xa5" * 100)
+    shard = await shards.open()
+    await shard.commit(Change(events=[Event(NOW, EventKind.DELIVERY, "x", 1)]))
+    log = EventLog(shards.path)
+    batch, _ = log.read({1: 9})
+    assert [one.event.kind for one in batch] == [EventKind.GAP, EventKind.DELIVERY]
+    assert batch[0].offset > 9 + 1_000_000
+    assert log.behind({1: 9}) == (2, 0)
+    log.close()
 
 
 async def test_a_damaged_page_of_recipients_is_found_at_the_start(shards) -> None:

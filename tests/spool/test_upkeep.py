@@ -9,6 +9,8 @@ import pytest
 
 from relay.base.events import Change
 from relay.spool import schema, upkeep
+from relay.spool.retention import Keep, Retention
+from tests.fakes.clock import ManualClock
 
 MB = 1 << 20
 
@@ -23,6 +25,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return one
 
 
+def upkeep_of(folder: Path) -> upkeep.Upkeep:
+    return upkeep.Upkeep(folder, Retention(folder, 1, Keep(), ManualClock()))
+
+
 def write(connection, keeper: upkeep.Upkeep, size: int, key: int) -> None:
     connection.execute("INSERT INTO body VALUES (?, ?)", (key, bytes(size)))
     keeper.wrote([Change()])
@@ -35,7 +41,7 @@ def log_bytes(folder: Path) -> int:
 
 def test_with_much_room_the_log_grows(tmp_path: Path, disk: SimpleNamespace):
     with closing(schema.open_writer(tmp_path)) as connection:
-        keeper = upkeep.Upkeep(tmp_path, 10)
+        keeper = upkeep_of(tmp_path)
         for key in range(100):
             write(connection, keeper, 100_000, key)
         assert log_bytes(tmp_path) > 10 * MB
@@ -47,7 +53,7 @@ def test_with_little_room_the_log_never_takes_more_than_half_of_what_is_left(
 ):
     disk.room = 8 * MB
     with closing(schema.open_writer(tmp_path)) as connection:
-        keeper = upkeep.Upkeep(tmp_path, 10)
+        keeper = upkeep_of(tmp_path)
         for key in range(100):
             write(connection, keeper, 100_000, key)
             assert log_bytes(tmp_path) <= 4 * MB
@@ -57,7 +63,7 @@ def test_with_little_room_the_log_never_takes_more_than_half_of_what_is_left(
 def test_what_the_database_has_free_counts_as_room(tmp_path: Path, disk: SimpleNamespace):
     disk.room = 8 * MB
     with closing(schema.open_writer(tmp_path)) as connection:
-        keeper = upkeep.Upkeep(tmp_path, 10)
+        keeper = upkeep_of(tmp_path)
         for key in range(100):
             write(connection, keeper, 100_000, key)
         before = keeper.reusable_bytes
@@ -65,18 +71,6 @@ def test_what_the_database_has_free_counts_as_room(tmp_path: Path, disk: SimpleN
         keeper.wrote([Change()])
         keeper.keep(connection)
         assert keeper.reusable_bytes >= before + 4 * MB
-
-
-def test_the_oldest_events_go_and_the_newest_stays(tmp_path: Path):
-    with closing(schema.open_writer(tmp_path)) as connection:
-        connection.executemany(
-            "INSERT INTO event VALUES (?, 0, 'Send', '', 0, '{}')", [(n,) for n in range(1, 2001)]
-        )
-        keeper = upkeep.Upkeep(tmp_path, 10)
-        keeper.look(connection)
-        keeper.keep(connection)
-        (first, last) = connection.execute("SELECT min(offset), max(offset) FROM event").fetchone()
-        assert (first, last) == (1991, 2000)
 
 
 def test_the_file_of_the_log_keeps_its_size_and_what_is_in_use_is_known(tmp_path: Path):
@@ -95,8 +89,7 @@ def test_a_log_full_of_retries_is_moved_though_no_content_came(tmp_path: Path, m
     monkeypatch.setattr(upkeep, "_LARGEST_LOG_BYTES", 2 * MB)
     monkeypatch.setattr(upkeep, "_LOOK_EVERY", 1)
     with closing(schema.open_writer(tmp_path)) as connection:
-        keeper = upkeep.Upkeep(tmp_path, 10)
-        keeper.look(connection)
+        keeper = upkeep_of(tmp_path)
         for key in range(100):
             write(connection, keeper, 100_000, key)
             keeper.checkpoint._thread and keeper.checkpoint._thread.join()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.base.events import Change, Event, EventKind, Uncertain
+from relay.base.events import Change, Uncertain
 from relay.base.message import RecipientState
 from relay.spool import views
 from relay.spool.choosing import Chosen
@@ -111,22 +111,6 @@ async def test_uncertain(spool) -> None:
     told = [Uncertain(kept["one"].id, f"{n:04}@example.org", NOW, "reply-lost") for n in range(1200)]
     await shard.commit(Change(uncertain=told))
     assert list(views.uncertain(shards.path)) == told  # more than a page
-
-
-async def test_events(spool) -> None:
-    shards, kept = spool
-    shard = await shards.reopen()
-    more = [Event(NOW + n, EventKind.DELIVERY, kept["one"].id, 1, "{}") for n in range(1200)]
-    await shard.commit(Change(events=more))
-    everything = list(views.events(shards.path, limit=5000))
-    assert [(s, o) for s, o, _ in everything] == [(1, n) for n in range(1, 1204)] + [(2, 1)]
-    assert [e for _, _, e in everything][3:1203] == more
-    assert [(s, o) for s, o, _ in views.events(shards.path, {1: 1200, 2: 1}, limit=2)] == [
-        (1, 1201),
-        (1, 1202),
-    ]
-    sent = views.events(shards.path, kinds=[EventKind.SEND])
-    assert [(s, o) for s, o, _ in sent] == [(1, 1), (1, 2), (1, 3), (2, 1)]
 
 
 async def test_it_works_with_no_worker_and_with_no_spool(spool, tmp_path) -> None:

@@ -69,7 +69,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "queue": partial(_of, "queue"),
     "suppression": partial(_of, "suppression"),
     "bounce": partial(_of, "bounce"),
-    "events": partial(_of, "events"),
+    "events": partial(_of, "consumers"),
     "stats": partial(_of, "stats", "stats"),
 }
 
