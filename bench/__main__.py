@@ -17,12 +17,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench import machine, policy, proof, report
 from bench.figures import merge
+from bench.hook import Hook
 from bench.postfix import Postfix
 from bench.profile import Profile
 from bench.profile import table as profile_table
@@ -38,9 +40,11 @@ QUICK = {("relay", 4096): 6000, ("relay", 102400): 1500, ("postfix", 4096): 1200
 class Bench:
     """One run: the sides, the sink, and the figures so far."""
 
-    def __init__(self, given: argparse.Namespace, sink: SinkProcess) -> None:
+    def __init__(self, given: argparse.Namespace, sink: SinkProcess, hook: Hook | None = None) -> None:
         self.given = given
         self.sink = sink
+        self.hook = hook
+        self.expected = 0  # notifications so far
         self.run = 0
         self.rounds: list[dict[str, Any]] = []
         self.full: dict[int, dict[str, dict[str, float]]] = {}
@@ -50,6 +54,8 @@ class Bench:
         """Run one load, remember and show it."""
         self.run += 1
         figures = run_load(side, self.sink, self.run, load)
+        if self.hook is not None and side.name == "relay":
+            figures |= self.told(load.messages)
         self.rounds.append({"side": side.name, "what": what, "size": load.size, **figures})
         print(
             f"  {side.name:8}{what:18}{load.size // 1024:4} KiB{load.messages:7} messages"
@@ -59,6 +65,26 @@ class Bench:
             flush=True,
         )
         return figures
+
+    def told(self, messages: int) -> dict[str, float]:
+        """How far the webhook was when the mail was delivered, and how long the rest took: the other side is
+        not to be measured while it goes on."""
+        assert self.hook is not None
+        began = time.monotonic()
+        before = self.hook.tell("count")["ids"] - self.expected
+        self.expected += messages
+        after = self.hook.wait(self.expected)
+        took_s = time.monotonic() - began
+        print(
+            f"           webhook: {before} of {messages} meanwhile, the rest {took_s:.1f} s later", flush=True
+        )
+        return {
+            "told_meanwhile": before / messages,
+            "told_after_s": took_s,
+            "untold": self.expected - after["ids"],
+            "told_twice": after["posts"] - after["ids"],
+            "bad_signatures": after["bad"],
+        }
 
     def prove(self, side: Side, scratch: Path) -> None:
         """One message of each side is verified. Raises RuntimeError if it is not signed as it should be."""
@@ -152,6 +178,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--workers", type=int, default=2, help="workers of the relay")
     options.add_argument("--profile", action="store_true", help="py-spy on the workers")
     options.add_argument("--login", action="store_true", help="also with STARTTLS and AUTH (relay only)")
+    options.add_argument("--webhook", action="store_true", help="every delivery is told to a webhook")
     options.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where queue and spool live")
     options.add_argument("--keep", action="store_true", help="leave the directory in place")
     options.add_argument("--relay", default="", metavar="TOML", help="text to append to the relay's config")
@@ -190,11 +217,12 @@ def main() -> int:
         )
         print(policy.table(costs) + "\n", flush=True)
         sink = stack.enter_context(SinkProcess())
-        bench = Bench(given, sink)
+        hook = stack.enter_context(Hook(root)) if given.webhook else None
+        bench = Bench(given, sink, hook)
         sides: list[Side] = []
         relay = None
         if given.only != "postfix":
-            relay = Relay(root / "relay", free_port(), sink.port, given.workers, given.relay)
+            relay = Relay(root / "relay", free_port(), sink.port, given.workers, given.relay, hook)
             sides.append(stack.enter_context(relay))
         if given.only != "relay":
             why_not = Postfix.why_not()
@@ -225,7 +253,7 @@ def main() -> int:
         print(warning + "\n")
     summary = report.summary(bench.full, bench.half, facts, bench.rounds)
     print(json.dumps({**policy.words(costs), **summary}))
-    return 1 if any(one["lost"] for one in bench.rounds) else 0
+    return 1 if any(one["lost"] or one.get("untold") for one in bench.rounds) else 0
 
 
 if __name__ == "__main__":

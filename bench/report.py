@@ -23,6 +23,8 @@ ROWS = (
     ("pushback", "4xx replies", 0),
     ("lost", "not delivered", 0),
     ("duplicates", "delivered twice", 0),
+    ("told_meanwhile", "share told to the webhook meanwhile", 2),
+    ("told_after_s", "the rest told so many s later", 1),
     ("others_cores", "cores busy with other work", 2),
     ("disk_p99_ms", "the disk alone, one write p99, ms", 1),
     ("disk_max_ms", "the disk alone, one write max, ms", 1),

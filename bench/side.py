@@ -21,6 +21,7 @@ from typing import Any
 
 from bench import procs
 from bench.content import DOMAIN
+from bench.hook import Hook
 
 CONFIG = """\
 [relay]
@@ -75,14 +76,26 @@ class Relay:
 
     name = "relay"
 
-    def __init__(self, root: Path, port: int, sink_port: int, workers: int = 2, more: str = "") -> None:
-        """``more`` is TOML to append to the configuration."""
+    def __init__(
+        self,
+        root: Path,
+        port: int,
+        sink_port: int,
+        workers: int = 2,
+        more: str = "",
+        hook: Hook | None = None,
+    ) -> None:
+        """``more`` is TOML to append to the configuration; ``hook`` is told of every delivery."""
         self.root = root
         self.port = port
         self.auth_port = free_port()
         self.metrics_port = free_port()
         self.login = ""
+        self._hook = hook
         self._text = more
+        if hook is not None:
+            allowed = f'private_addresses = "allow"\nca_file = "{hook.ca_file}"'
+            self._text += f"\n[notifications]\n{allowed}\n"
         self._values = {"sink_port": sink_port, "workers": workers}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -126,6 +139,11 @@ class Relay:
         user = credential.get("username") or credential.get("key_id") or credential.get("access_key_id")
         password = credential.get("password") or credential.get("smtp_password")
         self.login = f"{user}:{password}"
+        if self._hook is not None:
+            url = self._hook.url
+            topic = self._command("topic", "create", "bench", "hook", "--url", url, "--json")
+            self._hook.tell(f"secret {topic['secret']}")
+            self._command("identity", "notify", DOMAIN, "--delivery", "hook")
         with (self.root / "log" / "relay.log").open("wb") as log:
             # a session of its own: an interrupt from the keyboard must reach only the bench, which ends it
             self._process = subprocess.Popen(
