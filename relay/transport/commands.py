@@ -27,6 +27,7 @@ from relay.base.message import Message, Recipient, TlsWish
 from relay.base.outcome import Failed, Peer, Reason, Scope
 from relay.codec.xtext import address_text, xtext
 
+_UNSAFE = frozenset('+=" \\')  # in an address that was checked when it came in; all else stands for itself
 _MOST_TIME_S = 999_999_999  # RFC 2852: nine digits
 
 
@@ -142,19 +143,31 @@ def _time_left(message: Message, offers: Offers, now: float) -> str:
     return f" BY={seconds};R" if seconds >= offers.least_time_s else ""
 
 
-def rcpt_command(recipient: Recipient, offers: Offers, is_utf8: bool = False) -> str:
-    """RCPT TO with its parameters, CRLF included."""
+def rcpt_command(
+    recipient: Recipient, offers: Offers, is_utf8: bool = False, *, is_ours: bool = False
+) -> str:
+    """RCPT TO with its parameters, CRLF included. ``is_ours``: reports come back to us, who have to know
+    which of the recipients they mean, whatever aliases are behind it."""
     address = recipient.address
     if not (address.isascii() or is_utf8):
         address = as_ascii(address)
-    if offers.dsn and (recipient.notify or recipient.orcpt):
+    if offers.dsn and (recipient.notify or recipient.orcpt or is_ours):
         line = f"RCPT TO:<{address}>"
         if recipient.notify:
             line = f"{line} NOTIFY={recipient.notify}"
         if recipient.orcpt:
             line = f"{line} ORCPT={address_text(recipient.orcpt, is_utf8)}"
+        elif is_ours:
+            line = f"{line} ORCPT={_original(recipient.address, is_utf8)}"
         return line + "\r\n"
     return f"RCPT TO:<{address}>\r\n"
+
+
+def _original(address: str, is_utf8: bool) -> str:
+    """The recipient as it was given to us, as the value of ORCPT (RFC 3461 5.2.1)."""
+    if address.isascii() and not _UNSAFE.intersection(address):
+        return f"rfc822;{address}"
+    return address_text(f"{'rfc822' if address.isascii() else 'utf-8'};{address}", is_utf8)
 
 
 def write_envelope(
@@ -165,7 +178,7 @@ def write_envelope(
         one = recipients[0]
         is_utf8 = needs_utf8(message, recipients, offers)
         mail = mail_command(message, offers, now, is_utf8)
-        text = mail + rcpt_command(one, offers, is_utf8) + "DATA\r\n"
+        text = mail + rcpt_command(one, offers, is_utf8, is_ours=bool(message.return_path)) + "DATA\r\n"
     else:
         lines = envelope_lines(message, recipients, offers, now)
         lines.append("DATA\r\n")
@@ -179,7 +192,8 @@ def envelope_lines(
     """MAIL and one RCPT per recipient."""
     is_utf8 = needs_utf8(message, recipients, offers)
     lines = [mail_command(message, offers, now, is_utf8)]
-    lines += [rcpt_command(recipient, offers, is_utf8) for recipient in recipients]
+    is_ours = bool(message.return_path)
+    lines += [rcpt_command(recipient, offers, is_utf8, is_ours=is_ours) for recipient in recipients]
     return lines
 
 

@@ -47,7 +47,10 @@ def relay(
 ) -> Iterator[RunningRelay]:
     """Two workers; Postfix and Exim are behind them, and know the way back."""
     with ExitStack() as stack:
-        way_back = {"transport_maps": f"inline:{{{OURS}=smtp:[127.0.0.1]:{inbound}}}"}
+        way_back = {
+            "transport_maps": f"inline:{{{OURS}=smtp:[127.0.0.1]:{inbound}}}",
+            "virtual_alias_maps": f"inline:{{alias@{BY_POSTFIX}=hidden@elsewhere.example}}",
+        }
         postfix = stack.enter_context(Postfix(f"[127.0.0.1]:{shared_receiver.port}", way_back))
         exim = stack.enter_context(Exim(shared_receiver.port, {OURS: inbound}))
         routes = "".join(
@@ -178,6 +181,16 @@ def test_a_server_that_accepts_and_bounces_later(
         assert mail.get_content_type() == "multipart/report"
         kinds = [part.get_content_type() for part in mail.walk()]
         assert "message/delivery-status" in kinds
+
+
+def test_an_alias_behind_one_of_several_recipients(relay: RunningRelay, shared_receiver: Receiver) -> None:
+    """Only Original-Recipient tells whom the message was for; Postfix knows it from our ORCPT."""
+    shared_receiver.replies["RCPT hidden@elsewhere.example"] = GONE
+    message_id = submit(relay, "by an alias", f"fine@{BY_POSTFIX}", f"alias@{BY_POSTFIX}")
+    wait_until(lambda: details(relay, message_id, EventKind.BOUNCE), "the bounce event")
+    (bounce,) = details(relay, message_id, EventKind.BOUNCE)
+    assert (bounce["recipient"], bounce["bounceType"]) == (f"alias@{BY_POSTFIX}", "Permanent")
+    assert bounce["diagnosticCode"].endswith("(reported for hidden@elsewhere.example)")
 
 
 def test_a_complaint_is_told_once_and_so_is_a_vacation(

@@ -108,6 +108,24 @@ def test_original_recipients(kind, orcpt, offers, written):
     assert line == f"RCPT TO:<c@d.example> {written}".rstrip()
 
 
+@pytest.mark.parametrize(
+    ("address", "orcpt", "offers", "written"),
+    [
+        ("c@d.example", "", Offers(dsn=True), "ORCPT=rfc822;c@d.example"),
+        ("c+e=f@d.example", "", Offers(dsn=True), "ORCPT=rfc822;c+2Be+3Df@d.example"),
+        ('"a b"@d.example', "", Offers(dsn=True), 'ORCPT=rfc822;"a+20b"@d.example'),
+        ("ž@d.example", "", Offers(dsn=True, utf8=True), "ORCPT=utf-8;ž@d.example"),
+        ("c@d.example", "rfc822;a@x.example", Offers(dsn=True), "ORCPT=rfc822;a@x.example"),
+        ("c@d.example", "", Offers(), ""),
+    ],
+)
+def test_reports_that_come_back_to_us_name_the_recipient(address, orcpt, offers, written):
+    attempt = make_attempt(address, return_path="way-back@bounces.example")
+    attempt.recipients[0].orcpt = orcpt
+    line = write_envelope(attempt.message, attempt.recipients, offers).decode().split("\r\n")[1]
+    assert line == f"RCPT TO:<{address}> {written}".rstrip()
+
+
 def test_a_utf8_original_recipient_is_plain_where_the_transaction_is_utf8():
     attempt = make_attempt("rené@d.example")
     attempt.recipients[0].orcpt = "utf-8;ž+@x.example"
