@@ -50,13 +50,20 @@ class LedgerKeeper:
     """The ledger of one relay."""
 
     def __init__(
-        self, spool: Path, clock: Clock, warn: Warn, on_failure: Callable[[BaseException], None]
+        self,
+        spool: Path,
+        clock: Clock,
+        warn: Warn,
+        on_failure: Callable[[BaseException], None],
+        simulator: Callable[[], str] = lambda: "",
     ) -> None:
         """``warn`` hands a warning to a worker; raises RelayError if there is none. ``on_failure`` hears of
-        a bug that ends the storing: no mail can be accepted then."""
+        a bug that ends the storing: no mail can be accepted then. Mail to the domain ``simulator`` counts
+        towards no quota."""
         self._spool = spool
         self._clock = clock
         self._warn = warn
+        self._simulator = simulator
         self._file = LedgerFile(spool)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-events")
@@ -178,7 +185,7 @@ class LedgerKeeper:
         since = max(wall - DAY_S, created_at - 1.0)
         shift_s = self._time.now() - wall
         return await asyncio.get_running_loop().run_in_executor(
-            self._reader, sent_by_minute, self._spool, account_id, since, shift_s
+            self._reader, sent_by_minute, self._spool, account_id, since, shift_s, self._simulator()
         )
 
     async def _hand_over(self, warning: QuotaWarning) -> None:

@@ -25,6 +25,7 @@ import relay
 from relay.admin import health, metrics
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
+from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.daemon import config, control, files, logs, sns_certificate, sockets, startup, systemd
 from relay.daemon.changes import in_force, needs_restart
@@ -82,7 +83,11 @@ class Supervisor:
             await self._tasks.start(stack)
             await self._vital.start(stack)
             self._ledger = LedgerKeeper(
-                self.config.spool.path, self._clock, self._warn, self._vital_task_failed
+                self.config.spool.path,
+                self._clock,
+                self._warn,
+                self._vital_task_failed,
+                lambda: simulator_domain(self.config.signing.service_domain),
             )
             await self._ledger.start(stack)
             self._workers = Workers(

@@ -1,8 +1,9 @@
 """How many recipients an account has sent to, minute by minute, from the events of all shards.
 
 For a ledger of limits that does not know an account: because its file was lost, or because the account had no
-limits until now. It is as good as the events that are kept; what was accepted and held counts too. Read-only,
-while workers own the shards; a shard that cannot be read is left out, and logged.
+limits until now. It is as good as the events that are kept; what was accepted and held counts too, and what
+went to the simulator does not, as in the ledger. Read-only, while workers own the shards; a shard that cannot
+be read is left out, and logged.
 
 Cost: one pass over the events since ``since``, none over older ones. Never on the hot path.
 """
@@ -22,13 +23,18 @@ from relay.spool.recover import shard_folder, shards_in
 log = logging.getLogger(__name__)
 
 _COUNT = """
-SELECT CAST((at + :shift) / 60 AS INTEGER), SUM(json_array_length(detail, '$.destination'))
+SELECT CAST((at + :shift) / 60 AS INTEGER), SUM(json_array_length(detail, '$.destination') - (
+  SELECT COUNT(*) FROM json_each(detail, '$.destination')
+  WHERE :simulator <> '' AND substr(lower(value), -length(:simulator)) = :simulator))
 FROM event WHERE offset >= :first AND account = :account AND kind = :kind AND at >= :since GROUP BY 1
 """
 
 
-def sent_by_minute(spool: Path, account_id: int, since: float, shift_s: float = 0.0) -> list[tuple[int, int]]:
-    """Pairs of minute and recipients, oldest first. ``shift_s`` is added to the time of each event."""
+def sent_by_minute(
+    spool: Path, account_id: int, since: float, shift_s: float = 0.0, simulator: str = ""
+) -> list[tuple[int, int]]:
+    """Pairs of minute and recipients, oldest first. ``shift_s`` is added to the time of each event;
+    ``simulator`` is the domain of the simulator, in lower case."""
     found: Counter[int] = Counter()
     for shard in shards_in(spool):
         try:
@@ -39,6 +45,7 @@ def sent_by_minute(spool: Path, account_id: int, since: float, shift_s: float = 
                     "account": account_id,
                     "kind": EventKind.SEND.value,
                     "since": since,
+                    "simulator": f"@{simulator}" if simulator else "",
                 }
                 for minute, count in connection.execute(_COUNT, question):
                     found[minute] += count or 0

@@ -98,6 +98,7 @@ def test_refusals_pause_an_account_and_those_that_do_not_count_do_not(
     wait_for_counts(relay, sent=26, hard=24, delivered=2)
     found = stats(relay)
     rate = found["reputation"]["bounce_rate"]
+    assert found["quota"]["SentLast24Hours"] == 11.0  # the simulator's is not in it
     assert (rate["rate"], rate["count"], found["reputation"]["mails"]) == (0.8, 8, 10)
     assert {one["domain"]: one["bounced"] for one in found["domains"]} == {
         f"simulator.{HOSTNAME}": 15,

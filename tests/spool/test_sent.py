@@ -39,6 +39,16 @@ async def test_over_all_shards_by_minute(tmp_path: Path) -> None:
         assert sent_by_minute(tmp_path, 7, NOW + 1.0) == []
 
 
+async def test_mail_to_the_simulator_does_not_count(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        shard = await Shard.open(tmp_path, 1, SpoolLimits(0), ManualClock(NOW), stack)
+        to = '["a@b.example","bounce@Simulator.relay.example","x@notsimulator.relay.example"]'
+        await shard.commit(Change(events=[Event(NOW, EventKind.SEND, "id", 7, f'{{"destination":{to}}}')]))
+        assert [count for _, count in sent_by_minute(tmp_path, 7, 0.0)] == [3]
+        simulator = "simulator.relay.example"
+        assert [count for _, count in sent_by_minute(tmp_path, 7, 0.0, simulator=simulator)] == [2]
+
+
 async def test_nothing_sent(tmp_path: Path) -> None:
     assert sent_by_minute(tmp_path, 7, 0.0) == []
     async with AsyncExitStack() as stack:
