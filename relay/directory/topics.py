@@ -1,4 +1,4 @@
-"""Topics: where an account's notifications go. Create, list, show, rotate, drop, activate, delete.
+"""Topics: where an account's notifications go. Create, list, show, set, rotate, drop, activate, delete.
 
 Contract: the secret that signs what is posted leaves here twice at most: in the answers of ``create`` and
 ``rotate``; afterwards only the snapshot opens it. After ``rotate`` the new one signs alone within a second.
@@ -138,6 +138,25 @@ class Topics:
         )
         with self._database.reading() as session:
             return tuple((name, kind) for name, kind in session.execute(rows))
+
+    def set(
+        self,
+        name: str,
+        *,
+        url: str | None = None,
+        envelope: TopicEnvelope | None = None,
+        account: str | None = None,
+    ) -> HeldTopic:
+        """Change what is given. Raises DirectoryError for an address that is none."""
+        url = None if url is None else checked_url(url)
+        with self._database.writing() as session:
+            row, owner = find_topic(session, name, account)
+            if url is not None:
+                row.url = url
+            if envelope is not None:
+                row.envelope = envelope
+            session.flush()
+            return HeldTopic(topic_of(row), owner)
 
     def rotate(self, name: str, account: str | None = None) -> NewSecret:
         """Another secret in place of the one that signs."""

@@ -58,6 +58,16 @@ def test_it_is_listed_with_the_identity(identity: CommandLine) -> None:
     assert "feedback" not in identity("list")  # for people there is no room
 
 
+def test_a_new_identity_below_one_that_tells_is_said_to_tell_nothing(identity: CommandLine) -> None:
+    identity.directory.identities.add("shop", "example.org", bits=1024)
+    add = ("add", "shop", "ann@example.org", "--verified")
+    assert "does not hold" not in identity(*add)  # the domain tells nothing either
+    identity("notify", "example.org", "--bounce", "feedback")
+    said = identity("add", "shop", "bob@mail.example.org", "--verified")
+    assert "What example.org tells topics does not hold for bob@mail.example.org" in said
+    assert "does not hold" not in identity("add", "shop", "eve@example.net", "--verified")
+
+
 def test_a_dropped_topic_is_marked(identity: CommandLine) -> None:
     identity("notify", NAME, "--bounce", "feedback")
     identity.directory.topics.drop(1, "gone")

@@ -63,6 +63,16 @@ def test_who_tells_it_is_shown(topic: CommandLine) -> None:
     assert topic.json("list") == []
 
 
+def test_it_moves(topic: CommandLine) -> None:
+    topic("create", "shop", "orders", "--url", URL, "--sns")
+    moved = topic.json("set", "orders", "--url", "https://new.example.org/", "--account", "shop")
+    assert (moved["url"], moved["envelope"]) == ("https://new.example.org/", "sns")
+    assert topic.json("set", "orders", "--raw")["envelope"] == "raw"
+    assert "has to be https" in topic.error("set", "orders", "--url", "ftp://new.example.org/")
+    with pytest.raises(AssertionError, match="give --url, --sns or --raw"):
+        topic("set", "orders")
+
+
 def test_rotated_and_activated(topic: CommandLine) -> None:
     first = topic.json("create", "shop", "orders", "--url", URL)["secret"]
     second = topic.json("rotate", "orders")["secret"]

@@ -69,6 +69,19 @@ def test_a_topic_is_made_and_its_secret_is_told_once(directory: Directory, clock
     assert new.secret.encode() not in directory.read().topics[0].secret
 
 
+def test_its_address_can_move(directory: Directory) -> None:
+    directory.accounts.create("shop")
+    new = directory.topics.create("shop", "orders", URL)
+    held = directory.topics.set("orders", url="https://new.example.org/")
+    assert (held.topic.url, held.topic.envelope) == ("https://new.example.org/", "raw")
+    assert directory.topics.set("orders", envelope=TopicEnvelope.SNS).topic.envelope == "sns"
+    with pytest.raises(DirectoryError, match="has to be https"):
+        directory.topics.set("orders", url="http://new.example.org/")
+    snapshot = snapshot_of(directory)
+    assert snapshot.topics[new.topic.id].url == "https://new.example.org/"
+    assert snapshot.topic_secret(new.topic.id) == new.secret.encode()  # as it was
+
+
 def test_another_secret_takes_the_place_of_the_first(directory: Directory) -> None:
     directory.accounts.create("shop")
     first = directory.topics.create("shop", "orders", URL)

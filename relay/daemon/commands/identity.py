@@ -63,6 +63,12 @@ def add(
                 typer.echo(zone_line(one))
         if not is_verified:
             typer.echo(f"\n{_what_follows(held, config)}")
+        above = _told_above(directory, held)
+        if above:
+            typer.echo(
+                f"\nWhat {above} tells topics does not hold for {held.identity.name} once it is verified: "
+                f"see relay identity notify {held.identity.name}"
+            )
 
 
 @app.command()
@@ -159,6 +165,16 @@ def _what_follows(held: Held, config: Config) -> str:
     if not config.verification.url:
         return f"No link can be sent to it: [verification] url is not set.\n{word}"
     return f"The running relay sends it a link to confirm.\n{word}"
+
+
+def _told_above(directory: Directory, held: Held) -> str:
+    """The nearest domain above an identity, of the same account, if it tells anyone anything; else ""."""
+    told = {one.identity: one.told for one in directory.notifications.list(held.account)}
+    local, at, domain = held.identity.name.rpartition("@")
+    above = domain if local and at else domain.partition(".")[2]
+    while above and above not in told:
+        above = above.partition(".")[2]
+    return above if above and told[above] else ""
 
 
 def _record(record: Record) -> Row:

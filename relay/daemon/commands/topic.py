@@ -63,6 +63,25 @@ def show(name: Name, account: Account = None, as_json: AsJson = False) -> None:
         print_row({**_row(held.topic, held.account, as_json), "told_by": told_by}, as_json=as_json)
 
 
+@app.command("set")
+def set_topic(
+    name: Name,
+    url: Annotated[str | None, typer.Option(help="Where to post from now on.")] = None,
+    is_sns: Annotated[
+        bool | None, typer.Option("--sns/--raw", help="Wrap what is posted as SNS does, or not.")
+    ] = None,
+    account: Account = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change where a topic's notifications go; its secret stays."""
+    if url is None and is_sns is None:
+        raise typer.BadParameter("give --url, --sns or --raw")
+    envelope = None if is_sns is None else TopicEnvelope.SNS if is_sns else TopicEnvelope.RAW
+    with opened() as directory:
+        held = directory.topics.set(name, url=url, envelope=envelope, account=account)
+        print_row(_row(held.topic, held.account, as_json), as_json=as_json)
+
+
 @app.command()
 def rotate(name: Name, account: Account = None, as_json: AsJson = False) -> None:
     """Make another secret and print it; from the next second on it alone signs what is posted."""
