@@ -6,6 +6,10 @@ returns once it has taken the batch for good, position ``reached`` included. Aft
 same events come again, so that taking must be harmless the second time. Within a message the order is that
 of ``relay.spool.event_log``.
 
+Wherever a sink keeps its position, a copy is in ``positions`` under "relay/" and its name, a second old at
+most: what a sink has not taken is not dropped (``relay.spool.retention``), and `relay events consumers` shows
+how far it is.
+
 A sink that fails is tried again after a while, for ever; the log says so once, and once when it is over.
 """
 
@@ -19,15 +23,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
+from relay.base.clock import Clock, SystemClock
+from relay.base.errors import SpoolError
 from relay.base.events import EventKind, Logged
 from relay.base.tasks import Tasks
 from relay.spool.event_log import EventLog
+from relay.spool.positions import OWN, Positions
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.2
 _PAUSE_S = 1.0  # after a failure, doubling
 _LONGEST_PAUSE_S = 30.0
+_NOTE_EVERY_S = 1.0
 BATCH = 500
 
 
@@ -56,8 +64,13 @@ class Sink(Protocol):
 class Follower:
     """Leads one sink along the event log."""
 
-    def __init__(self, spool: Path, sink: Sink, poll_s: float = _POLL_S) -> None:
+    def __init__(self, spool: Path, sink: Sink, poll_s: float = _POLL_S, clock: Clock | None = None) -> None:
         self.sink = sink
+        self._name = OWN + sink.name.removeprefix(OWN)
+        self._positions = Positions(spool)
+        self._clock = clock or SystemClock()
+        self._noted: Mapping[int, int] | None = None
+        self._noted_at = 0.0  # monotonic
         self.taken = 0  # events
         self.failures = 0
         self.behind = 0  # events that it has not looked at, as of the last look
@@ -99,15 +112,32 @@ class Follower:
         loop = asyncio.get_running_loop()
         if self._after is None:
             self._after = dict(await self.sink.position())
+            await self._note()
         batch, reached = await loop.run_in_executor(
             self._thread, self._log.read, self._after, BATCH, self.sink.kinds
         )
         if reached == self._after:
             self.behind = 0
+            await self._note()
             return False
         await self.sink.take(batch, reached)
         self._after = reached
         self.taken += len(batch)
-        newest = await loop.run_in_executor(self._thread, self._log.last)
-        self.behind = sum(max(0, end - reached.get(shard, 0)) for shard, end in newest.items())
+        self.behind, _ = await loop.run_in_executor(self._thread, self._log.behind, reached)
+        await self._note()
         return True
+
+    async def _note(self) -> None:
+        """Write down where the sink is, if it has moved and it is time."""
+        assert self._after is not None
+        now = self._clock.monotonic()
+        if self._after == self._noted or (self._noted is not None and now - self._noted_at < _NOTE_EVERY_S):
+            return
+        loop, after = asyncio.get_running_loop(), self._after
+        try:
+            await loop.run_in_executor(
+                self._thread, self._positions.set, self._name, after, self._clock.now()
+            )
+        except SpoolError as error:  # the sink knows better; events are kept for longer than they need be
+            log.warning("position is not written down", extra={"sink": self.sink.name, "why": str(error)})
+        self._noted, self._noted_at = after, now

@@ -9,7 +9,9 @@ import pytest
 
 from relay.base.events import EventKind, Logged
 from relay.daemon.following import Follower
-from tests.spool.test_event_log import Shards
+from relay.spool.positions import Positions
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_log import Shards
 
 
 class Recorder:
@@ -68,3 +70,21 @@ async def test_what_a_sink_did_not_take_comes_again(
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == [
         "events are not taken; tried again"
     ]
+
+
+async def test_where_a_sink_is_is_written_down_wherever_it_keeps_that(tmp_path: Path) -> None:
+    shards, clock = Shards(tmp_path, 1), ManualClock()
+    shards.add(1, 1, count=2)
+    follower = Follower(tmp_path, Recorder({1: 1}), clock=clock)
+
+    def noted() -> dict[int, int]:
+        return Positions(tmp_path).get("relay/recorder")
+
+    await follower.step()
+    assert noted() == {1: 1}  # at once: what it has not taken has to stay
+    await follower.step()
+    assert noted() == {1: 1}  # not with each batch
+    clock.advance(1.0)
+    await follower.step()
+    assert noted() == {1: 2}  # nothing came
+    shards.close()
