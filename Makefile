@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping crash rotation corpus clean
+.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,9 @@ bench-scale: $(STAMP)  ## a million waiting, 10,000 sites, 100 dead ones, a pass
 
 bench-shaping: $(STAMP) ## receivers of every kind on a virtual clock: capacity reached, mail refused (seconds)
 	$(BIN)/python -m bench.shaping $(ARGS)
+
+bench-suppression: $(STAMP) ## suppression lists of a million addresses: import, look-up, memory (URL=postgresql://...)
+	$(BIN)/python -m bench.suppression $(if $(URL),--url $(URL)) $(ARGS)
 
 crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS)

@@ -11,7 +11,7 @@ A recipient that is suppressed when its message comes in is stored with a domain
 takes the ordinary way from there: ``suppressed_as`` says what its domain means, ``is_suppressed`` whether a
 domain is one of these.
 
-Pure. Cost, measured: ``listed_form`` 0.1 microseconds for ASCII.
+Pure. Cost, measured: ``listed_form`` 0.15 microseconds for ASCII.
 """
 
 from __future__ import annotations

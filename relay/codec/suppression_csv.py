@@ -23,6 +23,7 @@ from relay.base.suppression import Listed, SuppressionReason, listed_form
 HEAD = "address,reason,since"
 _LONGEST = 2_000  # octets: an address, a reason, a date, and whatever other columns there are
 _AHEAD_S = 86_400.0  # clocks differ
+_REASONS = {reason.value: reason for reason in SuppressionReason}
 _COLUMNS = {
     "address": 0,
     "email": 0,
@@ -115,10 +116,10 @@ def _entry(address: str, why: str, since: str, now: float, reason: SuppressionRe
             raise ValueError("no reason: give BOUNCE or COMPLAINT in the second column")
         found = reason
     else:
-        try:
-            found = SuppressionReason(why.upper())
-        except ValueError:
-            raise ValueError(f"{why!r} is no reason: there are BOUNCE and COMPLAINT") from None
+        known = _REASONS.get(why.upper())
+        if known is None:
+            raise ValueError(f"{why!r} is no reason: there are BOUNCE and COMPLAINT")
+        found = known
     return Listed(form, found, moment_of(since, now) if since else now)
 
 

@@ -18,6 +18,7 @@ from relay.base.clock import Clock
 from relay.base.message import Message, Recipient, TlsWish
 from relay.base.outcome import Deferred, Failed
 from relay.base.route import Host, Route, Source
+from relay.base.suppression import ON_SERVICE_LIST, is_suppressed
 from relay.directory.records import AccountState, Suspension
 from relay.directory.snapshot import Snapshot
 from relay.spool import views
@@ -163,13 +164,17 @@ def _facts(message: Message, one: Recipient, now: float) -> dict[str, Any]:
 
 
 def _shown(one: Recipient, facts: Facts) -> dict[str, Any]:
-    return {
+    shown = {
         "recipient": one.address,
         "state": one.state.value,
         **asdict(explain(facts)),
         "attempts": one.attempts,
         "reply": one.reply,
     }
+    if is_suppressed(one.domain):
+        whose = "service-wide" if one.domain == ON_SERVICE_LIST else "account's"
+        shown["suppressed"] = f"on the {whose} suppression list when it came in: bounced, not sent"
+    return shown
 
 
 def _route(route: Route) -> dict[str, Any]:

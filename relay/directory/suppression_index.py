@@ -5,8 +5,8 @@ of times; what has been taken off a list stays until the index is built anew. So
 the directory, and a False is an answer. One thread may add while another looks things up: a bucket is never
 changed, another takes its place.
 
-Memory: 8 bytes an entry and a quarter of a megabyte. Cost, measured with a million entries
-(``make bench-suppression``): see that; hashing takes a fifth of it.
+Memory: 8 bytes an entry. Cost, measured with a million entries on two busy cores
+(``make bench-suppression``): ``may_have`` 2 to 3 microseconds for an address that is not listed.
 
 Buckets by the upper bits, so that neither building nor adding ever moves more than a few hundred numbers at
 once with the interpreter lock held.

@@ -12,7 +12,8 @@ others are not concerned. The mailbox simulator is on no list.
 ``suspects`` answers from memory; nearly always there are none. Whoever may be listed is looked up in the
 directory. Can it not be asked, no one can say whether the message may be sent: 451, and the client keeps it.
 
-Cost on the hot path, measured: see ``bench.suppression``; 0.1 microseconds while all lists are empty.
+Cost on the hot path, measured on two busy cores (``make bench-suppression``): 2.7 microseconds a recipient
+with a million entries, 0.25 a message while all lists are empty.
 """
 
 from __future__ import annotations

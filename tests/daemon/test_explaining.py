@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from relay.base.events import Change, Transcript
+from relay.base.message import RecipientState
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Source
+from relay.base.suppression import ON_ACCOUNT_LIST, ON_SERVICE_LIST
 from relay.daemon.explaining import Explaining, from_disk
 from relay.directory.records import Suspended
 from relay.spool import views
 from tests.daemon.conftest import Started
 from tests.fakes.routes import FakeRoutes
+from tests.fakes.spool import message
 
 NOBODY = "0000019a8c3b1f20-5b1c0000-0000-4000-8000-000000000000-000001"
 
@@ -98,6 +101,24 @@ async def test_the_disk_alone_tells_what_it_can(started: Started, waits: str) ->
     assert (recipient["limit"], recipient["where"]) == ("backoff", "on disk, deferred")
     assert (recipient["transcript"], recipient["transcript_at"]) == ("> MAIL\n< 450 later", 1000.0)
     assert (await explained(started, waits))["transcript"] == "> MAIL\n< 450 later"
+
+
+@pytest.mark.parametrize(
+    ("domain", "whose"), [(ON_ACCOUNT_LIST, "the account's"), (ON_SERVICE_LIST, "the service-wide")]
+)
+async def test_who_is_suppressed_and_held_is_named(started: Started, domain: str, whose: str) -> None:
+    works = started.works
+    held = message("x@receiver.example", "y@receiver.example")
+    held.recipients[0].domain = domain
+    for one in held.recipients:
+        one.state = RecipientState.HELD
+    await works.shards[1].commit(Change(stored=[held]))
+    found = await works.explaining.explain(held.id)
+    assert found is not None
+    suppressed, fine = found["recipients"]
+    assert suppressed["suppressed"].startswith(f"on {whose} suppression list")
+    assert (suppressed["limit"], suppressed["route"]["site"]) == ("hold", "suppressed")
+    assert "suppressed" not in fine
 
 
 async def test_what_is_not_there(started: Started) -> None:

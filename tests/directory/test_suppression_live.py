@@ -119,7 +119,7 @@ async def test_a_directory_from_a_backup_is_read_anew(live: LiveSuppression, wat
             return 2
 
         def changes(self, after: int, limit: int) -> list[Change]:
-            return [Change(2, SHOP, "b@x.example")] if after < 2 else []
+            return [(2, SHOP, "b@x.example")] if after < 2 else []
 
     live._lists = Earlier(watched.lists)
     await live.poll()

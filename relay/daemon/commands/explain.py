@@ -83,6 +83,7 @@ def _lines(one: Mapping[str, Any]) -> dict[str, object]:
         "where": one["where"],
         "limit": one["limit"],
         "why": printable(one["why"]),
+        "suppressed": one.get("suppressed", ""),
         "next_attempt": moment(next_at) if next_at is not None else "not before that changes",
         "attempts": one["attempts"],
         "last_reply": printable(one["reply"]),
