@@ -5,8 +5,8 @@
 A third of the entries are on the service-wide list, the rest on those of ten accounts. *Look-up* is
 ``Suppression.suspects`` for messages to one recipient that nobody suppresses; *question* is one address that
 is listed, asked of the directory from the event loop. *Hold-up* is the longest that the event loop did
-nothing else while the index was loaded beside it. Seconds of CPU are told beside those of the clock, for a machine
-that others use too. Standard output ends with one line of JSON.
+nothing else while the index was loaded beside it. Seconds of CPU are told beside those of the clock, for a
+machine that others use too. Standard output ends with one line of JSON.
 """
 
 from __future__ import annotations
