@@ -20,7 +20,8 @@ _ANYWHERE = re.compile(r"(?<![\w.+@-])<?[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63
 _X400 = re.compile(r"\A(?:smtp|rfc822)=", re.IGNORECASE)
 _FAILING = re.compile(
     r"deliver|reach|fail|reject|unknown|recipient|bounce|no such|not exist|disabled|full\b|not found|problem"
-    r"|not receive|addressed to|message to:|error-for",
+    r"|not receive|addressed to|message to:|error-for"
+    r"|zustell|zugestellt|unbekannt|remis|d[ée]livr|inconnu|entreg|consegn|sconosciut|доставлен|投递|投遞|退信|配信",
     re.IGNORECASE,
 )
 # Sentences that name an address for another reason.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from relay.codec.report_fields import address_in
 
 MAX_NAMED = 500
+_MAX_TRANSCRIPT_LINES = 20
 
 
 @dataclass(slots=True)
@@ -166,9 +167,8 @@ def read_sendmail(lines: list[str]) -> list[Named]:
     command = _refused(transcript) if len(named) == 1 else ""
     for found in named:
         if not any(any(c.isalnum() for c in line) for line in found.lines):
-            found.lines += [line for line in transcript if found.address in line or line.startswith("<<< ")][
-                :20
-            ]
+            about = [line for line in transcript if found.address in line or line.startswith("<<< ")]
+            found.lines += about[:_MAX_TRANSCRIPT_LINES]
         found.lines = [_bare(line) for line in found.lines if not line.startswith("(expanded from")]
         found.command = command
     return named

@@ -12,6 +12,7 @@ from relay.base.outcome import Deferred, Delivered, Failed, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.codec.dsn import bounce, delay, success
 from relay.codec.report import read
+from relay.codec.status import status_of
 
 ID = "0000018bcfe56800-5b1c0000-0000-4000-8000-000000000000-000001"
 ORIGINAL = (
@@ -80,6 +81,23 @@ def test_addresses_beyond_ascii() -> None:
     recipient = Recipient(0, "a+b=c@example.org", "example.org", orcpt="rfc822;a+2Bb+3Dc@example.org")
     (found,) = read(made([(recipient, NO_USER)])).recipients
     assert found.address == "a+b=c@example.org"
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Nd", "Nl", "No"]), max_size=200)
+
+
+@given(
+    st.from_regex(r"[A-Za-z!#$%&'*+/=?^_`{|}~-]{1,20}(\.[a-z]{1,5})?@[a-z]{1,10}\.example", fullmatch=True),
+    st.sampled_from(["", "5.1.1", "5.7.509"]),
+    st.sampled_from([500, 550, 554]),
+    WORDS,
+)
+def test_what_we_write_is_what_is_read(address: str, enhanced: str, code: int, words: str) -> None:
+    """Whatever a peer said, and whoever the recipient is."""
+    failed = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(code, words, enhanced))
+    (found,) = read(made([(Recipient(0, address, "x.example"), failed)])).recipients
+    assert (found.address, found.action, found.code) == (address, Action.FAILED, code)
+    assert found.status == status_of(failed)
 
 
 POSTFIX = """\

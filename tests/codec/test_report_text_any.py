@@ -20,6 +20,9 @@ from relay.codec.report_text_any import read_any
         "The message, addressed to 'anna@example.org',\nfailed because it has not been collected",
         "I wasn't able to deliver it.\nThis is permanent.\nSorry.\n\nanna@example.org\nno such user",
         "I wasn't able to deliver the following message.\n\nSubject: x\nTo: anna@example.org\n",
+        "Ihre Nachricht an\n  anna@example.org\nkonnte nicht zugestellt werden: anna@example.org",
+        "Votre message n'a pas pu être remis à anna@example.org",
+        "您发给 anna@example.org 的邮件被退信",
         "It failed for anna@example.org. It came from bruno@example.com, by the way.",
     ],
 )
