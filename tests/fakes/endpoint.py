@@ -53,6 +53,7 @@ class Endpoint:
     """See above."""
 
     def __init__(self, authority: Authority, *, age_days: int = 0, name: str = "127.0.0.1") -> None:
+        self.authority = authority
         self.seen: list[Post] = []
         self.taken: list[Post] = []
         self.fate: Callable[[Post], Fate] = lambda post: 200
