@@ -8,22 +8,27 @@ young it may have 1,000, so that the largest are known when it is closed, an hou
 later for a domain that was summed up goes there too. ``tidy`` does this, sums days up and drops what is old.
 
 After a crash the file is as the last transaction left it; a power cut may take the last ones, and their
-events are counted again from the position that is left. If the file is lost or removed, it is made anew from
-the events that are still kept.
+events are counted again from the position that is left. If the file is lost, or damaged and therefore set
+aside by ``position``, it is made anew from the events that are still kept; older counts are then gone, and
+what was told of reputations may be told once more.
 
 One process writes (the notifier); any may read. An instance belongs to one thread at a time. Blocking.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from relay.base.counts import COLUMNS, DAY_S, OTHER, QUARTER_S, Counts, Place
-from relay.base.errors import SpoolError
+from relay.base.errors import SpoolCorrupt, SpoolError
+from relay.spool.aside import FOLDER
 from relay.spool.statistics_upkeep import ADD, ADD_VOLUME, DOMAINS, tidy
+
+log = logging.getLogger(__name__)
 
 FILE = "statistics.db"
 YOUNG_DOMAINS = 1000
@@ -59,7 +64,15 @@ class Statistics:
         self._known.clear()
 
     def position(self) -> dict[int, int]:
-        """Up to where each shard's events are counted. Raises SpoolError."""
+        """Up to where each shard's events are counted. A damaged file is set aside. Raises SpoolError."""
+        try:
+            return self._position()
+        except SpoolCorrupt as damage:
+            place = self._set_aside()
+            log.error("the statistics are damaged; set aside", extra={"file": place, "why": str(damage)})
+            return self._position()
+
+    def _position(self) -> dict[int, int]:
         with self._transaction() as connection:
             return dict(connection.execute("SELECT shard, reached FROM position").fetchall())
 
@@ -147,7 +160,24 @@ class Statistics:
                 raise
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise SpoolError(f"{self._file}: {error}") from error
+            is_damage = type(error) is sqlite3.DatabaseError  # its subclasses are about the disk, or are bugs
+            raise (SpoolCorrupt if is_damage else SpoolError)(f"{self._file}: {error}") from error
+
+    def _set_aside(self) -> str:
+        """Into ``corrupt/``, where someone may look at it."""
+        folder = self._file.parent / FOLDER
+        number = 1
+        while (target := folder / f"{FILE}-{number}").exists():
+            number += 1
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for suffix in ("-wal", "-shm", ""):
+                part = Path(f"{self._file}{suffix}")
+                if part.exists():
+                    part.rename(f"{target}{suffix}")
+        except OSError as error:
+            raise SpoolError(f"{self._file} is damaged and cannot be set aside: {error}") from error
+        return str(target)
 
 
 def _open(file: Path) -> sqlite3.Connection:

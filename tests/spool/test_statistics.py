@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.counts import OTHER, QUARTER_S, Counts, Place, Sent
-from relay.base.errors import SpoolError
+from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.spool import statistics as module
 from relay.spool.statistics import FILE, YOUNG_DOMAINS, Statistics
 from relay.spool.statistics_views import reading
@@ -79,13 +79,28 @@ def test_an_account_that_is_judged_anew(statistics: Statistics, tmp_path: Path) 
         assert views.total(7, 0.0).sent == 9  # what happened has happened
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_and_at_the_start_set_aside(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"x" * 8192)
     damaged = Statistics(tmp_path)
-    with pytest.raises(SpoolError, match=r"statistics\.db: .*not a database"):
-        damaged.position()
+    with pytest.raises(SpoolCorrupt, match=r"statistics\.db: .*not a database"):
+        damaged.standings()
     with pytest.raises(SpoolError, match=r"statistics\.db"), reading(tmp_path) as views:
         views.points(7, 0.0)
+    assert damaged.position() == {}
+    damaged.add({HERE: Counts(sent=1)}, {1: 1})
+    damaged.close()
+    assert (tmp_path / "corrupt" / f"{FILE}-1").read_bytes() == b"x" * 8192
+    (tmp_path / FILE).write_bytes(b"y" * 8192)
+    assert damaged.position() == {}
+    damaged.close()
+    assert (tmp_path / "corrupt" / f"{FILE}-2").read_bytes() == b"y" * 8192
+
+
+def test_a_file_that_cannot_be_opened_is_left_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(SpoolError, match="unable to open"):
+        Statistics(tmp_path).position()
+    assert (tmp_path / FILE).is_dir()
 
 
 def test_readers_do_not_hold_up_the_writer(statistics: Statistics, tmp_path: Path) -> None:
