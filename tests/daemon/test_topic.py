@@ -1,5 +1,6 @@
 """``relay topic``, as the administrator types it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from relay.base.events import EventKind
 from relay.daemon.commands.topic import app
 from tests.daemon.commandline import CommandLine
+from tests.fakes.notification_schema import SCHEMA
 
 URL = "https://hooks.example.org/relay"
 
@@ -82,6 +84,10 @@ def test_rotated_and_activated(topic: CommandLine) -> None:
     assert topic("activate", "orders") == "orders is active\n"
     assert topic.json("show", "orders")["state"] == "active"
     assert topic("delete", "orders") == "orders is deleted\n"
+
+
+def test_the_schema_of_what_is_posted_is_printed(topic: CommandLine) -> None:
+    assert json.loads(topic("schema")) == SCHEMA
 
 
 def test_errors_are_one_line_that_names_the_fix(topic: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Annotated
 
 import typer
@@ -103,6 +104,13 @@ def delete(name: Name, account: Account = None) -> None:
     with opened() as directory:
         dropped = directory.topics.delete(name, account)
         typer.echo(f"{name} is deleted{_forwarded(dropped)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of what is posted, for those who read it."""
+    file = resources.files("relay.codec").joinpath("schemas/notification.json")
+    typer.echo(file.read_text(encoding="utf-8"), nl=False)
 
 
 def _forwarded(dropped: Dropped) -> str:
