@@ -19,8 +19,11 @@ import pytest
 from relay.base import return_path
 from relay.base.events import EventKind
 from relay.spool.event_log import EventLog
+from tests.fakes.authority import Authority
+from tests.fakes.endpoint import Endpoint
 from tests.fakes.machine import need
-from tests.fakes.prepared import HOSTNAME, SENDER, Port, Prepared, message, wait_until
+from tests.fakes.notification_schema import STRICT
+from tests.fakes.prepared import ACCOUNT, DOMAIN, HOSTNAME, SENDER, Port, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.exim import Exim
@@ -42,8 +45,25 @@ def inbound() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def topic(authority: Authority) -> Iterator[Endpoint]:
+    """Where the identity tells of bounces and complaints."""
+    with Endpoint(authority) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
 def relay(
-    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, shared_receiver: Receiver, inbound: int
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    shared_receiver: Receiver,
+    inbound: int,
+    authority: Authority,
+    topic: Endpoint,
 ) -> Iterator[RunningRelay]:
     """Two workers; Postfix and Exim are behind them, and know the way back."""
     with ExitStack() as stack:
@@ -59,7 +79,13 @@ def relay(
         )
         listener = f'[[listener]]\naddress = "127.0.0.1:{inbound}"\nrole = "inbound"\n'
         folder = tmp_path_factory.mktemp("relay")
-        made = RunningRelay(folder, prepared, next_hop=shared_receiver.port, more=routes + listener)
+        told = f'[notifications]\nprivate_addresses = "allow"\nca_file = "{authority.file}"\n'
+        made = RunningRelay(folder, prepared, next_hop=shared_receiver.port, more=routes + listener + told)
+        directory = made.directory()
+        directory.topics.create(ACCOUNT, "feedback", topic.url)
+        kinds = (EventKind.BOUNCE, EventKind.COMPLAINT)
+        directory.notifications.set(DOMAIN, topics=dict.fromkeys(kinds, "feedback"))
+        directory.close()
         lines = made.file.read_text().splitlines()
         at = next(number for number, line in enumerate(lines, 1) if line.startswith("service_domain"))
         lines[at:at] = ['return_path = "relay"', f'return_path_domain = "{OURS}"']
@@ -128,6 +154,11 @@ def complaint(about: str, sender: str, **fields: str) -> bytes:
     ).encode()
 
 
+def kinds_of(topic: Endpoint, message_id: str) -> list[str]:
+    """What the topic was told of a message, in order."""
+    return [post.kind for post in topic.taken if post.message_id == message_id]
+
+
 def dsn(to: str, recipient: str) -> bytes:
     """A report that this recipient does not exist."""
     return (
@@ -150,7 +181,12 @@ def forwarded(receiver: Receiver, message_id: str) -> list[Any]:
     ("domain", "reporter"), [(BY_POSTFIX, "app.sender.example"), (BY_EXIM, "mx.exim.example")]
 )
 def test_a_server_that_accepts_and_bounces_later(
-    relay: RunningRelay, shared_receiver: Receiver, domain: str, reporter: str
+    relay: RunningRelay,
+    shared_receiver: Receiver,
+    inbound: int,
+    topic: Endpoint,
+    domain: str,
+    reporter: str,
 ) -> None:
     receiver = shared_receiver
     receiver.replies[f"RCPT gone@{domain}"] = GONE
@@ -181,6 +217,19 @@ def test_a_server_that_accepts_and_bounces_later(
         assert mail.get_content_type() == "multipart/report"
         kinds = [part.get_content_type() for part in mail.walk()]
         assert "message/delivery-status" in kinds
+
+    # told to the topic: the complaint comes last, so that what is there by then is all
+    code, said = bring(inbound, COMPLAINTS, complaint(message_id, f"fbl@{domain}", Feedback_Type="abuse"))
+    assert code == 250, said
+    topic.wait_for(lambda: "Complaint" in kinds_of(topic, message_id), "the complaint is told")
+    told = [post.told for post in topic.taken if post.message_id == message_id]
+    assert all(STRICT.is_valid(one) for one in told)
+    assert kinds_of(topic, message_id) == ["Bounce", "Bounce", "Complaint"]
+    named = {(one["bounce"]["bounceType"], one["bounce"]["bounceSubType"]): one["bounce"] for one in told[:2]}
+    assert {kind: [r["emailAddress"] for r in one["bouncedRecipients"]] for kind, one in named.items()} == {
+        ("Permanent", "NoEmail"): [f"gone@{domain}"],
+        ("Transient", "MailboxFull"): [f"full@{domain}"],
+    }
 
 
 def test_an_alias_behind_one_of_several_recipients(relay: RunningRelay, shared_receiver: Receiver) -> None:
