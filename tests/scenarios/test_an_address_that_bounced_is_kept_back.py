@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from relay.base.events import EventKind
 from relay.base.suppression import SERVICE, Listed, SuppressionReason
 from relay.directory.store import Directory
+from relay.spool.event_log import EventLog
 from tests.fakes.prepared import ACCOUNT, HOSTNAME, SENDER, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.receiver import Receiver
@@ -41,9 +43,14 @@ def told(relay: RunningRelay, message_id: str, number: int) -> list[dict[str, An
     """The events of a message behind its Send event, once there are ``number``."""
 
     def found() -> list[dict[str, Any]]:
-        listed = relay.command("events", "tail", "--json", "-n", "1000")
-        every = [json.loads(line) for line in listed.stdout.splitlines()]
-        after = [one for one in every if one["message_id"] == message_id and one["kind"] != "Send"]
+        log = EventLog(relay.spool)
+        every = [one.event for one in log.of_message(message_id)]
+        log.close()
+        after = [
+            {"kind": one.kind.value, "message_id": one.message_id, "detail": json.loads(one.detail)}
+            for one in every
+            if one.kind is not EventKind.SEND
+        ]
         return after if len(after) >= number else []
 
     events = wait_until(found, f"{number} events of {message_id}")
@@ -109,34 +116,29 @@ def test_a_hard_bounce_keeps_the_next_message_back_until_it_is_taken_off(
 def test_who_complained_is_kept_back_and_told_as_a_complaint(
     shared_relay: RunningRelay, shared_receiver: Receiver, directory: Directory
 ) -> None:
-    address = f"angry@{DOMAIN}"
+    address, before = f"angry@{DOMAIN}", known(shared_relay)
     added = shared_relay.command("suppression", "add", address, "--account", ACCOUNT, "--reason", "complaint")
     assert added.returncode == 0, added.stderr
-    wait_until(lambda: _is_kept_back(shared_relay, address), f"{address} is kept back")
+    wait_until(lambda: known(shared_relay) > before, "the workers know it")
     (event,) = told(shared_relay, submit(shared_relay, address), 1)
     assert (event["kind"], event["detail"]["subType"]) == ("Complaint", "OnAccountSuppressionList")
     assert (event["detail"]["recipient"], event["detail"]["source"]) == (address, "suppression-list")
 
 
-def _is_kept_back(relay: RunningRelay, address: str) -> bool:
-    (event,) = told(relay, submit(relay, address), 1)
-    return bool(event["kind"] != "Delivery")
-
-
 def test_without_a_list_of_its_own_an_account_is_bound_by_the_services(
     shared_relay: RunningRelay, shared_receiver: Receiver, directory: Directory
 ) -> None:
-    address = f"shared@{DOMAIN}"
+    address, before = f"shared@{DOMAIN}", known(shared_relay)
     directory.suppression.put([(SERVICE, Listed(address, BOUNCE, 0.0))])  # long ago: forgotten
     directory.accounts.set(ACCOUNT, suppressed_reasons=frozenset())
     try:
         shared_relay.wait_for_directory(directory)
+        wait_until(lambda: known(shared_relay) > before, "the workers know it")
         (event,) = told(shared_relay, submit(shared_relay, address), 1)
         assert event["kind"] == "Delivery"
         added = shared_relay.command("suppression", "add", address, "--service")
         assert added.returncode == 0, added.stderr
-        wait_until(lambda: _is_kept_back(shared_relay, address), f"{address} is kept back")
-        (event,) = told(shared_relay, submit(shared_relay, address), 1)
+        (event,) = told(shared_relay, submit(shared_relay, address), 1)  # they know the address: at once
         assert event["kind"] == "Bounce"
         assert event["detail"]["bounceSubType"] == "Suppressed"
     finally:
