@@ -24,42 +24,54 @@ from tests.daemon.test_quota import Counting
 DAY = 86_400
 
 
-@pytest.fixture
-def line(tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(app, tmp_path)
-    spool = tmp_path / "spool"
-    spool.mkdir()
+def made_in(folder: Path) -> CommandLine:
+    made = CommandLine(app, folder)
+    (folder / "spool").mkdir()
     with made.config.open("a") as file:
-        file.write(f"[spool]\npath = '{spool}'\n")
+        file.write(f"[spool]\npath = '{folder / 'spool'}'\n")
     made("account", "create", "shop", "--quota", "2000", "--rate", "2.5")
+    return made
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[CommandLine]:
+    """Nothing was sent."""
+    made = made_in(tmp_path)
     yield made
     made.directory.close()
 
 
-@pytest.fixture
-def quarter(line: CommandLine, tmp_path: Path) -> int:
-    """The start of this one, of which the file tells."""
-    now = int(SystemClock().now()) // 900 * 900
-    statistics = Statistics(tmp_path / "spool")
-    here = Place(1, now, "shop.example", "a.example")
+@pytest.fixture(scope="module")
+def quarter() -> int:
+    """The start of this one."""
+    return int(SystemClock().now()) // 900 * 900
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, quarter: int) -> Iterator[CommandLine]:
+    """With mail in this quarter and three days ago; nobody may change it."""
+    made = made_in(tmp_path_factory.mktemp("stats"))
+    statistics = Statistics(made.config.parent / "spool")
+    here = Place(1, quarter, "shop.example", "a.example")
     statistics.add(
         {
             here: Counts(sent=1000, delivered=900, hard=80, soft=3, complaints=1, mails=1000, bounced=80),
             here._replace(identity="news.example", domain="b.example"): Counts(
                 sent=50, delivered=50, mails=50
             ),
-            here._replace(start=now - 3 * DAY): Counts(sent=7, rejects=1, suppressed=2),
+            here._replace(start=quarter - 3 * DAY): Counts(sent=7, rejects=1, suppressed=2),
         },
         {1: 1},
     )
     review = Health(Status.UNDER_REVIEW, Status.UNDER_REVIEW)
     statistics.put_standing(1, written(Standing(bounce=review)))
     statistics.close()
-    return now
+    yield made
+    made.directory.close()
 
 
-def test_an_account_on_one_screen(line: CommandLine, quarter: int, tmp_path: Path) -> None:
-    running = Counting(tmp_path / "spool")
+def test_an_account_on_one_screen(line: CommandLine, quarter: int) -> None:
+    running = Counting(line.config.parent / "spool")
     try:
         running.sent = 1057
         shown = line("stats", "--account", "shop", "--since", "2d")
@@ -90,7 +102,7 @@ def test_an_account_on_one_screen(line: CommandLine, quarter: int, tmp_path: Pat
     assert (found["sent"], found["bounced"], found["reputation"]["status"]) == (1050, 80, "Under review")
 
 
-def test_all_accounts(line: CommandLine, quarter: int) -> None:
+def test_all_accounts(line: CommandLine) -> None:
     found = line.json("stats")
     assert (found["sent"], found["rejects"], found["suppressed"]) == (1057, 1, 2)
     ((name, status),) = [(one["account"], one["status"]) for one in found["accounts"]]
@@ -99,7 +111,7 @@ def test_all_accounts(line: CommandLine, quarter: int) -> None:
     assert "ACCOUNT" in line("stats")
 
 
-def test_narrowed_down(line: CommandLine, quarter: int) -> None:
+def test_narrowed_down(line: CommandLine) -> None:
     found = line.json("stats", "--account", "shop", "--identity", "News.Example", "--domain", "B.example")
     assert (found["identity"], found["domain"], found["sent"]) == ("news.example", "b.example", 50)
     assert found["reputation"]["status"] == ""
@@ -128,22 +140,22 @@ def test_points_as_get_send_statistics(line: CommandLine, quarter: int) -> None:
     ]
 
 
-def test_what_the_notifier_has_not_come_to_is_said(line: CommandLine, tmp_path: Path) -> None:
+def test_what_the_notifier_has_not_come_to_is_said(empty: CommandLine, tmp_path: Path) -> None:
     async def commit() -> None:
         async with AsyncExitStack() as stack:
             shard = await Shard.open(tmp_path / "spool", 1, SpoolLimits(0), SystemClock(), stack)
             await shard.commit(Change(events=[Event(1.0, EventKind.NOTICE, "", 1)] * 3))
 
     asyncio.run(commit())
-    assert line.json("stats")["events_not_counted"] == 3
-    result: Any = CliRunner(env={"RELAY_CONFIG": str(line.config)}).invoke(app, ["stats"])
+    assert empty.json("stats")["events_not_counted"] == 3
+    result: Any = CliRunner(env={"RELAY_CONFIG": str(empty.config)}).invoke(app, ["stats"])
     assert "note: 3 events are not counted yet" in result.stderr
 
 
-def test_nothing_yet(line: CommandLine) -> None:
-    assert line.json("stats")["sent"] == 0
-    assert line.json("stats", "--points") == {"SendDataPoints": []}
-    assert "0%, Healthy (0 of none)" in line("stats", "--account", "shop")
+def test_nothing_yet(empty: CommandLine) -> None:
+    assert empty.json("stats")["sent"] == 0
+    assert empty.json("stats", "--points") == {"SendDataPoints": []}
+    assert "0%, Healthy (0 of none)" in empty("stats", "--account", "shop")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +174,6 @@ def test_wrong_calls(line: CommandLine, words: list[str], status: int, named: st
     assert named in " ".join(result.stderr.split())
 
 
-def test_a_file_that_cannot_be_read(line: CommandLine, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read(empty: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "spool" / "statistics.db").write_bytes(b"x" * 8192)
-    assert "statistics.db" in line.error("stats")
+    assert "statistics.db" in empty.error("stats")
