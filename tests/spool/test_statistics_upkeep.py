@@ -1,9 +1,13 @@
 """With time: quarters closed, days summed up, old days dropped."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relay.base.counts import COLUMNS, DAY_S, OTHER, QUARTER_S, Counts, Place, Sent
 from relay.spool.statistics import Statistics
@@ -118,3 +122,35 @@ def test_a_clock_that_was_set_back_closes_nothing_twice(statistics: Statistics, 
     statistics.tidy(DAY + 20.0 * DAY_S)
     with reading(tmp_path) as views:
         assert (views.points(7, 0.0), views.total(7, 0.0).sent) == ([], 1)
+
+
+counted = st.tuples(
+    st.integers(0, 30 * 96), st.integers(0, 45), st.sampled_from(["shop.example", ""]), st.integers(1, 9)
+)
+steps = st.lists(st.one_of(st.lists(counted, max_size=40), st.integers(0, 40)), max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps)
+def test_no_order_of_counting_and_tidying_loses_or_invents_anything(done: list[list[tuple] | int]) -> None:  # type: ignore[type-arg]
+    sent: Counter[int] = Counter()  # by day
+    with TemporaryDirectory() as folder:
+        statistics = Statistics(Path(folder))
+        for step in done:
+            if isinstance(step, int):
+                statistics.tidy(DAY + step * DAY_S)
+                continue
+            counts: dict[Place, Counts] = {}
+            for quarter, domain, identity, number in step:
+                place = Place(7, DAY + quarter * QUARTER_S, identity, f"d{domain}.example")
+                counts.setdefault(place, Counts()).add(Counts(sent=number, mails=number))
+                sent[(DAY + quarter * QUARTER_S) // DAY_S] += number
+            statistics.add(counts, {1: 1})
+        statistics.close()
+        with reading(Path(folder)) as views:
+            assert views.total(7, 0.0) == Counts(sent=sent.total(), mails=sent.total())
+            found: Counter[int] = Counter()
+            for one in views.volume(7):
+                found[one.start // DAY_S] += one.mails
+            assert found == sent
+            assert sum(counts.sent for _, counts in views.domains(7, 0.0, 1000)) == sent.total()
