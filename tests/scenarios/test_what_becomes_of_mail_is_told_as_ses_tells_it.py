@@ -126,3 +126,21 @@ def test_each_outcome_is_told_once(asking: RunningRelay, shared_receiver: Receiv
     assert delivery["delivery"]["reportingMTA"] == HOSTNAME
     assert found["Send"]["send"] == {}
     assert found["Send"]["mail"]["tags"]["campaign"] == ["book"]
+
+
+def test_what_comes_back_is_told_too(asking: RunningRelay) -> None:
+    away, annoyed = f"ooto@{SIMULATOR}", f"complaint@{SIMULATOR}"
+    message_id = submit(asking, message("comes back", to=away), away, annoyed)
+    found = told(asking, message_id, 5)
+    assert sorted(found) == ["BounceGeneral", "Complaint", "Delivery", "Send"]
+    assert found["Delivery"]["delivery"]["recipients"] == [away, annoyed]  # one reply for both
+
+    replied = found["BounceGeneral"]["bounce"]
+    assert (replied["bounceType"], replied["bounceSubType"]) == ("Transient", "General")
+    assert replied["bouncedRecipients"] == [{"emailAddress": away}]
+    complaint = found["Complaint"]["complaint"]
+    assert complaint["complainedRecipients"] == [{"emailAddress": annoyed}]
+    assert (complaint["complaintFeedbackType"], complaint["complaintSubType"]) == ("abuse", None)
+    assert complaint["userAgent"]
+    assert complaint["arrivalDate"] <= complaint["timestamp"]
+    assert found["Complaint"]["mail"]["commonHeaders"]["subject"] == "comes back"
