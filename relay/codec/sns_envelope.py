@@ -24,11 +24,6 @@ Sign = Callable[[bytes], bytes]
 """RSASSA-PKCS1-v1_5 with SHA-256."""
 
 
-def topic_arn(region: str, account_id: int, name: str) -> str:
-    """The ARN of a topic."""
-    return f"arn:aws:sns:{region}:{account_id:012d}:{name}"
-
-
 def wrap(message: bytes, uid: uuid.UUID, arn: str, now: float, certificate_url: str, sign: Sign) -> bytes:
     """The envelope around a notification (UTF-8), as JSON."""
     at = datetime.fromtimestamp(round(now, 3), UTC).isoformat(timespec="milliseconds")

@@ -7,12 +7,14 @@ snapshot. Of the settings, [notifications] timeout and give_up_after take effect
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
+from relay.base.arn import topic_arn
 from relay.base.clock import Clock
 from relay.base.errors import ConfigError, DirectoryError
 from relay.base.tasks import Tasks
@@ -29,9 +31,11 @@ from relay.daemon.topic_poster import Wrapped
 from relay.daemon.translate import endpoint_text
 from relay.directory.notifying import Topic, TopicEnvelope
 from relay.transport.resolve import Resolver
-from relay.transport.webhook import Webhooks
+from relay.transport.webhook import Posted, Webhooks
 
 log = logging.getLogger(__name__)
+
+_SUCCEEDED = "AmazonSnsSubscriptionSucceeded"  # what receivers of SES's notifications know
 
 
 class Secrets(Snapshot, Protocol):
@@ -131,6 +135,20 @@ class Notifications:
             )
         await self.posting.follow(topics)
 
+    async def test(self, topic_id: int) -> Posted:
+        """Post one notification that tells of nothing, as SES does when a topic is set; what came of it.
+
+        Raises RelayError if there is no such topic, or its post cannot be made.
+        """
+        await self._live.poll()
+        topic = self._live.current.topics.get(topic_id)
+        if topic is None:
+            raise DirectoryError("no such topic; see `relay topic list`")
+        said = f"Topic {topic.name} hears of notifications of account {topic.account_id:012d}."
+        body = json.dumps({"notificationType": _SUCCEEDED, "message": said}).encode()
+        wrapped = self._wrap(topic, str(uuid.uuid4()), body, self._clock.now())
+        return await self._webhooks.post(topic.url, *wrapped)
+
     def _service(self) -> Service:
         config = self._config()
         return Service(config.directory.region, config.relay.hostname, config.signing.service_domain)
@@ -149,7 +167,7 @@ class Notifications:
                 "[verification] url: set it, and [http] listen"
             )
         number = uuid.UUID(uid)
-        arn = sns_envelope.topic_arn(config.directory.region, topic.account_id, topic.name)
+        arn = topic_arn(config.directory.region, topic.account_id, topic.name)
         url = self._certificate.url(config.verification.url)
         wrapped = sns_envelope.wrap(body, number, arn, now, url, self._certificate.sign)
         signed = webhook.headers(topic.name, uid, secret, wrapped, now)

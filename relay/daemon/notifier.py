@@ -198,6 +198,9 @@ class Notifier:
                 "cpu_seconds": usage.ru_utime + usage.ru_stime,
                 "peak_resident_bytes": usage.ru_maxrss * 1024,
             }
+        if what == "topic test" and self.newsroom.notifications is not None:
+            posted = await self.newsroom.notifications.test(fields["topic"])
+            return {"is_taken": posted.is_taken, "said": posted.said}
         if what == "prepare":
             return self._prepare(fields["text"])
         if what == "take over":

@@ -62,6 +62,9 @@ class Waiting(NamedTuple):
     said: str  # what it last answered, where it did not take it
 
 
+NOTHING = Waiting(0, 0, 0.0, 0.0, "")
+
+
 class Outbox:
     """The outbox of one relay. Opened by ``open``."""
 

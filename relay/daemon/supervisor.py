@@ -239,6 +239,8 @@ class Supervisor:
             if not workers.ready or self._drain.is_set():
                 raise LinkError("no worker is ready; try again, or see the relay's log")
             return await workers.ready[0].link.ask(what, **fields)
+        if what == "topic test":
+            return await self._notifier.ask(what, **fields)
         if what == "usage":
             return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
         if what in REQUESTS:

@@ -6,7 +6,8 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from relay.codec.sns_envelope import headers, signed_text, topic_arn, wrap
+from relay.base.arn import topic_arn
+from relay.codec.sns_envelope import headers, signed_text, wrap
 from relay.daemon.sns_certificate import CERTIFICATE, load
 from tests.fakes.machine import need
 

@@ -1,6 +1,7 @@
 """Webhooks of a relay that runs: everything arrives, signed and in order, also through kill -9 of all of it
 between an outcome and the post that tells of it."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -88,6 +89,24 @@ def test_each_mailbox_of_the_simulator_is_told_of_as_what_it_plays(told: Told) -
         assert STRICT.is_valid(post.told), post.told
         stamp, signature = fields["x-relay-timestamp"], fields["x-relay-signature"]
         assert webhook.verifies(told.secret, stamp, signature, post.body, float(stamp))
+
+
+def test_the_administrator_tries_a_topic_and_sees_what_waits_for_it(told: Told) -> None:
+    assert told.relay.command("topic", "test", "hook").returncode == 0
+    [post] = told.endpoint.taken
+    assert post.told["notificationType"] == "AmazonSnsSubscriptionSucceeded"
+    told.endpoint.fate = lambda post: 503
+    tried = told.relay.command("topic", "test", "hook")
+    assert (tried.returncode, b"503" in tried.stderr) == (1, True)
+    told.relay.send(message(), "someone@receiver.example")
+    told.endpoint.wait_for(lambda: [post for post in told.endpoint.seen if b'"Send"' in post.body], "a Send")
+
+    def shown() -> dict[str, object]:
+        return dict(json.loads(told.relay.command("topic", "show", "hook", "--json").stdout))
+
+    found = wait_until(lambda: one if (one := shown())["failing_since"] else None, "it is failing")
+    assert (found["waiting"], found["put_aside"]) == (2, 0)
+    assert str(found["said"]).startswith("503")
 
 
 def test_kill_9_between_outcome_and_post_loses_nothing_and_keeps_the_order(

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from relay.base.arn import topic_arn
+from relay.base.errors import SpoolError
+from relay.daemon import control, outbox
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
+from relay.daemon.commands.running import asked, loaded
 from relay.daemon.config import load
 from relay.directory.notifications import OPTIONS
 from relay.directory.notifying import Topic, TopicEnvelope
@@ -61,7 +64,19 @@ def show(name: Name, account: Account = None, as_json: AsJson = False) -> None:
         told_by: object = told
         if not as_json:
             told_by = ", ".join(f"{identity} ({', '.join(kinds)})" for identity, kinds in told.items())
-        print_row({**_row(held.topic, held.account, as_json), "told_by": told_by}, as_json=as_json)
+        row = {**_row(held.topic, held.account, as_json), "told_by": told_by, **_outbox(held.topic.id)}
+        print_row(row, as_json=as_json)
+
+
+@app.command("test")
+def post_test(name: Name, account: Account = None) -> None:
+    """Have the running relay post a notification that tells of nothing; status 1 if it is not taken."""
+    with opened() as directory:
+        topic = directory.topics.show(name, account).topic
+    posted = asked(control.ask(loaded().spool.path, "topic test", topic=topic.id))
+    typer.echo(f"{topic.url}: {posted['said']}", err=not posted["is_taken"])
+    if not posted["is_taken"]:
+        raise typer.Exit(1)
 
 
 @app.command("set")
@@ -111,6 +126,21 @@ def schema() -> None:
     """Print the JSON schema of what is posted, for those who read it."""
     file = resources.files("relay.codec").joinpath("schemas/notification.json")
     typer.echo(file.read_text(encoding="utf-8"), nl=False)
+
+
+def _outbox(topic_id: int) -> Row:
+    """What waits for a topic, as the notifier has it on disk."""
+    try:
+        waiting = outbox.look(loaded().spool.path).get(topic_id, outbox.NOTHING)
+    except SpoolError as error:  # of another user, say
+        return {"waiting": f"unknown: {error}"}
+    return {
+        "waiting": waiting.pending,
+        "put_aside": waiting.aside,
+        "oldest": moment(waiting.oldest) if waiting.oldest else "",
+        "failing_since": moment(waiting.failing_since) if waiting.failing_since else "",
+        "said": waiting.said,
+    }
 
 
 def _forwarded(dropped: Dropped) -> str:
