@@ -38,6 +38,10 @@ _ADVICE = {
     BounceSubType.CONTENT_REJECTED: "The refusal is of what the message says: in other words it may arrive.",
     BounceSubType.ATTACHMENT_REJECTED: "The refusal is of what is attached: without it, it may arrive.",
 }
+_NOT_ABOUT_ADDRESS = (
+    "That is not about the address: the message may be taken later, or once whoever looks after this mail "
+    "server has seen to it."
+)
 _ADVICE_BY_TYPE = {
     BounceType.PERMANENT: "The address takes no mail. Check it; nothing will arrive there.",
     BounceType.TRANSIENT: "The address itself may be right: you can send the message again later.",
@@ -73,15 +77,20 @@ def bad_news(about: Context, told: Told) -> list[str]:
         lines += wrapped(sentence_of(outcome))
         lines += _said(outcome)
         if place < len(about.classes):
-            lines += wrapped(advice(about.classes[place]))
+            lines += wrapped(advice(about.classes[place], outcome))
     if 0.0 < message.deadline <= now and message.gives_up_at == message.deadline:
         lines += ["", f"It was to be delivered by {date(message.deadline)}, or not at all."]
     return [*lines, "", "Recipients that are not named here are not affected.", "", _PARTS]
 
 
-def advice(found: BounceClass) -> str:
-    """What can be done about a bounce of this kind, for the person who sent the message."""
-    return _ADVICE.get(found.subtype, _ADVICE_BY_TYPE[found.type])
+def advice(found: BounceClass, outcome: Failed | Deferred) -> str:
+    """What can be done about a bounce of this kind, for the person who sent the message; "" for nothing that
+    has not been said."""
+    if found.subtype in _ADVICE:
+        return _ADVICE[found.subtype]
+    if found.type is BounceType.TRANSIENT and isinstance(outcome, Failed):
+        return _NOT_ABOUT_ADDRESS if outcome.reply is not None else ""
+    return _ADVICE_BY_TYPE[found.type]
 
 
 def good_news(about: Context, told: Told) -> list[str]:

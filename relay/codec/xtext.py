@@ -15,7 +15,7 @@ import re
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-~\x80-\U0010ffff]|\+[0-9A-F]{2}|\\x\{[0-9A-F]{2,6}\})*")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
-_UNICODE = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
+_CODED = re.compile(r"\\x\{([0-9A-F]{2,6})\}|\+([0-9A-F]{2})")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -69,8 +69,7 @@ def decode_address(value: str) -> str:
         return f"{kind};{decode_xtext(text)}"
     if not _UTF8_XTEXT.fullmatch(text):
         raise ValueError("not utf-8-addr-xtext")
-    decoded = _UNICODE.sub(lambda match: chr(int(match[1], 16)), text)  # beyond U+10FFFF: ValueError
-    decoded = _HEX.sub(lambda match: chr(int(match[1], 16)), decoded)
+    decoded = _CODED.sub(lambda match: chr(int(match[1] or match[2], 16)), text)  # over U+10FFFF: ValueError
     if not decoded.isprintable():
         raise ValueError("ORCPT hides a control character")
     return f"{kind};{decoded}"

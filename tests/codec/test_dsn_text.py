@@ -76,17 +76,27 @@ def test_each_recipient_has_its_advice():
     ]
     lines = bad_news(about(a_message(), classes=found), [(ONE, BUSY), (TWO, GONE)])
     first, second = text(lines).split("<b@xn--bcher-kva.example>")
-    assert advice(found[0]) in first
-    assert advice(found[1]) in second
+    assert advice(found[0], BUSY) in first
+    assert advice(found[1], GONE) in second
     assert max(map(len, lines)) <= 76
 
 
 @pytest.mark.parametrize("subtype", BounceSubType)
 @pytest.mark.parametrize("type_", BounceType)
-def test_there_is_advice_for_all(type_, subtype):
-    said = advice(BounceClass(type_, subtype))
-    assert said.isascii()
-    assert said.endswith(".")
+def test_there_is_advice_for_all_but_what_says_it_itself(type_, subtype):
+    refused = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no"))
+    for outcome in (BUSY, GONE, refused):
+        said = advice(BounceClass(type_, subtype), outcome)
+        assert said.isascii()
+        assert said.endswith(".") or (outcome is GONE and type_ is BounceType.TRANSIENT)
+
+
+def test_a_refusal_that_is_not_about_the_address_does_not_say_so():
+    refused = Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "SPF", "5.7.23"))
+    general = BounceClass(BounceType.TRANSIENT, BounceSubType.GENERAL)
+    assert "not about the address" in advice(general, refused)
+    assert "again later" in advice(general, BUSY)
+    assert advice(general, GONE) == ""  # "Is the address misspelt?" has been said
 
 
 def test_good_news():

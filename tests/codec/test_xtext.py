@@ -48,3 +48,7 @@ def test_junk_is_refused_or_read(text):
             assert read(text).isprintable()
         except ValueError:
             continue
+
+
+def test_what_was_decoded_is_not_decoded_again() -> None:
+    assert decode_address("utf-8;a\\x{2B}41@example.org") == "utf-8;a+41@example.org"

@@ -15,6 +15,7 @@ import pytest
 
 from relay.base.events import EventKind
 from relay.base.feedback import ReportKind
+from relay.codec.notification_groups import gather
 from relay.codec.report import read
 from relay.directory.records import Access
 from relay.spool.event_log import EventLog
@@ -260,6 +261,44 @@ def test_bounces_of_one_message_are_one_report(cut_off: RunningRelay, shared_rec
     cut_off.wait_for_event(bounce_ids.pop(), "delivered")
     (report,) = bounces_of(shared_receiver, message_id)
     assert set(failed_in(report)) == {*labels, f"no-one@{SIMULATOR}"}
+    with closing(EventLog(cut_off.spool)) as log:
+        groups = list(gather([one.event for one in log.of_message(message_id)]))
+    together = [group for group in groups if group.first.kind is EventKind.BOUNCE]
+    assert [len(group.events) for group in together] == [13]  # one notification
+
+
+def test_with_forwarding_off_the_event_is_there_and_the_mail_is_not(
+    cut_off: RunningRelay, shared_receiver: Receiver
+) -> None:
+    """Unless the sender asked for the mail in the envelope (RFC 3461)."""
+    directory = cut_off.directory()
+    quiet = f"quiet.{DOMAIN}"
+    directory.identities.add("tests", quiet, is_verified=True)
+    told_to = {EventKind.BOUNCE: "log", EventKind.COMPLAINT: "log"}
+    directory.notifications.set(quiet, topics=told_to, is_forwarding=False)
+    cut_off.wait_for_directory(directory)
+    directory.close()
+    sender = f"app@{quiet}"
+    content = message("quietly", sender=sender)
+    found = {}
+    for notify in ("", "FAILURE", "NEVER"):
+        with cut_off.client() as client:
+            client.mail(sender)
+            for name in ("bounce", "complaint", "ooto"):
+                asked = [f"NOTIFY={notify}"] if notify else []
+                code, said = client.rcpt(f"{name}@{SIMULATOR}", asked)
+                assert code == 250, said
+            code, said = client.data(content)
+            assert code == 250, said
+        found[notify] = said.decode().split()[2]
+    for notify, message_id in found.items():
+        events = told(cut_off, message_id, 5)
+        assert sorted(one["kind"] for one in events) == [
+            "Bounce", "Bounce", "Complaint", "Delivery", "Delivery"
+        ]  # fmt: skip
+        mailed = [one["detail"].get("bounce", "") for one in events if one["kind"] != "Delivery"]
+        assert [bool(one) for one in sorted(mailed)] == [False, False, notify == "FAILURE"]
+        assert {one["detail"]["identity"] for one in events if one["kind"] == "Bounce"} == {quiet}
 
 
 def test_both_workers_have_one(cut_off: RunningRelay) -> None:
