@@ -20,14 +20,14 @@ from relay.base.clock import Clock
 from relay.base.events import EventKind, Logged
 from relay.base.suppression import Listed, SuppressionReason
 from relay.directory.suppression import Entry
-from relay.spool.positions import Positions
-from relay.verdict.suppression import KINDS, lists_for, offence_of
+from relay.spool.positions import OWN, Positions
+from relay.verdict.suppression import KINDS, certain, lists_for, offence_of
 
 log = logging.getLogger(__name__)
 
 NAME = "suppression"
+_POSITION = OWN + NAME
 _PRUNE_EVERY_S = 3600.0
-_NOTE_EVERY_S = 5.0  # how far it has come where there was nothing to take
 
 
 class Lists(Protocol):
@@ -59,11 +59,10 @@ class SuppressionSink:
         self._service_for_s = service_for_s
         self._service_domain = service_domain
         self._pruned_at: float | None = None
-        self._noted_at = 0.0
 
     async def position(self) -> Mapping[int, int]:
         """How far it has come."""
-        return await asyncio.to_thread(self._positions.get, NAME)
+        return await asyncio.to_thread(self._positions.get, _POSITION)
 
     async def take(self, batch: Sequence[Logged], reached: Mapping[int, int]) -> None:
         """Put on the lists what these events tell. Raises DirectoryError, SpoolError."""
@@ -72,7 +71,7 @@ class SuppressionSink:
     def _take(self, batch: Sequence[Logged], reached: dict[int, int]) -> None:
         now, service_for_s = self._clock.now(), self._service_for_s()
         found = [offence_of(one.event, self._service_domain()) for one in batch]
-        offences = [one for one in found if one is not None]
+        offences = certain(one for one in found if one is not None)
         if offences:
             reasons = self._lists.reasons({one.account_id for one in offences})
             entries: dict[tuple[int, str], Listed] = {}
@@ -88,6 +87,5 @@ class SuppressionSink:
             self._pruned_at = now
             if gone:
                 log.info("addresses are off the service-wide suppression list again", extra={"count": gone})
-        if batch or not 0.0 <= now - self._noted_at < _NOTE_EVERY_S:
-            self._positions.set(NAME, reached, now)
-            self._noted_at = now
+        if batch:  # else there was nothing to take: the follower's copy will do
+            self._positions.set(_POSITION, reached, now)

@@ -10,13 +10,14 @@ A decision, pure. The table (SES.md 7, sending-email-suppression-list.md)::
     automatic replies, the simulator,     none
     the relay's own mail
 
-What an event does not say for certain puts nobody on a list.
+What is not said for certain puts nobody on a list: not an event that does not say what it is, and not a
+complaint that may be that of several recipients (``certain``), of whom all but one never complained.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from relay.base.events import Event, EventKind
@@ -60,6 +61,21 @@ def offence_of(event: Event, service_domain: str = "") -> Offence | None:
     is_bounce = event.kind is EventKind.BOUNCE
     reason = SuppressionReason.BOUNCE if is_bounce else SuppressionReason.COMPLAINT
     return Offence(event.account_id, listed, reason, event.at, event.message_id)
+
+
+def certain(offences: Iterable[Offence]) -> list[Offence]:
+    """Without complaints that name several recipients of a message at once: whose they are nobody knows."""
+    found = list(offences)
+    named: dict[tuple[str, float], set[str]] = {}
+    for one in found:
+        if one.reason is SuppressionReason.COMPLAINT:
+            named.setdefault((one.message_id, one.at), set()).add(one.address)
+    doubtful = {key for key, addresses in named.items() if len(addresses) > 1}
+    return [
+        one
+        for one in found
+        if one.reason is SuppressionReason.BOUNCE or (one.message_id, one.at) not in doubtful
+    ]
 
 
 def _is_against(kind: EventKind, detail: dict[str, object]) -> bool:

@@ -12,7 +12,7 @@ from relay.base.reply import Reply
 from relay.base.suppression import SERVICE, SuppressionReason
 from relay.verdict.details import Setting, bounce_event
 from relay.verdict.outcome_class import class_of
-from relay.verdict.suppression import Offence, lists_for, offence_of
+from relay.verdict.suppression import Offence, certain, lists_for, offence_of
 from tests.fakes.spool import NOW, message
 
 BOUNCE, COMPLAINT = SuppressionReason
@@ -117,3 +117,17 @@ def test_what_settling_tells_is_understood(outcome: Failed, is_against: bool) ->
 )
 def test_no_detail_breaks_it(kind: EventKind, detail: str) -> None:
     assert offence_of(Event(NOW, kind, "m1", SHOP, detail)) is None
+
+
+def test_whose_complaint_it_is_must_be_certain() -> None:
+    def offence(address: str, reason: SuppressionReason, by: str = "m1", at: float = NOW) -> Offence:
+        return Offence(SHOP, address, reason, at, by)
+
+    sure = [
+        offence("c", COMPLAINT, at=NOW + 1),
+        offence("c", COMPLAINT, at=NOW + 1),  # told twice: it is the same
+        offence("d", COMPLAINT, "m2"),
+        offence("e", BOUNCE),
+        offence("f", BOUNCE),
+    ]
+    assert certain([offence("a", COMPLAINT), *sure, offence("b", COMPLAINT)]) == sure
