@@ -9,7 +9,8 @@ to.
 
 Connections are kept and used again. The only module that knows aiohttp: httpx, which the rest of the relay
 uses, takes ten times as long for a post on an open connection (measured: 2.3 ms of CPU against 0.15 to 0.22
-at sixteen connections), and there may be a post for each delivery.
+at sixteen connections), and there may be a post for each delivery. It is loaded, and the CAs of the system
+are read, for the first post, in a thread: most relays have no topic.
 
 It deliberately does not decide when to post, or again, and does not sign.
 """
@@ -23,15 +24,18 @@ import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from relay.base.errors import ConfigError
 from relay.transport.answers import Answer, Status
 from relay.transport.connect import is_public
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+else:
+    AbstractResolver = object
 
 _ANSWER_LIMIT = 65_536  # what of an answer is read, so that its connection can be used again
 _LONGEST_WAIT_S = 600.0
@@ -77,33 +81,53 @@ class Webhooks:
         self._ca_file = ca_file
         self._connections = connections
         self._addresses = addresses
+        self._is_started = False
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Be ready to post until the stack unwinds. Raises ConfigError if the CA file cannot be used."""
+        if self._ca_file:
+            await asyncio.to_thread(_context, self._ca_file)
+        stack.push_async_callback(self._close)
+        self._is_started = True
+
+    async def _open(self) -> aiohttp.ClientSession:
         context = await asyncio.to_thread(_context, self._ca_file)
-        resolver = _Resolver(self._addresses, self._is_private_allowed)
-        connector = aiohttp.TCPConnector(
-            resolver=resolver, ssl=context, limit=self._connections, use_dns_cache=False
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            trust_env=False,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-        )
-        stack.push_async_callback(self._session.close)
+        import aiohttp  # `_context` has loaded it
+
+        if self._session is None:  # nobody was faster
+            resolver = _Resolver(self._addresses, self._is_private_allowed)
+            connector = aiohttp.TCPConnector(
+                resolver=resolver, ssl=context, limit=self._connections, use_dns_cache=False
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                trust_env=False,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._session
+
+    async def _close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
         """Post ``body``, and say what came of it."""
-        assert self._session is not None, "posted before start"
+        assert self._is_started, "posted before start"
         if fault := self._refuse(url):
             return Posted(0, fault)
         try:
+            session = self._session or await self._open()
+        except (ConfigError, OSError) as no_ca:
+            return Posted(0, str(no_ca))
+        import aiohttp  # it is loaded
+
+        try:
             async with (
                 asyncio.timeout(self.timeout_s),
-                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 said = (await answer.content.read(_ANSWER_LIMIT)).decode("utf-8", "replace")
                 line = f"{answer.status} {answer.reason or ''} {said[:200]}"
@@ -146,14 +170,14 @@ class _Resolver(AbstractResolver):
         if not found:
             raise OSError(0, _NOT_PUBLIC.format(f"{host} ({', '.join(answer.addresses[:3])})"))
         return [
-            ResolveResult(
-                hostname=host,
-                host=one,
-                port=port,
-                family=socket.AF_INET6 if ":" in one else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
+            {
+                "hostname": host,
+                "host": one,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in one else socket.AF_INET,
+                "proto": socket.IPPROTO_TCP,
+                "flags": socket.AI_NUMERICHOST,
+            }
             for one in found
         ]
 
@@ -162,6 +186,9 @@ class _Resolver(AbstractResolver):
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
+    """What takes long before the first post: a tenth of a second that no event loop should stand still."""
+    import aiohttp  # noqa: F401
+
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
