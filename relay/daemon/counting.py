@@ -48,6 +48,7 @@ class Counting:
             thread=self._thread,
             counting=self.sink,
             accounts=lambda: live.current,
+            show=directory.accounts.show,
             pause=directory.accounts.pause,
             notify=notify,
             limits=lambda: reputation_thresholds(config().reputation),

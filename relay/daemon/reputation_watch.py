@@ -87,12 +87,14 @@ class ReputationWatch:
         thread: ThreadPoolExecutor,
         counting: Counting,
         accounts: Callable[[], Accounts],
+        show: Callable[[str], Account],
         pause: Callable[[str, str], object],
         notify: Notify,
         limits: Callable[[], Thresholds],
         clock: Clock,
     ) -> None:
-        """``pause`` is the directory's: blocking, with the account's name and the reason."""
+        """``show`` and ``pause`` are the directory's: blocking, with the account's name, and a reason.
+        ``accounts`` may be a moment behind it."""
         self.volumes: dict[int, Volume] = {}
         self._standings: dict[int, Standing] | None = None
         self._spool = spool
@@ -100,6 +102,7 @@ class ReputationWatch:
         self._thread = thread
         self._counting = counting
         self._accounts = accounts
+        self._show = show
         self._pause = pause
         self._notify = notify
         self._limits = limits
@@ -163,6 +166,8 @@ class ReputationWatch:
     async def _judge(self, account: Account, volume: Volume) -> None:
         assert self._standings is not None
         standing = self._standings.get(account.id, renewed())
+        if standing.is_paused != account.is_paused:  # or what we know is older than what we did
+            account = await self._in_thread(self._show, account.name)
         if standing.is_paused and not account.is_paused:
             await self._renew(account)
             return

@@ -28,6 +28,7 @@ class Office:
     def __init__(self, spool: Path, stack: AsyncExitStack) -> None:
         self.changed: set[int] = set()
         self.accounts = {7: Account(7, "shop"), 8: Account(8, "news")}
+        self.old: dict[int, Account] = {}  # what the snapshot still says
         self.mails: list[tuple[int, str]] = []
         self.limits = Thresholds()
         self.clock = ManualClock(NOW)
@@ -48,6 +49,7 @@ class Office:
             thread=self._thread,
             counting=self,
             accounts=lambda: self,
+            show=self.show,
             pause=self.pause,
             notify=self.notify,
             limits=lambda: self.limits,
@@ -55,7 +57,12 @@ class Office:
         )
 
     def account(self, account_id: int) -> Account | None:
-        return self.accounts.get(account_id)
+        return self.old.get(account_id) or self.accounts.get(account_id)
+
+    def show(self, name: str) -> Account:
+        if not self.is_directory_open:
+            raise DirectoryError("locked")
+        return self.accounts[self.account_numbers()[name]]
 
     def account_numbers(self) -> dict[str, int]:
         return {one.name: one.id for one in self.accounts.values()}
@@ -155,6 +162,20 @@ async def test_resumed_it_is_judged_by_later_mail(office: Office) -> None:
         PAUSED[1],
         "Bounce rate 12.9%: your account's sending is paused",
     ]
+
+
+async def test_what_is_seen_of_the_directory_may_be_older_than_the_pause(office: Office) -> None:
+    office.limits = Thresholds(is_pausing=True)
+    office.old = dict(office.accounts)
+    office.count(10_000, 1200)
+    for is_directory_open in (True, True, False, True):
+        office.is_directory_open = is_directory_open
+        await office.watch.look()
+    assert (office.mails, office.status()) == ([PAUSED], "Sending paused")
+    assert office.statistics.standings()[7][0] == 0.0  # nobody has resumed it
+    office.old = {}
+    await office.watch.look()
+    assert office.status() == "Sending paused"
 
 
 async def test_whom_somebody_else_paused_and_resumed_is_judged_anew_too(office: Office) -> None:
