@@ -225,12 +225,15 @@ def _complained(report: Report, original: Original, now: float, source: str) -> 
 
 
 def _complainers(report: Report, original: Original) -> list[str]:
-    """Whom the report names, else those at the domain that it comes from, else the only one there is."""
+    """Whom the report names; where it names nobody, those at the domain that it comes from. In any case the
+    only one there is: whoever else is named is behind a forward."""
     named = [same_address(original.destination, one.address) for one in report.recipients]
     if any(named):
         return list(dict.fromkeys(filter(None, named)))
     if len(original.destination) == 1:
         return list(original.destination)
+    if named:
+        return []
     for domain in (report.sender.rpartition("@")[2], report.reporting_mta):
         if found := at_domain(original.destination, domain):
             return found

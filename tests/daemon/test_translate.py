@@ -187,3 +187,29 @@ def test_who_reports_on_tls() -> None:
     )
     assert found.reporter == Reporter("Sender Inc.", "tls@sender.example", "relay.example")
     assert (found.sender, found.is_signed) == ("postmaster@relay.example", True)
+
+
+def test_what_a_listener_for_mail_that_comes_back_is_told() -> None:
+    text = """
+[relay]
+hostname = "mx.example.com"
+[[listener]]
+address = "127.0.0.1:25"
+role = "inbound"
+[limits]
+message_size = "20 MB"
+recipients = 70
+command_timeout = "1m"
+[feedback]
+message_size = "1 MB"
+recipients = 2
+"""
+    config = parse(text, Path("/x"))
+    settings = translate.listener_settings(config, config.listener[0], Known())
+    assert (settings.role, settings.auth, settings.account_id) == ("inbound", "none", 0)
+    assert (settings.max_message_bytes, settings.max_recipients) == (1_000_000, 2)
+    assert (settings.command_timeout_s, settings.postmaster) == (60.0, "postmaster@mx.example.com")
+    assert settings.tls == "none"  # there is no certificate
+    with_tls = parse(text + '[tls]\ncertificate = "a.crt"\nprivate_key = "a.key"\n', Path("/x"))
+    assert translate.listener_settings(with_tls, with_tls.listener[0], Known()).tls == "starttls"
+    assert translate.mailer(config) == "MAILER-DAEMON@mx.example.com"

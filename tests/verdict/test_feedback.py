@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.base.events import Event, EventKind
 from relay.base.feedback import Action, Report, ReportedRecipient, ReportKind
@@ -104,6 +106,8 @@ def test_delays_and_successes() -> None:
         (replace(ARF, sender="fbl@x.example"), MANY, ["a@x.example", "b@x.example"]),
         (replace(ARF, sender="fbl@loop.example", reporting_mta="mx.y.example"), MANY, ["c@y.example"]),
         (replace(ARF, sender="fbl@z.example"), MANY, []),
+        (replace(ARF, recipients=(ReportedRecipient("s@x.example"),), sender="f@x.example"), MANY, []),
+        (replace(ARF, recipients=(ReportedRecipient("s@x.example"),)), ONE, ["a@x.example"]),
         (replace(ARF, recipients=(ReportedRecipient("s@z.example"),), sender="f@z.example"), MANY, []),
     ],
 )
@@ -197,3 +201,48 @@ def test_what_a_stranger_writes_is_bounded() -> None:
     ((_, detail),) = told(judge(replace(DSN, recipients=(long,), sent_at=NOW + 9999), ONE, (), NOW))
     assert max(len(str(value)) for value in detail.values()) <= 500
     assert detail["reportedAt"] == NOW
+
+
+ADDRESSES = st.sampled_from(
+    ["a@x.example", "B@x.example", "c@y.example", "z@z.example", "", "no address", "@"]
+)
+RECIPIENTS = st.builds(
+    ReportedRecipient,
+    address=ADDRESSES,
+    action=st.sampled_from(Action),
+    status=st.sampled_from(["", "5.1.1", "4.2.2", "2.0.0", "junk"]),
+    diagnostic=st.text(max_size=40),
+    original=ADDRESSES,
+    remote_mta=st.text(max_size=10),
+    code=st.sampled_from([0, 250, 450, 550]),
+    command=st.sampled_from(["", "RCPT", "DATA"]),
+    remark=st.text(max_size=20),
+)
+REPORTS = st.builds(
+    Report,
+    kind=st.sampled_from(ReportKind),
+    recipients=st.lists(RECIPIENTS, max_size=4).map(tuple),
+    reporting_mta=st.text(max_size=10),
+    sent_at=st.floats(-1e9, 1e12),
+    sender=ADDRESSES,
+    arrived_at=st.floats(0, 4e9),
+    feedback_type=st.sampled_from(["", "abuse", "not-spam", "auth-failure"]),
+    user_agent=st.text(max_size=10),
+    subject=st.text(max_size=20),
+)
+
+
+@given(st.lists(REPORTS, max_size=6), st.sampled_from([ONE, MANY, replace(ONE, destination=())]))
+def test_whatever_is_reported_nobody_else_is_told_of_and_nothing_twice(
+    reports: list[Report], original: Original
+) -> None:
+    events: list[Event] = []
+    for report in reports:
+        new = judge(report, original, events, NOW).events(original, NOW, "")
+        assert judge(report, original, [*events, *new], NOW).found == []
+        events += new
+    details = [(event.kind, json.loads(event.detail)) for event in events]
+    assert {detail["recipient"] for _, detail in details} <= set(original.destination)
+    bounced = [d["recipient"] for kind, d in details if kind is EventKind.BOUNCE and not d.get("autoReply")]
+    assert len(bounced) == len(set(bounced))
+    assert all(d["bounceType"] == "Transient" for _, d in details if d.get("autoReply"))
