@@ -116,7 +116,7 @@ def test_narrowed_down(line: CommandLine) -> None:
     assert (found["identity"], found["domain"], found["sent"]) == ("news.example", "b.example", 50)
     assert found["reputation"]["status"] == ""
     assert found["quota"]["SentLast24Hours"] is None  # no relay runs
-    assert "unknown, no relay runs of 2,000" in line("stats", "--account", "shop")
+    assert "unknown of 2,000 (no relay runs)" in line("stats", "--account", "shop")
 
 
 def test_points_as_get_send_statistics(line: CommandLine, quarter: int) -> None:

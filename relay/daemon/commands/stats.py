@@ -38,9 +38,9 @@ def stats(
 ) -> None:
     """Show what became of the mail: sums, bounce and complaint rate, quota, receiver domains.
 
-    Rates are of the newest mail, as much as is sent on an average day and at least [reputation]
-    minimum_volume recipients, however long ago; only hard bounces count. A receiver domain that is not among
-    the 20 with the most mail of an account in its time counts as (other).
+    Rates are of the newest mail, however old: as much as is sent on an average day, and at least as many
+    recipients as minimum_volume says in the configuration. Only hard bounces count. Receiver domains that are
+    not among the 20 with the most mail of an account in their time are (other).
     """
     settings = loaded()
     now = SystemClock().now()
@@ -162,9 +162,10 @@ def _rates(reputation: dict[str, Any]) -> dict[str, str]:
 
 def _limits(quota: dict[str, Any]) -> dict[str, str]:
     most, rate, sent = quota["Max24HourSend"], quota["MaxSendRate"], quota["SentLast24Hours"]
-    used = "unknown, no relay runs" if sent is None else f"{sent:,.0f}"
+    used = "unknown" if sent is None else f"{sent:,.0f}"
+    bound = f" of {most:,.0f}" if most >= 0 else ", unlimited"
     return {
-        "sent last 24 hours": f"{used} of {most:,.0f}" if most >= 0 else f"{used}, unlimited",
+        "sent last 24 hours": f"{used}{bound}{' (no relay runs)' if sent is None else ''}",
         "max send rate": f"{rate:g}/s" if rate >= 0 else "unlimited",
     }
 
