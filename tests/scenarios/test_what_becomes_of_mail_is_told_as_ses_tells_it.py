@@ -10,6 +10,7 @@ import pytest
 from relay.base.events import Event, EventKind, Logged
 from relay.codec.notification import Form, Service, identity_of, notification, to_bytes
 from relay.codec.notification_groups import gather
+from relay.directory.notifying import TOLD
 from relay.directory.snapshot import KeyRing, Snapshot
 from relay.spool.event_log import EventLog
 from tests.fakes.notification_schema import STRICT
@@ -19,7 +20,7 @@ from tests.scenarios.receiver import Receiver
 
 SIMULATOR = f"simulator.{HOSTNAME}"
 SERVICE = Service("us-east-1", HOSTNAME, HOSTNAME)
-TOLD = {kind: "feedback" for kind in EventKind if kind is not EventKind.NOTICE}
+TOPICS = dict.fromkeys(TOLD, "feedback")
 FIELDS = b"X-SES-MESSAGE-TAGS: campaign=book\r\nBcc: hidden@receiver.example\r\n"
 
 
@@ -79,7 +80,7 @@ def asking(shared_relay: RunningRelay) -> RunningRelay:
     account = directory.accounts.list()[0].name
     directory.topics.create(account, "feedback", "https://hooks.example.org/")
     wanted = [kind for kind in TOLD if kind not in (EventKind.SEND, EventKind.DELIVERY)]
-    directory.notifications.set(DOMAIN, topics=TOLD, headers=wanted)
+    directory.notifications.set(DOMAIN, topics=TOPICS, headers=wanted)
     shared_relay.wait_for_directory(directory)
     directory.close()
     return shared_relay
