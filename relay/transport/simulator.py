@@ -33,7 +33,7 @@ from typing import Protocol
 
 from relay.base.address import domain_of
 from relay.base.errors import Refused
-from relay.base.message import Attempt, Recipient
+from relay.base.message import Attempt, Recipient, TlsWish
 from relay.base.outcome import STOPPED, Deferred, Delivered, Failed, Onward, Outcome, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.base.route import Route
@@ -72,7 +72,9 @@ class Attempts(Protocol):
 class Feedback(Protocol):
     """Who takes mail for our own addresses."""
 
-    async def take(self, recipient: str, content: bytes, *, source: str = "") -> None:
+    async def take(
+        self, recipient: str, content: bytes, *, source: str = "", tls: TlsWish = TlsWish.NONE
+    ) -> None:
         """Done once what it means is on disk. Raises Refused if the address is none of ours."""
         ...
 
@@ -146,7 +148,7 @@ class Simulator:
                 raise RuntimeError("nobody takes what the simulator sends back")
             content = attempt.message.content or await self._attempts.content(attempt)
             content = content if isinstance(content, bytes) else content.read_bytes()
-            await self.feedback.take(recipient.address, content, source=SOURCE)
+            await self.feedback.take(recipient.address, content, source=SOURCE, tls=attempt.message.tls)
             outcome = Delivered(_TAKEN, peer, Onward.DELIVERED)
         except Refused as refused:
             outcome = Failed(Scope.RECIPIENT, Reason.REFUSED, refused.reply, peer=peer)

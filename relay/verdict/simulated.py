@@ -71,6 +71,7 @@ class SimulatedMail:
     def _stored(self, message: Message, recipient: Recipient, to: str, content: bytes) -> Change:
         back = Recipient(0, to, recipient.domain)  # by the simulator's route
         envelope = Envelope(sender="", recipients=[back], is_utf8=True)  # as far as it needs it
+        envelope.tls = message.tls  # RFC 8689 5: what it quotes is not to travel on otherwise than it came
         submission = Submission(0, envelope, content, Client(protocol="local"))
         stored, events = self._prepare(message.shard)(submission)
         return Change(stored=[stored], events=events)

@@ -244,11 +244,11 @@ def test_with_tls_required_it_is_the_same(cut_off: RunningRelay) -> None:
     with cut_off.client() as client:
         code, said = client.docmd("MAIL", f"FROM:<{SENDER}> REQUIRETLS")
         assert code == 250, said
-        client.rcpt(f"success@{SIMULATOR}")
+        client.rcpt(f"complaint@{SIMULATOR}")
         code, said = client.data(message("in secret"))
         assert code == 250, said
-    (event,) = told(cut_off, said.decode().split()[2], 1)
-    assert event["kind"] == "Delivery"
+    events = told(cut_off, said.decode().split()[2], 2)
+    assert [one["kind"] for one in events] == ["Delivery", "Complaint"]
 
 
 def test_bounces_of_one_message_are_one_report(cut_off: RunningRelay, shared_receiver: Receiver) -> None:

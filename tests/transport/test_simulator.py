@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import Refused, SpoolError
-from relay.base.message import Attempt, Recipient
+from relay.base.message import Attempt, Recipient, TlsWish
 from relay.base.outcome import STOPPED, Deferred, Delivered, Failed, Onward, Outcome, Reason, Scope
 from relay.base.reply import Reply
 from relay.transport.simulator import ROUTE, Simulator, answer, comes_back
@@ -134,10 +134,14 @@ class Desk:
     def __init__(self, *faults: Exception | None) -> None:
         self.faults = deque(faults)
         self.taken: list[tuple[str, bytes, str]] = []
+        self.wishes: list[TlsWish] = []
         self.gate: asyncio.Event | None = None
         self.most = self.now = 0
 
-    async def take(self, recipient: str, content: bytes, *, source: str = "") -> None:
+    async def take(
+        self, recipient: str, content: bytes, *, source: str = "", tls: TlsWish = TlsWish.NONE
+    ) -> None:
+        self.wishes.append(tls)
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -170,6 +174,7 @@ async def test_what_a_mailbox_sends_back_is_taken_as_mail_that_came_in() -> None
     stored = sent_back(content=None)
     queue, desk = Queue(sent_back(), attempt("bounce"), stored), Desk()
     queue.contents[stored.message.id] = b"from the disk"
+    stored.message.tls = TlsWish.REQUIRED
     simulator = Simulator(queue)
     simulator.feedback = desk
     simulator.wake(ROUTE, 3)
@@ -179,6 +184,7 @@ async def test_what_a_mailbox_sends_back_is_taken_as_mail_that_came_in() -> None
         (RETURN_PATH, b"from the disk", "simulator"),
     ]
     assert [type(one[0]) for one in queue.outcomes] == [Failed, Delivered, Delivered]
+    assert desk.wishes == [TlsWish.NONE, TlsWish.REQUIRED]  # as the message that it is about came
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from relay.base.events import Change, Event, EventKind
 from relay.base.feedback import ReportKind
-from relay.base.message import Message, Submission
+from relay.base.message import Message, Submission, TlsWish
 from relay.codec.report import read
 from relay.verdict.bounce import Prepare
 from relay.verdict.simulated import SimulatedMail
@@ -89,6 +89,15 @@ def test_who_complains_does_so_to_the_desk_for_complaints(room: Room) -> None:
 def test_what_gets_no_answer(room: Room, local: str, sender: str, field: bytes, answers: bool) -> None:
     one = message(f"{local}@{DOMAIN}", sender=sender)
     assert bool(room.make(one, field + CONTENT).stored) is answers
+
+
+@pytest.mark.parametrize("local", ["ooto", "complaint"])
+def test_what_quotes_a_message_travels_as_it_came(room: Room, local: str) -> None:
+    one = message(f"{local}@{DOMAIN}")
+    one.tls = TlsWish.REQUIRED
+    room.make(one)
+    ((_, submission),) = room.asked
+    assert submission.envelope.tls is TlsWish.REQUIRED
 
 
 def test_a_message_that_cannot_be_read_is_answered_too(room: Room) -> None:
