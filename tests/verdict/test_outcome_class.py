@@ -4,6 +4,9 @@ import pytest
 
 from relay.base.outcome import Deferred, Failed, Reason, Scope
 from relay.base.reply import parse_reply
+from relay.codec.dsn import bounce
+from relay.codec.report import read
+from relay.verdict.bounce_class import classify_reported
 from relay.verdict.outcome_class import class_of
 from tests.fakes.spool import message
 
@@ -75,3 +78,42 @@ def test_a_refusal_of_the_whole_message(text: str, alone: str, among_others: str
 def test_what_the_simulator_says_of_its_list_needs_no_reading() -> None:
     said = parse_reply(550, "5.1.1 whatever it says")
     assert judged(Failed(Scope.RECIPIENT, Reason.SUPPRESSED, said)) == "Permanent/Suppressed"
+
+
+ALL = [
+    *(Failed(Scope.RECIPIENT, reason) for reason in Reason),
+    *(Deferred(Scope.SITE, reason) for reason in Reason),
+    *(
+        Failed(scope, Reason.REFUSED, parse_reply(code, text))
+        for scope in (Scope.RECIPIENT, Scope.MESSAGE)
+        for code, text in [
+            (550, NO_USER),
+            (550, "No such user here"),
+            (552, "5.2.2 Mailbox full"),
+            (554, "5.7.1 blocked using zen.example"),
+            (554, "rejected"),
+        ]
+    ),
+    *(
+        Deferred(Scope.RECIPIENT, Reason.REFUSED, parse_reply(code, text))
+        for code, text in [(450, "4.1.1 User unknown"), (451, "4.7.1 Greylisted"), (554, "No SMTP here")]
+    ),
+]
+
+
+@pytest.mark.parametrize("outcome", ALL, ids=str)
+def test_whoever_reads_our_bounce_takes_it_no_harder_than_we_do(outcome: Failed | Deferred) -> None:
+    """What we write for programs and people must not put an address out of service that we leave in."""
+    one = message()
+    found = class_of(outcome, one, True)
+    content = bounce(
+        message=one,
+        failures=[(one.recipients[0], outcome)],
+        original=one.content or b"",
+        hostname="relay.example.net",
+        now=one.arrived_at,
+        classes=[found],
+    )
+    (reported,) = read(content).recipients
+    assert reported.address == one.recipients[0].address
+    assert found.is_hard or not classify_reported(reported).is_hard
