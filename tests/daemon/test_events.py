@@ -96,6 +96,14 @@ def test_only_what_is_asked_for(line: CommandLine, shards: Shards) -> None:
     assert offsets(tail(line, "--message", shards.ids[0], "--kind", "Send")) == [(1, 1)]
 
 
+def test_as_topics_are_told(line: CommandLine, shards: Shards) -> None:
+    shards.add(1, 1, SEND, detail='{"source":"a@a.example","destination":["x@r.example"]}')
+    shards.add(1, 1, BOUNCE, detail='{"recipient":"x@r.example","bounceType":"Permanent"}')
+    told = [json.loads(one) for one in line("tail", "--ses", "--kind", "Bounce").splitlines()]
+    assert [(one["notificationType"], one["mail"]["source"]) for one in told] == [("Bounce", "a@a.example")]
+    assert line._run(("tail", "--ses", "--json"), None).exit_code == 2
+
+
 def test_what_cannot_be_done_is_said(line: CommandLine, shards: Shards) -> None:
     assert "no place in the event log" in line.error("tail", "--from", "yesterday")
     assert "no shard 9" in line.error("tail", "--from", "9:1")

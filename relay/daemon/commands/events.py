@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
 
@@ -15,9 +16,11 @@ import typer
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError, SpoolError
 from relay.base.events import EventKind, Logged
+from relay.codec.notification import Service
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.running import loaded, spool_of
 from relay.daemon.event_lines import as_json, as_line
+from relay.daemon.event_notifications import AsNotifications
 from relay.daemon.event_start import offsets_of, parse_start
 from relay.spool.cursor import Progress, write_cursor
 from relay.spool.event_log import EventLog
@@ -46,6 +49,7 @@ def tail(
     identity: Annotated[str, typer.Option(help="Only of mail that was sent as this identity.")] = "",
     message: Annotated[str, typer.Option(help="Only of this message.")] = "",
     is_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    is_ses: Annotated[bool, typer.Option("--ses", help="Print notifications as topics get them.")] = False,
 ) -> None:
     """Print events as lines, oldest first.
 
@@ -54,8 +58,11 @@ def tail(
     """
     if start and number is not None:
         raise typer.BadParameter("-n is of the last ones, --from begins elsewhere: give one of them")
+    if is_json and is_ses:
+        raise typer.BadParameter("--json prints events, --ses notifications: give one of them")
     with log_opened() as log:
         wanted = wanted_of(log, account, identity, message)
+        show = _Show(wanted, is_json, AsNotifications(log, _service()) if is_ses else None)
         kinds = kind or ()
         if start:
             batch, after = [], offsets_of(parse_start(start, SystemClock().now()), log)
@@ -67,9 +74,9 @@ def tail(
             batch = batch if number is None else batch[max(0, len(batch) - number) :]
         else:
             batch, after = log.newest(_LAST if number is None else number, kinds, wanted)
-        _show(batch, after, wanted, is_json)
+        show(batch, after)
         for batch, reached in _batches(log, after, kinds, follow) if start or follow else ():
-            _show(batch, reached, wanted, is_json)
+            show(batch, reached)
             if not (batch or follow):
                 break
 
@@ -99,13 +106,29 @@ def _batches(
             time.sleep(POLL_S)  # noqa: TID251  the log is polled: its writers know nothing of us
 
 
-def _show(batch: Sequence[Logged], reached: dict[int, int], wanted: Wanted, is_json: bool) -> None:
-    progress, lines = Progress(batch, reached), []
-    for one in batch:
-        progress.did(one)
-        if wanted(one):
-            lines.append(as_json(one, write_cursor(progress.position)) if is_json else as_line(one))
-    put(lines)
+@dataclass(frozen=True)
+class _Show:
+    """Prints the events of a batch that are wanted."""
+
+    wanted: Wanted
+    is_json: bool
+    notifications: AsNotifications | None
+
+    def __call__(self, batch: Sequence[Logged], reached: dict[int, int]) -> None:
+        if self.notifications is not None:
+            put(self.notifications.lines(filter(self.wanted, batch)))
+            return
+        progress, lines = Progress(batch, reached), []
+        for one in batch:
+            progress.did(one)
+            if self.wanted(one):
+                lines.append(as_json(one, write_cursor(progress.position)) if self.is_json else as_line(one))
+        put(lines)
+
+
+def _service() -> Service:
+    config = loaded()
+    return Service(config.directory.region, config.relay.hostname, config.signing.service_domain)
 
 
 def put(lines: Sequence[str]) -> None:
