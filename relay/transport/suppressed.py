@@ -10,13 +10,13 @@ from __future__ import annotations
 from relay.base.message import Recipient
 from relay.base.outcome import Failed, Outcome, Reason, Scope
 from relay.base.route import Route
-from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT, ON_SERVICE_LIST, SuppressionReason
+from relay.base.suppression import ON_ACCOUNT_LIST_FOR_COMPLAINT, ON_SERVICE_LIST
 
 ROUTE = Route("suppressed", ())
 
 _SERVICE = "mail to it has bounced in the last days"
-_COMPLAINT = SuppressionReason.COMPLAINT.value  # by which the verdict tells a complaint, not a bounce
-_ACCOUNT = SuppressionReason.BOUNCE.value
+_COMPLAINT = "it has complained about mail"
+_ACCOUNT = "mail to it has bounced, or an administrator has put it there"
 
 
 def answer(recipient: Recipient) -> Outcome:

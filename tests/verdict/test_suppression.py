@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from relay.base.events import Event, EventKind
 from relay.base.outcome import Failed, Reason, Scope
 from relay.base.reply import Reply
-from relay.base.suppression import SERVICE, SuppressionReason
+from relay.base.suppression import (
+    ON_ACCOUNT_LIST,
+    ON_ACCOUNT_LIST_FOR_COMPLAINT,
+    ON_SERVICE_LIST,
+    SERVICE,
+    SuppressionReason,
+)
 from relay.verdict.details import Setting, bounce_event
 from relay.verdict.outcome_class import class_of
 from relay.verdict.suppression import Offence, certain, lists_for, offence_of
@@ -95,20 +101,25 @@ def test_which_lists_it_goes_onto(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "is_against"),
+    ("outcome", "domain", "is_against"),
     [
-        (Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such user", "5.1.1")), True),
-        (Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "blocked by policy", "5.7.1")), False),
-        (Failed(Scope.RECIPIENT, Reason.SUPPRESSED, None, "x"), False),
-        (Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, None, "BOUNCE"), False),
-        (Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, None, "COMPLAINT"), False),
+        (Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "no such user", "5.1.1")), "x.example", True),
+        (
+            Failed(Scope.RECIPIENT, Reason.REFUSED, Reply(550, "blocked by policy", "5.7.1")),
+            "x.example",
+            False,
+        ),
+        (Failed(Scope.RECIPIENT, Reason.SUPPRESSED, None, "x"), ON_SERVICE_LIST, False),
+        (Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, None, "x"), ON_ACCOUNT_LIST, False),
+        (Failed(Scope.RECIPIENT, Reason.ON_ACCOUNT_LIST, None, "x"), ON_ACCOUNT_LIST_FOR_COMPLAINT, False),
     ],
 )
-def test_what_settling_tells_is_understood(outcome: Failed, is_against: bool) -> None:
+def test_what_settling_tells_is_understood(outcome: Failed, domain: str, is_against: bool) -> None:
     """The words of the events are those that are written."""
     about = message("a@x.example")
-    about.account_id = SHOP
+    about.account_id, about.recipients[0].domain = SHOP, domain
     told = bounce_event(Setting(about, NOW), about.recipients[0], outcome, class_of(outcome, about, True), "")
+    assert told.kind is (EventKind.COMPLAINT if "complaint" in domain else EventKind.BOUNCE)
     assert (offence_of(told) is not None) == is_against
 
 
