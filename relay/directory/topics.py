@@ -167,7 +167,7 @@ class Topics:
             return NewSecret(topic_of(row), owner, secret)
 
     def activate(self, name: str, account: str | None = None) -> HeldTopic:
-        """Tell a dropped topic again of what happens from now on."""
+        """Tell a dropped topic again; of what happened in between it is not told."""
         with self._database.writing() as session:
             row, owner = find_topic(session, name, account)
             row.state, row.reason = TopicState.ACTIVE, ""
