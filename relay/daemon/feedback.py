@@ -167,7 +167,8 @@ class Feedback:
             self._note("unknown", message_id, recipient, report)
             return
         now = self._clock.now()
-        ruling = judge(report, original, events, now, source)
+        weighing = partial(judge, original=original, earlier=events, now=now, source=source)
+        ruling = await self._in_thread(weighing, report)
         change = Change()
         if self._is_passed_on(original, ruling):
             change = await self._passed_on(original.source, content, message_id, tls)

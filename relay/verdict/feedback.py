@@ -113,6 +113,7 @@ def judge(
         ruling.found.append(one)
         ruling.counts.append(one.name)
     ruling.is_forwarded = ruling.is_forwarded or not found or bool(ruling.found)
+    ruling.counts = ruling.counts or ["other"]  # a bounce that names nobody
     return ruling
 
 

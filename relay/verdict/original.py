@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from relay.base.address import domain_of
 from relay.base.events import Event, EventKind
@@ -64,14 +65,25 @@ def same_address(recipients: Sequence[str], name: str) -> str:
     """The one of the recipients that has this address; "" for none."""
     if name in recipients:
         return name
-    wanted = _split(name)
-    for form in (_exact, _folded, _without_label):
-        found = [one for one in recipients if form(_split(one)) == form(wanted)]
-        if len(found) == 1:
-            return found[0]
-        if found:  # no doubt may be left
-            return ""
+    parts = _split(name)
+    for form, by_form in zip(_FORMS, _by_form(tuple(recipients)), strict=True):
+        found = by_form.get(form(parts))
+        if found is not None:
+            return found  # "" where two have it: no doubt may be left
     return ""
+
+
+@lru_cache(maxsize=16)
+def _by_form(recipients: tuple[str, ...]) -> list[dict[tuple[str, str], str]]:
+    """For each of the forms, the recipients by what they have in it."""
+    tables: list[dict[tuple[str, str], str]] = []
+    for form in _FORMS:
+        table: dict[tuple[str, str], str] = {}
+        for one in recipients:
+            key = form(_split(one))
+            table[key] = "" if key in table else one
+        tables.append(table)
+    return tables
 
 
 def at_domain(recipients: Sequence[str], domain: str) -> list[str]:
@@ -104,3 +116,6 @@ def _folded(parts: tuple[str, str]) -> tuple[str, str]:
 
 def _without_label(parts: tuple[str, str]) -> tuple[str, str]:
     return parts[0].lower().partition("+")[0], parts[1]
+
+
+_FORMS = (_exact, _folded, _without_label)

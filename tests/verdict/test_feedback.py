@@ -154,6 +154,11 @@ def test_what_is_nothing_else_is_passed_on() -> None:
     assert (ruling.found, ruling.counts, ruling.is_forwarded) == ([], ["other"], True)
 
 
+def test_a_bounce_that_names_nobody_is_passed_on() -> None:
+    ruling = judge(replace(DSN, recipients=()), ONE, (), NOW)
+    assert (ruling.found, ruling.counts, ruling.is_forwarded) == ([], ["other"], True)
+
+
 def happened(report: Report, original: Original = ONE) -> list[Event]:
     return judge(report, original, (), NOW).events(original, NOW, "")
 
