@@ -81,6 +81,7 @@ class SuppressionLists:
         table, wanted = SuppressionTable, list(addresses)
         gone: list[str] = []
         with self._database.writing(is_visible=False) as session:
+            _take_serials(session, 0)
             for at in range(0, len(wanted), _AT_ONCE):
                 chunk = wanted[at : at + _AT_ONCE]
                 gone += session.scalars(
@@ -101,6 +102,7 @@ class SuppressionLists:
             if not found:
                 return gone
             with self._database.writing(is_visible=False) as session:
+                _take_serials(session, 0)
                 for at in range(0, len(found), _AT_ONCE):
                     chunk = found[at : at + _AT_ONCE]
                     old = delete(table).where(*key, table.address.in_(chunk)).returning(table.address)
@@ -215,7 +217,8 @@ class SuppressionLists:
 
 
 def _take_serials(session: Session, count: int) -> int:
-    """The first of so many that nobody had."""
+    """The first of so many that nobody had. Whoever writes takes these first, if only none: so nobody waits
+    for a row while another waits for one of his."""
     table = SuppressionSerialTable
     last = session.scalars(update(table).values(value=table.value + count).returning(table.value)).one()
     return int(last) - count + 1

@@ -1,7 +1,7 @@
 """The lists in the database, on SQLite and on PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -131,6 +131,30 @@ def test_who_polls_while_others_write_misses_nothing(lists: SuppressionLists) ->
     for thread in threads:
         thread.join()
     assert len(seen) == len(set(seen)) == 180
+
+
+def test_who_puts_and_who_takes_off_do_not_wait_for_each_other_for_ever(lists: SuppressionLists) -> None:
+    addresses = [f"{n}@x.example" for n in range(50)]
+    failures: list[BaseException] = []
+
+    def run(work: Callable[[], object]) -> None:
+        try:
+            for _ in range(15):
+                work()
+        except BaseException as error:
+            failures.append(error)
+
+    works: list[Callable[[], object]] = [
+        lambda: lists.put([(SHOP, listed(one)) for one in addresses]),
+        lambda: lists.put_newer([(SHOP, listed(one)) for one in reversed(addresses)]),
+        lambda: lists.remove(SHOP, addresses[::-1]),
+    ]
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 def test_the_service_forgets(lists: SuppressionLists, monkeypatch: pytest.MonkeyPatch) -> None:
