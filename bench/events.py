@@ -100,7 +100,10 @@ def measure(folder: Path, count: int) -> None:
     end = log.last()
     timed("EventLog.read with nothing new", lambda: [log.read(end) for _ in range(1000)], 1000)
     step = max(1, len(made) // _TRIED)
-    timed("of_message", lambda: [log.of_message(one) for one in made[::step]], len(made[::step]))
+    some = made[::step]
+    timed("of_message without deliveries", lambda: [log.of_message(one, False) for one in some], len(some))
+    timed("of_message", lambda: [log.of_message(one) for one in some], len(some))
+    timed("of_message, whole log looked through", lambda: log.of_message(MessageIds(1).make(1.0)), 1)
     log.close()
     clock = SystemClock()
     retention = Retention(folder, 1, Keep(bytes=0), clock)

@@ -1,8 +1,8 @@
 """Events as a topic would be told of them: SES's notifications, for ``relay events tail --ses``.
 
-Each line is one notification, of adjacent events that belong together, in the form that a topic of an identity
-gets (``relay.codec.notification``); headers are in it if the message had them kept. What SES has no form of
-(Notice, Gap) is left out.
+Each line is one notification, of adjacent events that belong together, in the form that a topic of an
+identity gets (``relay.codec.notification``); headers are in it if they were kept with the message. What SES
+has no form of (Notice, Gap) is left out.
 
 Cost: the Send event of each message is looked up once, and remembered for a while.
 """
@@ -40,7 +40,7 @@ class AsNotifications:
 
     def _look_up(self, message_id: str) -> Event | None:
         try:
-            found = self._log.of_message(message_id)
+            found = self._log.of_message(message_id, has_deliveries=False)
         except ValueError:  # an event about no message
             return None
         return next((one.event for one in found if one.event.kind is EventKind.SEND), None)

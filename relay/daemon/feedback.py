@@ -160,7 +160,8 @@ class Feedback:
     async def _about(
         self, message_id: str, report: Report, content: bytes, source: str, tls: TlsWish, recipient: str
     ) -> None:
-        logged = await self._in_thread(self._events.of_message, message_id)
+        look_up = partial(self._events.of_message, has_deliveries=False)
+        logged = await self._in_thread(look_up, message_id)
         events = [one.event for one in logged]
         original = original_of(events)
         if original is None:

@@ -35,8 +35,8 @@ _REMEMBERED = 50_000  # messages, about 10 MB
 class Sends(Protocol):
     """What is known of a message that was sent a while ago."""
 
-    def of_message(self, message_id: str) -> list[Logged]:
-        """All events of a message."""
+    def of_message(self, message_id: str, has_deliveries: bool = True) -> list[Logged]:
+        """All events of a message, or all but its deliveries."""
         ...
 
 
@@ -103,7 +103,7 @@ class StatisticsSink:
             return known
         probe = Tally(lambda _: "", lambda *_: False)
         try:
-            for logged in self._sends.of_message(message_id):
+            for logged in self._sends.of_message(message_id, has_deliveries=False):
                 if logged.event.kind is EventKind.SEND:
                     probe.add(logged.event)
         except ValueError:  # no message of ours

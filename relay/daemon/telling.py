@@ -121,7 +121,7 @@ class Telling:
     async def _look_up(self, message_id: str) -> Event | None:
         try:
             found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._log.of_message, message_id
+                self._thread, self._log.of_message, message_id, False
             )
         except ValueError:  # an event about no message
             return None

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from relay.base.errors import SpoolError
@@ -30,12 +31,11 @@ from relay.base.events import Event, EventKind, Logged
 from relay.base.ids import shard_of
 from relay.spool import schema
 from relay.spool.gaps import unused
+from relay.spool.message_events import COLUMNS, Row, home_events, rare_events
 from relay.spool.recover import shard_folder, shards_in
 from relay.spool.sent import first_since
 
 log = logging.getLogger(__name__)
-
-_COLUMNS = "SELECT offset, at, kind, message_id, account, detail FROM event"
 
 
 class EventLog:
@@ -77,14 +77,17 @@ class EventLog:
             own += page
         return own + sorted(foreign, key=lambda one: one.event.at), reached
 
-    def of_message(self, message_id: str) -> list[Logged]:
-        """All events of a message, those of its own shard first. Raises SpoolError, and ValueError if that is
-        no message id."""
+    def of_message(self, message_id: str, has_deliveries: bool = True) -> list[Logged]:
+        """The events of a message, those of its own shard first; quickly without its deliveries
+        (``message_events``). Raises SpoolError, and ValueError if that is no message id."""
         home = shard_of(message_id)
         found: list[Logged] = []
-        shards = shards_in(self._path)
-        for shard in sorted(shards, key=lambda one: (one != home, one)):
-            rows = self._rows(shard, f"{_COLUMNS} WHERE message_id = ? ORDER BY offset", (message_id,))
+        for shard in sorted(shards_in(self._path), key=lambda one: (one != home, one)):
+            with self._reading(shard) as connection:
+                if shard == home:
+                    rows = home_events(connection, message_id, has_deliveries)
+                else:
+                    rows = rare_events(connection, message_id)
             found += [_logged(shard, row) for row in rows]
         return found
 
@@ -108,8 +111,8 @@ class EventLog:
         set back. Raises SpoolError."""
         found = {}
         for shard in shards_in(self._path):
-            self._rows(shard, "SELECT 1", ())
-            first = first_since(self._connections[shard], at)
+            with self._reading(shard) as connection:
+                first = first_since(connection, at)
             ((when,),) = self._rows(shard, "SELECT max(at) FROM event WHERE offset = ?", (first,))
             found[shard] = first - 1 if when is not None and when >= at else first
         return found
@@ -126,7 +129,8 @@ class EventLog:
                 offset = 0
             dropped += max(0, first - 1 - offset)
             offset = max(offset, first - 1)
-            waiting += last - offset - unused(self._connections[shard], offset)
+            with self._reading(shard) as connection:
+                waiting += last - offset - unused(connection, offset)
         return waiting, dropped
 
     def last(self) -> dict[int, int]:
@@ -148,7 +152,7 @@ class EventLog:
             after = 0
         marks = ",".join("?" * len(kinds))
         among = f" AND kind IN ({marks})" if kinds else ""
-        sql = f"{_COLUMNS} WHERE offset > ? AND offset <= ?{among} ORDER BY offset LIMIT ?"
+        sql = f"{COLUMNS} WHERE offset > ? AND offset <= ?{among} ORDER BY offset LIMIT ?"
         values = (after, end, *[kind.value for kind in kinds], limit)
         page = [_logged(shard, row) for row in self._rows(shard, sql, values)]
         return page, page[-1].offset if len(page) == limit else int(end)
@@ -156,11 +160,16 @@ class EventLog:
     def _page_back(self, shard: int, before: int, limit: int, kinds: Collection[EventKind]) -> list[Logged]:
         marks = ",".join("?" * len(kinds))
         among = f" AND kind IN ({marks})" if kinds else ""
-        sql = f"{_COLUMNS} WHERE offset < ?{among} ORDER BY offset DESC LIMIT ?"
+        sql = f"{COLUMNS} WHERE offset < ?{among} ORDER BY offset DESC LIMIT ?"
         values = (before, *[kind.value for kind in kinds], limit)
         return [_logged(shard, row) for row in self._rows(shard, sql, values)]
 
-    def _rows(self, shard: int, sql: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+    def _rows(self, shard: int, sql: str, values: tuple[object, ...]) -> list[Row]:
+        with self._reading(shard) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _reading(self, shard: int) -> Iterator[sqlite3.Connection]:
         folder = shard_folder(self._path, shard)
         try:
             file = (folder / schema.DATABASE).stat().st_ino
@@ -170,7 +179,7 @@ class EventLog:
                     self._connections.pop(shard).close()
                 connection = self._connections[shard] = schema.open_reader(folder)
                 self._files[shard] = file
-            return connection.execute(sql, values).fetchall()
+            yield connection
         except (sqlite3.Error, OSError) as error:
             broken = self._connections.pop(shard, None)
             if broken is not None:
@@ -178,7 +187,7 @@ class EventLog:
             raise SpoolError(f"cannot read the events of {folder}: {error}") from error
 
 
-def _logged(shard: int, row: tuple) -> Logged:  # type: ignore[type-arg]
+def _logged(shard: int, row: Row) -> Logged:
     offset, at, kind, message_id, account, detail = row
     return Logged(shard, offset, Event(at, EventKind(kind), message_id, account, detail))
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 
 from relay.base.events import EventKind
+from relay.spool.schema import RARE
 
-_GAPS = "SELECT offset FROM event WHERE message_id = '' AND kind = ? AND offset > ?"
+_GAPS = f"SELECT offset FROM event WHERE message_id = '' AND {RARE} AND kind = ? AND offset > ?"  # noqa: S608
 _BEFORE = "SELECT coalesce(max(offset), 0) FROM event WHERE offset < ?"
 
 

@@ -12,8 +12,8 @@ Why these tables: a message's content is in a table of its own so that a scan of
 that a message which leaves at once never touches an index of the backlog. Keys are never used twice: they
 start from the clock at each opening. ``account`` and ``rank`` (the moment after which it is late) of a
 message stand with its recipients too, so that the next of those that are parked is found by an index. Events
-are found by their message, long after it has left: what comes back names it. Message ids grow with time, so
-that this index is written at its end.
+that are rare are found by their message, long after it has left: what comes back names it. How the others
+are found, and what an index on all of them costs, is in ``message_events``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ COPY_TO_RECIPIENTS = (
     "UPDATE recipient SET account = m.account, rank = CASE WHEN m.deadline > 0 AND m.deadline < m.expires"
     " THEN m.deadline ELSE m.expires END FROM message m WHERE m.key = recipient.message"
 )
+
+RARE = "kind NOT IN ('Send', 'Delivery')"  # as in the index; SQLite wants the same words
 
 _TABLES = """
 CREATE TABLE message (
@@ -61,7 +63,7 @@ CREATE TABLE event (
   offset INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, message_id TEXT NOT NULL,
   account INTEGER NOT NULL, detail TEXT NOT NULL
 );
-CREATE INDEX event_message ON event (message_id);
+CREATE INDEX event_message ON event (message_id) WHERE kind NOT IN ('Send', 'Delivery');
 CREATE TABLE uncertain (
   message_id TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL,
   PRIMARY KEY (message_id, address)
@@ -80,7 +82,7 @@ _UPGRADES = {  # from the version, to the next
     "CREATE TABLE transcript (message INTEGER NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,"
     " dialogue TEXT NOT NULL, PRIMARY KEY (message, number)) WITHOUT ROWID;",
     3: "ALTER TABLE message ADD COLUMN identity TEXT NOT NULL DEFAULT '';"
-    "CREATE INDEX event_message ON event (message_id);",
+    f"CREATE INDEX event_message ON event (message_id) WHERE {RARE};",
 }
 
 

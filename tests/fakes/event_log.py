@@ -13,7 +13,7 @@ class Shards:
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
-        self.ids = [MessageIds(shard + 1).make(1000.0) for shard in range(count)]
+        self.ids = [MessageIds(shard + 1).make(1.0) for shard in range(count)]
         self.writers = {}
         for number in range(1, count + 1):
             folder = shard_folder(path, number)

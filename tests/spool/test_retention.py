@@ -169,7 +169,7 @@ def test_size_is_known_when_it_is_opened_and_a_gap_is_not_counted(log: Log, tmp_
 
 
 def test_the_price_of_a_row_is_what_the_database_says(log: Log) -> None:
-    """Ten thousand events as they come: the estimate is near the size of table and index."""
+    """Ten thousand events as they come: the estimate is near the size of the table."""
     for number in range(10_000):
         now = NOW + number / 1000
         message_id = f"{int(now * 1000):016x}-12345678-1234-4234-8234-123456789abc-000001"

@@ -182,8 +182,8 @@ def wanted_of(log: EventLog, account: str = "", identity: str = "", message: str
 
         @lru_cache(10_000)
         def sent_as(message_id: str) -> str:
-            sends = [one for one in log.of_message(message_id) if one.event.kind is EventKind.SEND]
-            return _identity(sends[0]) if sends else ""
+            found = log.of_message(message_id, has_deliveries=False)
+            return next((_identity(one) for one in found if one.event.kind is EventKind.SEND), "")
 
         def is_of(one: Logged) -> bool:  # deliveries do not repeat what the Send event has said
             found = _identity(one)
