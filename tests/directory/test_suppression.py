@@ -134,7 +134,7 @@ def test_who_polls_while_others_write_misses_nothing(lists: SuppressionLists) ->
 
 
 def test_who_puts_and_who_takes_off_do_not_wait_for_each_other_for_ever(lists: SuppressionLists) -> None:
-    addresses = [f"{n}@x.example" for n in range(50)]
+    addresses = [f"{n}@x.example" for n in range(400)]
     failures: list[BaseException] = []
 
     def run(work: Callable[[], object]) -> None:
