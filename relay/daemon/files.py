@@ -18,6 +18,7 @@ from relay.base.errors import ConfigError, RelayError
 from relay.base.route import TlsMode
 from relay.daemon import shaping_sections
 from relay.daemon.config import Config
+from relay.daemon.inbound import doors_of
 from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules, tls_rules
 from relay.directory.secrets import KeyFile
 from relay.ingress.tls import Certificate
@@ -82,10 +83,24 @@ def remarks(config: Config) -> list[str]:
         )
     if not config.listener:
         found.append("no [[listener]]: only `relay send` can hand mail in")
+    found += _inbound(config)
     found += _sources(config)
     if config.http.listen is not None and not config.verification.url:
         found.append("[http] listen without [verification] url: no links are sent that lead to its page")
     return found
+
+
+def _inbound(config: Config) -> list[str]:
+    """What is said to us and heard by nobody."""
+    if not any(one.role == "inbound" for one in config.listener):
+        if config.signing.return_path == "sender":
+            return []
+        return [
+            '[signing] return_path = "relay" without a [[listener]] of role "inbound": bounces are not heard'
+        ]
+    if not doors_of(config, frozenset(), b"").has_postmaster:
+        return ["[relay] postmaster is not a mailbox elsewhere: mail to postmaster@ and abuse@ is refused"]
+    return []
 
 
 def _sources(config: Config) -> list[str]:

@@ -94,6 +94,14 @@ def test_a_password_that_others_may_read_is_refused(made: Path, tmp_path: Path) 
     assert "secret" not in str(caught.value)
 
 
+NAMED = "[relay]\nhostname = 'mail.example.com'\n"
+PORT = "[[listener]]\naddress = '127.0.0.1:25'\nrole = 'inbound'\n"
+SUBMISSION = (
+    "[[listener]]\naddress = '127.0.0.1:26'\ntls = 'none'\nauth = 'none'\n"
+    "trusted_networks = ['10.0.0.0/8']\naccount = 'a'\n"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -111,6 +119,12 @@ def test_a_password_that_others_may_read_is_refused(made: Path, tmp_path: Path) 
             "[relay]\nhostname = 'mail.example.com'\n[http]\nlisten = '127.0.0.1:8080'\n"
             "[verification]\nurl = 'https://mail.example.com/relay'",
             ["only `relay send`"],
+        ),
+        (NAMED + PORT, ["postmaster is not a mailbox elsewhere"]),
+        (NAMED.replace("\n", "\npostmaster = 'a@people.example'\n", 1) + PORT, []),
+        (
+            NAMED + SUBMISSION + "[signing]\nservice_domain = 's.example'\nreturn_path = 'relay'\n",
+            ["not heard"],
         ),
     ],
 )
