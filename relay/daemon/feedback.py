@@ -4,7 +4,8 @@
 
 Contract: when ``take`` returns, what the mail means is on disk: its events on the message that it is about,
 and the mail that passes it on, in one transaction. ``accept`` is the same for a submission of an inbound
-listener, whose 250 follows it. The simulator of mailboxes calls ``take`` with the mails that it makes, with
+listener, whose 250 follows it. What comes to the desk for complaints is about the message whose return path it
+has; complaints alone, which may have lost that, also about the one that they name. The simulator of mailboxes calls ``take`` with the mails that it makes, with
 ``source="simulator"``. A mail about a message that nobody knows any more is taken, counted, and that is all.
 SpoolError and anything unexpected mean that nothing is known to be stored: the sender tries again.
 
@@ -148,7 +149,9 @@ class Feedback:
         if door not in (Door.RETURN_PATH, Door.COMPLAINTS):
             raise Refused(_NOT_HERE)
         report = await self._in_thread(read, content)
-        message_id = message_id or _message_of(report, doors.key)
+        message_id = message_id or _proved(report, doors.key)
+        if not message_id and report.kind is ReportKind.COMPLAINT:
+            message_id = _named(report)
         if not message_id:
             self._note("unknown", "", recipient, report)
             if report.kind is ReportKind.OTHER:  # a person may have written to the desk for complaints
@@ -258,13 +261,16 @@ class Feedback:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, word)
 
 
-def _message_of(report: Report, key: bytes) -> str:
-    """The message that a report to the desk for complaints is about: by its return path, which proves itself,
-    else by the Message-ID that it had. That one names it for all who have seen it; more than a complaint of
-    one of its recipients comes of it in no case."""
-    proved = return_path.read(report.return_path.rpartition("@")[0], key)
-    if proved is not None:
-        return proved
+def _proved(report: Report, key: bytes) -> str:
+    """The message that a report to the desk for complaints is about, by the return path that it had: whoever
+    knows that has seen the message."""
+    return return_path.read(report.return_path.rpartition("@")[0], key) or ""
+
+
+def _named(report: Report) -> str:
+    """The same by its Message-ID, which proves nothing: archives of mailing lists show it to everybody. It is
+    enough for a complaint, from which many receivers take the return path; never for a bounce, which would
+    put any recipient of any published message on the suppression lists."""
     named = report.message_id.strip("<> ").rpartition("@")[0].lower()
     try:
         shard_of(named)

@@ -148,6 +148,49 @@ async def test_a_person_who_writes_to_the_desk_for_complaints(room: Room) -> Non
     assert len(room.passed_on) == 1
 
 
+COMPLAINT = (
+    b"From: <fbl@people.example>\r\nSubject: complaint\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/report; report-type=feedback-report; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain\r\n\r\nSpam.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n"
+    b"Feedback-Type: abuse\r\nUser-Agent: x/1\r\nVersion: 1\r\n\r\n--b--\r\n"
+)
+
+
+def returning(report: bytes, *fields: str) -> bytes:
+    """The report, with this much of the header of what it is about."""
+    header = "".join(f"{one}\r\n" for one in fields).encode()
+    return report.replace(
+        b"--b--", b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + header + b"\r\n--b--"
+    )
+
+
+def complaints_of(room: Room, message_id: str) -> int:
+    log = EventLog(room.works.config.spool.path)
+    found = [one for one in log.of_message(message_id) if one.event.kind is EventKind.COMPLAINT]
+    log.close()
+    return len(found)
+
+
+async def test_the_desk_takes_a_complaint_by_the_name_of_its_message_and_a_bounce_by_its_proof_alone(
+    room: Room,
+) -> None:
+    message_id, desk = await room.sent(), f"complaints@{HOSTNAME}"
+    name = f"Message-ID: <{message_id}@{HOSTNAME}>"
+    room.set_ways(postmaster=lambda: "root@admin.example")
+    await room.feedback.take(desk, returning(BOUNCE, name))
+    reply = f"Auto-Submitted: auto-replied\r\nIn-Reply-To: <{message_id}@{HOSTNAME}>\r\n".encode()
+    await room.feedback.take(desk, reply + LETTER)
+    assert (room.bounces(message_id), room.passed_on) == ([], [])
+    assert room.feedback.counts == {"unknown": 2}
+    await room.feedback.take(desk, f"In-Reply-To: <{message_id}@{HOSTNAME}>\r\n".encode() + LETTER)
+    (letter,) = room.passed_on  # whom a person writes to is the desk, not who sent that message
+    assert [one.address for one in letter.recipients] == ["root@admin.example"]
+    await room.feedback.take(desk, returning(COMPLAINT, name))
+    assert complaints_of(room, message_id) == 1
+    await room.feedback.take(desk, returning(BOUNCE, f"Return-Path: <{room.way_back(message_id)}>"))
+    assert len(room.bounces(message_id)) == 1
+
+
 async def test_a_spool_that_cannot_is_heard_of_and_nothing_is_done(room: Room) -> None:
     class Full:
         def commit(self, change: Change) -> asyncio.Future[None]:
