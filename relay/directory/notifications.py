@@ -131,9 +131,13 @@ def read_rows(session: Session) -> tuple[NotificationRow, ...]:
         NotificationTable.topic_id,
         NotificationTable.has_headers,
     ).join(IdentityTable, IdentityTable.id == NotificationTable.identity_id)
+    kinds = {kind.value: kind for kind in EventKind}
     return tuple(
-        NotificationRow(account_id, name, EventKind(kind), topic_id, has_headers)
-        for account_id, name, kind, topic_id, has_headers in session.execute(query)
+        [
+            NotificationRow(account_id, name, kinds[kind], topic_id, has_headers)
+            for account_id, name, kind, topic_id, has_headers in session.execute(query)
+            if kind in kinds  # of a newer relay
+        ]
     )
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from relay.base.events import EventKind
 
@@ -82,8 +83,7 @@ def sealed_name(topic_id: int) -> str:
     return f"topic/{topic_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationRow:
+class NotificationRow(NamedTuple):
     """What an identity tells of a kind, and to which topic; None is the event log alone."""
 
     account_id: int
