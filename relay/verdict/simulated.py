@@ -11,6 +11,9 @@ made for it, so that the reply comes to us and not to the network. Its route is 
 No answer is made to the null sender, nor to what says that a program sent it (RFC 3834 2), nor to the relay's
 own mail: nothing goes round. A complaint is made of all but the last.
 
+After a crash: what is stored is brought there after the restart. What waits while the service domain becomes
+another has a route no more, and ends as mail to a domain that does not exist.
+
 Not on the hot path.
 """
 
