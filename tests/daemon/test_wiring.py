@@ -1,6 +1,7 @@
 """One worker's works, joined, started in this process; and a configuration taken over."""
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,21 @@ import pytest
 
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, DirectoryError, Refused, SpoolError
+from relay.base.events import EventKind, Logged
 from relay.base.log import SilentLog
+from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.base.route import Host, Route
+from relay.base.suppression import Listed, SuppressionReason
 from relay.daemon.config import load
 from relay.daemon.wiring import Logins, Works
 from relay.directory.records import Credential, Suspended
 from relay.ingress.connections import LocalTally
 from relay.spool import views
+from relay.spool.event_log import EventLog
 from relay.transport.simulator import ROUTE as SIMULATOR
 from relay.verdict.delay import DelayNotices
 from tests.daemon.conftest import Started
-from tests.fakes.prepared import ACCOUNT
+from tests.fakes.prepared import ACCOUNT, SENDER
 
 
 async def greeting(started: Started, number: int = 2) -> bytes:
@@ -191,3 +196,47 @@ async def test_what_the_operator_suspends_is_parked_and_what_he_resumes_leaves(s
     async with asyncio.timeout(20):
         while not works.outbound.settler.deferred:  # it was tried: nobody is there
             await asyncio.sleep(0.01)
+
+
+async def test_whether_mail_is_kept_back_is_asked_once_and_not_guessed(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = started.works
+    entry = Listed("gone@receiver.example", SuppressionReason.BOUNCE, works.clock.now())
+    works.directory.suppression.put([(1, entry)])
+    async with asyncio.timeout(20):
+        while not works.suppression_lists.entries:
+            await asyncio.sleep(0.01)
+
+    async def submit(*names: str, size: int = 10) -> str:
+        content = f"From: {SENDER}\r\nSubject: x\r\n\r\n{'x' * 70}\r\n".encode() * (1 + size // 70)
+        to = [Recipient(n, f"{name}@receiver.example", "receiver.example") for n, name in enumerate(names)]
+        return (await works.intakes[1].accept(Submission(1, Envelope(SENDER, to), content, Client()))).id
+
+    def gone(_: object, after: float) -> None:
+        raise DirectoryError("out of reach")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(works.directory.suppression, "find", gone)
+        with pytest.raises(Refused) as caught:
+            await submit("fine", "Gone")
+        assert caught.value.reply.code == 451
+        await submit("fine")  # who is known not to be listed
+    assert works.counters.accepted == 1
+    for size in (10, 1_200_000):  # the second is looked at in a thread
+        message_id = await submit("fine", "Gone", size=size)
+        async with asyncio.timeout(20):
+            while not any(one.event.kind is EventKind.BOUNCE for one in told(started, message_id)):
+                await asyncio.sleep(0.01)
+        (bounce,) = [one for one in told(started, message_id) if one.event.kind is EventKind.BOUNCE]
+        detail = json.loads(bounce.event.detail)
+        assert (detail["recipient"], detail["source"]) == ("Gone@receiver.example", "suppression-list")
+    assert works.suppression.suppressed == 2
+
+
+def told(started: Started, message_id: str) -> list[Logged]:
+    log = EventLog(started.works.config.spool.path)
+    try:
+        return log.of_message(message_id)
+    finally:
+        log.close()
