@@ -219,6 +219,7 @@ def test_a_server_that_accepts_and_bounces_later(
         assert "message/delivery-status" in kinds
 
     # told to the topic: the complaint comes last, so that what is there by then is all
+    topic.wait_for(lambda: len(kinds_of(topic, message_id)) >= 2, "both bounces are told")
     code, said = bring(inbound, COMPLAINTS, complaint(message_id, f"fbl@{domain}", Feedback_Type="abuse"))
     assert code == 250, said
     topic.wait_for(lambda: "Complaint" in kinds_of(topic, message_id), "the complaint is told")
