@@ -17,10 +17,18 @@ from relay.daemon.config import Config, load
 from relay.daemon.sockets import bind, listen
 from relay.daemon.wiring import Works
 from relay.ingress.connections import LocalTally
+from tests.fakes import made_before
 from tests.fakes.prepared import ACCOUNT, SENDER, SHARED_FILES, Port, Prepared, prepare
 from tests.fakes.running import RunningRelay
 
 StartRelay = Callable[..., RunningRelay]
+
+
+@pytest.fixture(autouse=True)
+def _made_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for the tests of what a first start makes."""
+    if request.module.__name__ not in ("tests.daemon.test_first", "tests.daemon.test_init"):
+        made_before.use(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,16 @@ import pytest
 
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory
+from tests.fakes import made_before
 from tests.fakes.clock import ManualClock
+
+REAL = ("tests.directory.test_database", "tests.directory.test_keys")
+
+
+@pytest.fixture(autouse=True)
+def _made_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.module.__name__ not in REAL:
+        made_before.use(monkeypatch)
 
 
 @pytest.fixture
