@@ -4,10 +4,11 @@
 
 Contract: when ``take`` returns, what the mail means is on disk: its events on the message that it is about,
 and the mail that passes it on, in one transaction. ``accept`` is the same for a submission of an inbound
-listener, whose 250 follows it. What comes to the desk for complaints is about the message whose return path it
-has; complaints alone, which may have lost that, also about the one that they name. The simulator of mailboxes calls ``take`` with the mails that it makes, with
-``source="simulator"``. A mail about a message that nobody knows any more is taken, counted, and that is all.
-SpoolError and anything unexpected mean that nothing is known to be stored: the sender tries again.
+listener, whose 250 follows it. What comes to the desk for complaints is about the message whose return path
+it has; complaints alone, which may have lost that, also about the one that they name. The simulator of
+mailboxes calls ``take`` with the mails that it makes, with ``source="simulator"``. A mail about a message
+that nobody knows any more is taken, counted, and that is all. SpoolError and anything unexpected mean that
+nothing is known to be stored: the sender tries again.
 
 Duplicates become one: while a mail is looked at, no other about the same message is, in no worker of this
 spool (``spool.turns``). What makes no event (a person's answer, a report of success) has nothing that it
