@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from relay.base.arn import topic_arn
 from relay.base.clock import Clock
-from relay.base.errors import ConfigError, DirectoryError
+from relay.base.errors import ConfigError, DirectoryError, SpoolError
 from relay.base.tasks import Tasks
 from relay.codec import sns_envelope, webhook
 from relay.codec.notification import Service
@@ -35,6 +35,7 @@ from relay.transport.webhook import Posted, Webhooks
 
 log = logging.getLogger(__name__)
 
+_AGAIN_S = 30.0
 _SUCCEEDED = "AmazonSnsSubscriptionSucceeded"  # what receivers of SES's notifications know
 
 
@@ -70,6 +71,7 @@ class Notifications:
         self._notice = notice
         self._clock = clock
         self._certificate: SnsCertificate | None = None
+        self._told: set[int] = set()
         self._tasks = Tasks("notifications")
         self._changed = asyncio.Event()
         settings = config()
@@ -124,15 +126,23 @@ class Notifications:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._follow()
+            try:
+                await self._follow()
+            except Exception:  # the outbox cannot be written now: later topics must not stay unheard of
+                log.exception("topics are not followed; tried again")
+                await asyncio.sleep(_AGAIN_S)
+                self._changed.set()
 
     async def _follow(self) -> None:
         topics = self._live.current.topics
         if self._certificate is None and any(one.envelope is TopicEnvelope.SNS for one in topics.values()):
             settings = self._config()
-            self._certificate = await asyncio.to_thread(
-                sns_certificate.load, settings.spool.path, settings.relay.hostname, self._clock.now()
-            )
+            try:
+                self._certificate = await asyncio.to_thread(
+                    sns_certificate.load, settings.spool.path, settings.relay.hostname, self._clock.now()
+                )
+            except SpoolError as error:  # those topics wait; all else goes on
+                log.error("the envelope of SNS cannot be signed", extra={"why": str(error)})
         await self.posting.follow(topics)
 
     async def test(self, topic_id: int) -> Posted:
@@ -161,7 +171,11 @@ class Notifications:
         if topic.envelope is TopicEnvelope.RAW:
             return body, webhook.headers(topic.name, uid, secret, body, now)
         config = self._config()
-        if not config.verification.url or self._certificate is None:
+        if self._certificate is None:
+            raise SpoolError(
+                f"topic {topic.name} wants the envelope of SNS, which cannot be signed: see the log"
+            )
+        if not config.verification.url:
             raise ConfigError(
                 f"topic {topic.name} wants the envelope of SNS, whose certificate is served below "
                 "[verification] url: set it, and [http] listen"
@@ -175,6 +189,6 @@ class Notifications:
 
     async def _dead(self, topic: Topic, said: str) -> Mapping[int, Topic]:
         hours = round(self._config().notifications.give_up_after / 3600)
-        await drop(self._topics, self._notice, topic, said, hours)
+        await drop(self._topics, self._notice, topic, said, hours, self._told)
         await self._live.poll()
         return self._live.current.topics

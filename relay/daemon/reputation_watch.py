@@ -1,9 +1,10 @@
 """What is done about an account's reputation: its owner hears of it, and if so configured its sending pauses.
 
 Every few seconds those accounts are looked at whose counts have changed, who are not healthy, or who were
-paused or resumed. What it means ``relay.verdict.reputation`` decides. A step is done in this order: the
-mail, the pause, the record of both; so that a crash, or a worker that cannot write the mail now, repeats one
-mail and loses none. A pause is one like the administrator's: what is queued is still delivered.
+paused or resumed. What it means ``relay.verdict.reputation`` decides. A step is done in this order: the mail,
+the pause, the record of both; so that a crash, or a worker that cannot write the mail now, repeats one mail
+and loses none. What cannot be paused or put down now is tried again without another mail. A pause is one like
+the administrator's: what is queued is still delivered.
 
 Whoever resumes an account says that the cause is gone: mail from before that moment counts no more, here as
 with SES. The moment is the one at which the resumed account is seen, seconds later.
@@ -97,6 +98,7 @@ class ReputationWatch:
         ``accounts`` may be a moment behind it."""
         self.volumes: dict[int, Volume] = {}
         self._standings: dict[int, Standing] | None = None
+        self._mailed: dict[tuple[int, Rate], Status] = {}  # and not put down yet
         self._spool = spool
         self._statistics = statistics
         self._thread = thread
@@ -176,7 +178,9 @@ class ReputationWatch:
         after, steps = judged(standing, volume, limits, self._clock.now())
         is_paused = account.is_paused
         for step in steps:
-            await self._tell(account, step, volume, limits)
+            if self._mailed.get((account.id, step.rate)) is not step.status:
+                await self._tell(account, step, volume, limits)
+                self._mailed[account.id, step.rate] = step.status
             if step.status is Status.PAUSED and not is_paused:
                 await self._in_thread(self._pause, account.name, reason_of(account.name, step, volume))
                 is_paused = True
@@ -187,6 +191,7 @@ class ReputationWatch:
                 else replace(told, complaint=after.complaint)
             )
             await self._put_down(account.id, standing)
+            self._mailed.pop((account.id, step.rate), None)
         after = replace(after, is_paused=is_paused)
         if after != standing:
             await self._put_down(account.id, after)

@@ -1,7 +1,8 @@
 """What becomes of a topic that takes nothing any more: its owner is told, and it is dropped.
 
 As SES has it: nothing is posted to the topic, and where only it heard of bounces or complaints, these are
-mailed again. The owner is told first, so that a crash in between repeats a mail rather than loses it. What
+mailed again. The owner is told first, so that a crash in between repeats a mail rather than loses it; a
+directory that cannot be written repeats none (``told``). What
 the topic has not taken is kept until it is activated, or two weeks.
 """
 
@@ -27,12 +28,16 @@ class Topics(Protocol):
     def drop(self, topic_id: int, reason: str) -> Dropped | None: ...
 
 
-async def drop(topics: Topics, notice: Notice, topic: Topic, said: str, hours: int) -> None:
-    """Tell the owner and drop the topic. Raises RelayError, to be tried again."""
-    users = await asyncio.to_thread(topics.users, topic.id)
-    subject, text = words(topic, users, said, hours)
-    await notice(topic.account_id, subject, text, KIND, topic.name)
+async def drop(topics: Topics, notice: Notice, topic: Topic, said: str, hours: int, told: set[int]) -> None:
+    """Tell the owner and drop the topic. Raises RelayError, to be tried again: ``told`` are the topics whose
+    owners have heard of it and which are still to be dropped."""
+    if topic.id not in told:
+        users = await asyncio.to_thread(topics.users, topic.id)
+        subject, text = words(topic, users, said, hours)
+        await notice(topic.account_id, subject, text, KIND, topic.name)
+        told.add(topic.id)
     await asyncio.to_thread(topics.drop, topic.id, f"took nothing for {hours} hours; it said: {said}"[:500])
+    told.discard(topic.id)
 
 
 def words(topic: Topic, users: tuple[tuple[str, str], ...], said: str, hours: int) -> tuple[str, str]:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _AHEAD = 500  # with content
 _STUCK = 20_000  # without
 _LOOK_S = 1.0
+_UNREAD_S = 30.0
 _AT_ONCE = 8
 
 Wrapped: TypeAlias = tuple[bytes, dict[str, str]]
@@ -99,7 +100,12 @@ class Poster:
 
     async def _run(self) -> None:
         while not self._is_over:
-            await self._read_ahead()
+            try:
+                await self._read_ahead()
+            except Exception:  # the outbox cannot be read now: a topic must not fall silent for it
+                log.exception("what waits for a topic cannot be read", extra={"topic": self.topic.name})
+                await asyncio.sleep(_UNREAD_S)
+                continue
             entry = self._queue.next(self._office.now)
             if entry is not None:
                 post = self._flights.spawn(self._post(entry), "post")

@@ -7,7 +7,9 @@ holds up those about its own message and no other.
 
 A topic that refuses three in a row is asked more rarely: one post at a time, with pauses that double from a
 second to five minutes, until it takes one. If it has taken nothing for ``give_up_after_s`` the verdict is
-DROP; a single notification that is refused for so long, while others are taken, is put ASIDE.
+DROP; a single notification that is refused for so long, while others are taken, is put ASIDE. The time in
+which nobody asked, since the relay was down, is no time of refusal. A clock that is set back makes no pause
+longer than it may be.
 
 ``restore`` says that what was loaded had been refused before a restart: the time without success goes on.
 
@@ -39,6 +41,7 @@ class Pending:
     due_at: float = 0.0
     uid: str = ""  # the same each time it is posted
     body: bytes | None = None
+    refused_since: float = 0.0  # as far as this process knows
 
 
 class Refusal(Enum):
@@ -85,9 +88,11 @@ class PostQueue:
 
     def next(self, now: float) -> Pending | None:
         """What to post now; None if nothing may be. It then is in flight until ``posted`` or ``refused``."""
+        if self._pause_until > now + _LONGEST_PAUSE_S:  # by a clock that was set back since
+            self._pause_until = now
         if self.in_flight >= (self.at_once if self.refusals < _PATIENCE else 1) or now < self._pause_until:
             return None
-        while self._later and self._later[0][0] <= now:
+        while self._later and not now < self._later[0][0] <= now + _LONGEST_RETRY_S:  # the same
             self._ready.append(heapq.heappop(self._later)[2])
         if not self._ready:
             return None
@@ -112,6 +117,7 @@ class PostQueue:
         """It was not; ``wait_s`` is what the other side asked for (Retry-After). RETRY sets ``attempts`` and
         ``due_at``."""
         entry.attempts += 1
+        entry.refused_since = entry.refused_since or now
         self.refusals += 1
         if not self.failing_since:
             self.failing_since = now
@@ -119,7 +125,7 @@ class PostQueue:
             self.in_flight -= 1
             return Refusal.DROP
         is_topic_fine = now - self.failing_since < self.give_up_after_s / 2
-        if entry.attempts >= _CERTAIN and now - entry.since >= self.give_up_after_s and is_topic_fine:
+        if entry.attempts >= _CERTAIN and now - entry.refused_since >= self.give_up_after_s and is_topic_fine:
             self._leave(entry)
             return Refusal.ASIDE
         self.in_flight -= 1

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from relay.daemon import sns_certificate
 from relay.daemon.config import parse
 from relay.daemon.following import Follower
 from relay.daemon.notifications import Notifications
+from relay.daemon.outbox import Outbox
 from relay.directory.notifying import TopicEnvelope
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.secrets import create_key_file
@@ -130,6 +132,32 @@ async def test_the_envelope_of_sns_verifies_with_the_published_certificate(
     assert isinstance(key, rsa.RSAPublicKey)
     signature = base64.b64decode(members["Signature"])
     key.verify(signature, signed_text(members), padding.PKCS1v15(), hashes.SHA256())
+
+
+async def test_what_goes_wrong_with_one_topic_leaves_the_others_and_later_ones(
+    relay: Relay, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("relay.daemon.notifications._AGAIN_S", 0.01)
+    (relay.config.spool.path / sns_certificate.KEY).write_bytes(b"")
+    (relay.config.spool.path / sns_certificate.CERTIFICATE).write_bytes(b"")
+    failures = [sqlite3.OperationalError("database is locked")]
+    revive = Outbox.revive
+
+    def failing(outbox: Outbox, topic_id: int) -> int:
+        if failures:
+            raise failures.pop()
+        return revive(outbox, topic_id)
+
+    monkeypatch.setattr(Outbox, "revive", failing)
+    relay.directory.topics.create("one", "old", endpoint.url, TopicEnvelope.SNS)
+    await until(lambda: not failures)
+    relay.topic(endpoint.url)
+    await until(lambda: len(relay.live.current.topics) == 2)
+    relay.desk.log(EventKind.SEND, SEND, at=1.0)
+    relay.desk.log(EventKind.BOUNCE, BOUNCE)
+    await until(lambda: endpoint.taken)
+    assert endpoint.taken[0].kind == "Bounce"
+    assert "remove it and sns.crt" in "".join(str(getattr(one, "why", "")) for one in caplog.records)
 
 
 async def test_a_topic_that_is_dead_for_a_day_is_dropped_and_its_owner_told(

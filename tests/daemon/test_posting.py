@@ -238,6 +238,25 @@ async def test_a_topic_that_is_deleted_leaves_nothing(room: Room, endpoint: Endp
     await room.until(lambda: 1 not in look(room.spool))
 
 
+async def test_a_topic_whose_outbox_cannot_be_read_for_a_while_is_told_later(
+    room: Room, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.daemon.topic_poster._UNREAD_S", 0.01)
+    failures = [sqlite3.OperationalError("disk I/O error")] * 3
+    load = Outbox.load
+
+    def failing(outbox: Outbox, *arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return load(outbox, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Outbox, "load", failing)
+    await room.tell(1, "a")
+    await room.set(1, endpoint.url)
+    await room.until(lambda: room.left(1) == 0 and not failures)
+    assert len(endpoint.taken) == 1
+
+
 async def test_while_the_outbox_cannot_be_written_what_was_taken_is_not_forgotten(
     room: Room, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.counts import Counts, Place
-from relay.base.errors import DirectoryError
+from relay.base.errors import DirectoryError, SpoolError
 from relay.daemon.link import LinkError
 from relay.daemon.reputation_watch import ReputationWatch
 from relay.directory.records import Account, AccountState
@@ -221,6 +221,28 @@ async def test_a_crash_between_mail_and_record_repeats_the_mail_and_loses_none(o
         "Sending paused",
         True,
     )
+
+
+async def test_while_it_can_neither_pause_nor_put_down_it_writes_one_mail(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.limits, office.is_directory_open = Thresholds(is_pausing=True), False
+    office.count(10_000, 1200)
+    for _ in range(3):
+        await office.watch.look()
+    office.is_directory_open = True
+    failures = [SpoolError("disk full")] * 2
+    put_standing = Statistics.put_standing
+
+    def failing(statistics: Statistics, account_id: int, text: str) -> None:
+        if failures:
+            raise failures.pop()
+        put_standing(statistics, account_id, text)
+
+    monkeypatch.setattr(Statistics, "put_standing", failing)
+    for _ in range(3):
+        await office.watch.look()
+    assert (office.mails, office.status(), office.accounts[7].is_paused) == ([PAUSED], "Sending paused", True)
 
 
 async def test_both_rates_are_told_and_put_down_one_by_one(office: Office) -> None:

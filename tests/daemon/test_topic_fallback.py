@@ -30,7 +30,7 @@ async def test_the_owner_is_told_and_then_it_is_dropped() -> None:
         told.append(words)
         return "id"
 
-    await drop(topics, notice, TOPIC, "503 Busy", 24)
+    await drop(topics, notice, TOPIC, "503 Busy", 24, set())
     [(account, subject, text, kind, about)] = told
     assert (account, kind, about) == (7, KIND, "news")
     assert subject == "Notifications to topic news have stopped"
@@ -46,8 +46,30 @@ async def test_a_topic_whose_owner_cannot_be_told_now_is_not_dropped_now() -> No
         raise RelayError("no worker is ready")
 
     with pytest.raises(RelayError):
-        await drop(topics, notice, TOPIC, "503", 24)
+        await drop(topics, notice, TOPIC, "503", 24, set())
     assert topics.dropped == []
+
+
+async def test_a_directory_that_cannot_be_written_repeats_no_mail() -> None:
+    failures = [RelayError("locked")] * 3
+    notices: list[object] = []
+
+    class Locked(FakeTopics):
+        def drop(self, topic_id: int, reason: str) -> Dropped | None:
+            if failures:
+                raise failures.pop()
+            return super().drop(topic_id, reason)
+
+    async def notice(*words: object) -> str:
+        notices.append(words)
+        return "id"
+
+    topics, told = Locked(), set[int]()
+    for _ in range(3):
+        with pytest.raises(RelayError):
+            await drop(topics, notice, TOPIC, "503", 24, told)
+    await drop(topics, notice, TOPIC, "503", 24, told)
+    assert (len(notices), len(topics.dropped), told) == (1, 1, set())
 
 
 def test_a_topic_that_was_told_nothing_is_said_so() -> None:

@@ -120,6 +120,30 @@ def test_a_jump_of_the_clock_alone_drops_nothing() -> None:
     assert queue.refused(entry, now) is Refusal.RETRY
 
 
+def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
+    queue = queue_of(*"abcd")
+    for _ in range(3):
+        entry = queue.next(T0)
+        assert entry is not None
+        queue.refused(entry, T0)
+    now = T0 - 30 * DAY_S
+    assert numbers(queue, now) == [4]
+    queue.in_flight = queue.refusals = 0
+    assert numbers(queue, now) == [1, 2, 3]
+
+
+def test_what_waited_while_the_relay_was_down_is_not_given_up_at_once() -> None:
+    """Two days old when it is posted for the first time, to a topic that is up a minute later."""
+    queue = queue_of("a", "b")
+    now, verdicts = T0 + 2 * DAY_S, []
+    for _ in range(12):
+        entry = queue.next(now)
+        assert entry is not None
+        verdicts.append(queue.refused(entry, now))
+        now = queue.wakes_at()
+    assert verdicts == [Refusal.RETRY] * 12
+
+
 def test_what_a_restart_interrupted_goes_on() -> None:
     queue = queue_of("a")
     queue.restore(T0 - 2 * DAY_S)
