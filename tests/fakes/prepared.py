@@ -84,7 +84,6 @@ site_retry_max = "400ms"
 [limits]
 {limits}
 [workers]
-drain = "5s"
 {workers}
 {more}"""
 

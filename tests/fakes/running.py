@@ -57,6 +57,7 @@ class RunningRelay:
         next_hop: int | None = None,
         workers: int = 2,
         heartbeat: str = "30s",
+        drain: str = "5s",
         delivery: str = "",
         limits: str = "",
         retry: str = '["300ms"]',
@@ -79,7 +80,7 @@ class RunningRelay:
         )
         self._delivery, self._retry, self._limits, self._more = delivery, retry, limits, more
         self.file = folder / "relay.toml"
-        self._heartbeat = heartbeat
+        self._heartbeat, self._drain = heartbeat, drain
         self.configure(workers)
 
     def configure(self, workers: int = 2, more: str | None = None) -> None:
@@ -91,7 +92,7 @@ class RunningRelay:
             self.ports,
             delivery=f"retry_schedule = {self._retry}\n{self._delivery}",
             limits=self._limits,
-            workers=f'count = {workers}\nheartbeat = "{self._heartbeat}"',
+            workers=f'count = {workers}\nheartbeat = "{self._heartbeat}"\ndrain = "{self._drain}"',
             more=self._route + self._more,
         )
         starttls, wrapper = f"127.0.0.1:{self.starttls}", f"127.0.0.1:{self.wrapper}"
@@ -210,7 +211,7 @@ class RunningRelay:
         """``relay`` with these words."""
         return typed(words, {**os.environ, "RELAY_CONFIG": str(self.file)}, stdin)
 
-    def wait_for_directory(self, directory: Directory, timeout_s: float = 4.0) -> None:
+    def wait_for_directory(self, directory: Directory, timeout_s: float = 30.0) -> None:
         """Until every worker has the latest change: it polls every second; the rest is for slow machines."""
         latest = directory.revision()
 
