@@ -74,6 +74,8 @@ report       the RFC 3464 message that tells the sender what became of recipient
 bounce       the report that they failed; others are of success, and the notice of delay, once a recipient
 hard         of a bounce: permanent, the address itself is no good
 complaint    a recipient called it spam, and the provider passes that on (RFC 5965)
+door         what an address of our own is to mail that comes back: a way back, a desk, or nobody's
+original     the message that something came back about, as its Send event keeps it
 late         waiting longer than its sender would think, or past the deadline at which the sender is told
 """
 
