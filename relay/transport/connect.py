@@ -163,11 +163,22 @@ def _unreachable(host: str, source: Source) -> Deferred:
 
 
 def is_public(address: str) -> bool:
-    """Whether it is an address of the Internet: not loopback, private, link-local, multicast or reserved."""
+    """Whether it is an address of the Internet: not loopback, private, link-local, multicast or reserved; nor
+    one of IPv6 through which a gateway reaches such an address."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local or ip in _LOCAL_NAT64:
+            return False
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if any(ip in net for net in _HOLDS_IPV4):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
     return ip.is_global and not ip.is_multicast
+
+
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_HOLDS_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # RFC 6052, RFC 4291
 
 
 def _private(host: str, addresses: Sequence[str]) -> Deferred:

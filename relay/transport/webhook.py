@@ -131,7 +131,7 @@ class Webhooks:
             ):
                 said = (await answer.content.read(_ANSWER_LIMIT)).decode("utf-8", "replace")
                 line = f"{answer.status} {answer.reason or ''} {said[:200]}"
-                return Posted(answer.status, " ".join(line.split()), _wait_s(answer.headers))
+                return Posted(answer.status, _line(line), _wait_s(answer.headers))
         except TimeoutError:
             return Posted(0, f"no answer within {self.timeout_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as fault_of_it:
@@ -139,11 +139,13 @@ class Webhooks:
 
     def _refuse(self, url: str) -> str:
         """Why an address in the URL itself is not connected to; no resolver is asked about those."""
-        host = urlsplit(url).hostname or ""
+        host = (urlsplit(url).hostname or "").rstrip(".")
         try:
             ipaddress.ip_address(host)
         except ValueError:
-            return ""
+            if not host.replace(".", "").isdigit():
+                return ""
+            return f"{host} is no name and no address"  # but to libraries that take 127.1 for 127.0.0.1
         return "" if self._is_private_allowed or is_public(host) else _NOT_PUBLIC.format(host)
 
 
@@ -217,4 +219,9 @@ def _said(fault: BaseException) -> str:
         if message and isinstance(cause, ssl.SSLCertVerificationError):
             return f"certificate: {message}"
         cause = cause.__cause__ or cause.__context__
-    return " ".join(f"{type(fault).__name__}: {fault}".rstrip(": ").split())[:300]
+    return _line(f"{type(fault).__name__}: {fault}".rstrip(": "))[:300]
+
+
+def _line(text: str) -> str:
+    """Words of a stranger that a person reads, in a terminal too: one line, no control characters."""
+    return " ".join("".join([char if char.isprintable() else " " for char in text]).split())

@@ -18,6 +18,12 @@ def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -
     assert err == ""
 
 
+def test_what_strangers_said_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_row({"said": "503 \x1b[2JBusy\x9b"}, as_json=False)
+    print_rows([{"said": "503 \x1b[2JBusy"}], as_json=False, nothing="")
+    assert capsys.readouterr().out == "said: 503 ?[2JBusy?\nSAID\n503 ?[2JBusy\n"
+
+
 def test_nothing_is_said_to_people_only(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows([], as_json=False, nothing="none yet")
     assert capsys.readouterr() == ("", "none yet\n")

@@ -46,6 +46,13 @@ def test_preferences_first_and_equals_shuffled():
         ("ff0e::1", False),
         ("::ffff:127.0.0.1", False),
         ("::ffff:8.8.8.8", True),
+        ("64:ff9b::8.8.8.8", True),  # DNS64
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b:1::8.8.8.8", False),
+        ("2002:808:808::1", True),
+        ("2002:7f00:1::1", False),
+        ("::127.0.0.1", False),
+        ("fec0::1", False),
     ],
 )
 def test_which_addresses_are_of_the_internet(address, is_it):

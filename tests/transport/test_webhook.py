@@ -1,5 +1,6 @@
 """Posts to real HTTPS servers, and what comes of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -75,6 +76,19 @@ async def test_only_2xx_is_taken_and_no_redirect_is_followed(
     assert {post.path for post in endpoint.seen} == {"/hook"}
 
 
+async def test_what_is_said_is_one_line_that_can_be_printed(webhooks: Webhooks) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"x")
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 10\r\n\r\n\x1b[2J\r\nno\x00\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        posted = await webhooks.post(f"http://127.0.0.1:{port}/", b"x", {})
+    assert posted == Posted(503, "503 Busy [2J no")
+
+
 async def test_one_that_does_not_answer_in_time_took_nothing(webhooks: Webhooks, endpoint: Endpoint) -> None:
     webhooks.timeout_s = 0.05
     endpoint.fate = lambda post: "hang"
@@ -125,6 +139,19 @@ async def test_addresses_of_our_own_network_are_refused_unless_allowed(
         posted = await guarded.post(endpoint.url.replace("127.0.0.1", host), b"x", {})
     assert posted.status == 0
     assert '[notifications] private_addresses = "allow"' in posted.said
+    assert endpoint.connections == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.", "127.1", "2130706433", "0177.0.0.1"])
+async def test_what_only_some_libraries_take_for_an_address_is_not_connected_to(
+    authority: Authority, names: Names, endpoint: Endpoint, host: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        guarded = Webhooks(names, str(authority.file))
+        await guarded.start(stack)
+        posted = await guarded.post(endpoint.url.replace("127.0.0.1", host), b"x", {})
+    assert posted.status == 0
+    assert "not an address of the Internet" in posted.said or "no name and no address" in posted.said
     assert endpoint.connections == 0
 
 

@@ -1,7 +1,8 @@
 """Lists on standard output: aligned columns for people, JSON for programs.
 
-Columns are never cut to the width of a terminal: what is printed is what can be copied. JSON is one array (or
-one object), with the column names as keys.
+Columns are never cut to the width of a terminal: what is printed is what can be copied. Control characters,
+which strangers can put into what is shown, are printed as question marks. JSON is one array (or one object),
+with the column names as keys.
 """
 
 from __future__ import annotations
@@ -48,4 +49,5 @@ def moment(at: float) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
