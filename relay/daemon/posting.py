@@ -7,8 +7,9 @@ own connections and its own loop, and holds up no other. A topic that has taken 
 
 After a crash: what was taken and not yet removed from the outbox is posted again, with the same id.
 
-Memory: at most ``_AHEAD`` notifications of each topic are read ahead with their content, and ``_STUCK`` that
-were refused are remembered without; beyond that a topic's notifications wait on disk, unread.
+Memory: at most ``_AHEAD`` notifications of each topic are read ahead, with their content only while the topic
+takes what it is given, and ``_STUCK`` that were refused are remembered without; beyond that a topic's
+notifications wait on disk, unread. ``post_slots`` bounds how many are in flight.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from relay.base.clock import Clock
 from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
 from relay.daemon.outbox import Notification, Outbox, Waiting
+from relay.daemon.post_slots import PostSlots
 from relay.daemon.topic_poster import Poster, Wrap, Wrapped
 from relay.directory.notifying import Topic
 from relay.transport.webhook import Posted
@@ -77,6 +79,7 @@ class Posting:
         self._on_dead = on_dead
         self._keep_aside_s = keep_aside_s
         self._end_s = end_s
+        self._slots = PostSlots()
         self._posters: dict[int, Poster] = {}
         self._topics: Mapping[int, Topic] = {}
         self._thread = ThreadPoolExecutor(1, "outbox")
@@ -150,13 +153,19 @@ class Posting:
         """Wall-clock seconds."""
         return self._clock.now()
 
-    def wrap(self, topic: Topic, uid: str, body: bytes) -> Wrapped:
-        """The post of a notification. Raises RelayError if it cannot be made now."""
-        return self._wrap(topic, uid, body, self._clock.now())
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a topic that has a post in flight should wait with its next."""
+        return self._slots.is_crowded
 
-    async def post(self, topic: Topic, wrapped: Wrapped) -> Posted:
-        """Post it once."""
-        return await self._client.post(topic.url, *wrapped)
+    async def post(self, topic: Topic, uid: str, body: bytes, *, is_doubtful: bool) -> Posted:
+        """Post it once, when there is a slot for it."""
+        async with self._slots.one(is_doubtful=is_doubtful):
+            try:
+                wrapped = self._wrap(topic, uid, body, self._clock.now())
+            except RelayError as error:
+                return Posted(0, str(error))
+            return await self._client.post(topic.url, *wrapped)
 
     async def load(self, topic_id: int, after: int, limit: int) -> list[Any]:
         """Those that wait, from disk."""

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
 from relay.daemon.outbox import Notification, Waiting
 from relay.directory.notifying import Topic
@@ -41,8 +40,9 @@ class Office(Protocol):
 
     @property
     def now(self) -> float: ...
-    def wrap(self, topic: Topic, uid: str, body: bytes) -> Wrapped: ...
-    async def post(self, topic: Topic, wrapped: Wrapped) -> Posted: ...
+    @property
+    def is_crowded(self) -> bool: ...
+    async def post(self, topic: Topic, uid: str, body: bytes, *, is_doubtful: bool) -> Posted: ...
     async def load(self, topic_id: int, after: int, limit: int) -> list[Any]: ...
     async def body(self, number: int) -> bytes | None: ...
     def is_taken(self, number: int) -> None: ...
@@ -92,7 +92,8 @@ class Poster:
         if number <= self._read_to:
             return  # read from disk meanwhile
         if self._is_all_read and not self._is_reading and len(self._queue) - self._stuck < _AHEAD:
-            self._queue.add(Pending(number, one.message_id, now, uid=one.uid, body=one.body))
+            body = None if self._is_troubled else one.body
+            self._queue.add(Pending(number, one.message_id, now, uid=one.uid, body=body))
             self._read_to = number
         else:
             self._is_all_read = False
@@ -106,17 +107,19 @@ class Poster:
                 log.exception("what waits for a topic cannot be read", extra={"topic": self.topic.name})
                 await asyncio.sleep(_UNREAD_S)
                 continue
-            entry = self._queue.next(self._office.now)
+            has_to_wait = self._queue.in_flight > 0 and self._office.is_crowded
+            entry = None if has_to_wait else self._queue.next(self._office.now)
             if entry is not None:
                 post = self._flights.spawn(self._post(entry), "post")
                 self._posts.add(post)
                 post.add_done_callback(self._posts.discard)
                 continue
-            await self._wait()
+            await self._wait(_LOOK_S if has_to_wait else 0.0)
 
-    async def _wait(self) -> None:
+    async def _wait(self, least_s: float) -> None:
+        """Until there may be something to do; the end of a post in flight wakes in any case."""
         wakes_at = self._queue.wakes_at()
-        wait_s = None if math.isinf(wakes_at) else min(max(0.0, wakes_at - self._office.now), _LOOK_S)
+        wait_s = None if math.isinf(wakes_at) else min(max(least_s, wakes_at - self._office.now), _LOOK_S)
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
@@ -137,8 +140,8 @@ class Poster:
         finally:
             self._is_reading = False
         for entry in page:
-            if entry.attempts:
-                self._stuck += 1
+            self._stuck += entry.attempts > 0
+            if entry.attempts or self._is_troubled:
                 entry.body = None
             self._queue.add(entry)
             self._read_to = entry.number
@@ -168,11 +171,7 @@ class Poster:
         body = entry.body if entry.body is not None else await self._office.body(entry.number)
         if body is None:
             return None
-        try:
-            wrapped = self._office.wrap(self.topic, entry.uid, body)
-        except RelayError as error:
-            return Posted(0, str(error))
-        return await self._office.post(self.topic, wrapped)
+        return await self._office.post(self.topic, entry.uid, body, is_doubtful=self._is_troubled)
 
     async def _refused(self, entry: Pending, posted: Posted) -> None:
         was_stuck = entry.attempts > 0
@@ -189,6 +188,7 @@ class Poster:
             self._office.is_retried(entry.number, entry.attempts, entry.due_at)
             if not self._is_troubled:
                 self._is_troubled = True
+                self._queue.forget_bodies()  # who takes nothing does not fill our memory
                 log.warning("topic does not take a notification; tried again", extra=extra)
                 await self._office.note_trouble(self.topic.id, self._queue.failing_since, posted.said)
         elif not self._is_over:

@@ -12,7 +12,8 @@ uses, takes ten times as long for a post on an open connection (measured: 2.3 ms
 at sixteen connections), and there may be a post for each delivery. It is loaded, and the CAs of the system
 are read, for the first post, in a thread: most relays have no topic.
 
-It deliberately does not decide when to post, or again, and does not sign.
+It deliberately does not decide when to post, or again, or how much at once: a bound here would have posts
+wait for those to a dead address, within the time that they are given to be answered. It does not sign.
 """
 
 from __future__ import annotations
@@ -73,13 +74,11 @@ class Webhooks:
         ca_file: str = "",
         is_private_allowed: bool = False,
         timeout_s: float = 10.0,
-        connections: int = 100,
     ) -> None:
-        """``ca_file``: PEM with CAs to trust; "" for the system's. ``connections``: in all."""
+        """``ca_file``: PEM with CAs to trust; "" for the system's."""
         self.timeout_s = timeout_s
         self._is_private_allowed = is_private_allowed
         self._ca_file = ca_file
-        self._connections = connections
         self._addresses = addresses
         self._is_started = False
         self._session: aiohttp.ClientSession | None = None
@@ -97,9 +96,7 @@ class Webhooks:
 
         if self._session is None:  # nobody was faster
             resolver = _Resolver(self._addresses, self._is_private_allowed)
-            connector = aiohttp.TCPConnector(
-                resolver=resolver, ssl=context, limit=self._connections, use_dns_cache=False
-            )
+            connector = aiohttp.TCPConnector(resolver=resolver, ssl=context, limit=0, use_dns_cache=False)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 trust_env=False,

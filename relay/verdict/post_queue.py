@@ -86,6 +86,12 @@ class PostQueue:
         """It had taken nothing since then, before we were started anew."""
         self.failing_since = failing_since
 
+    def forget_bodies(self) -> None:
+        """Only the disk has the content of what waits here."""
+        for line in self._lines.values():
+            for entry in line:
+                entry.body = None
+
     def next(self, now: float) -> Pending | None:
         """What to post now; None if nothing may be. It then is in flight until ``posted`` or ``refused``."""
         if self._pause_until > now + _LONGEST_PAUSE_S:  # by a clock that was set back since

@@ -206,3 +206,13 @@ def test_whatever_is_refused_each_message_is_told_in_order_and_to_the_end(
     for message in "abc":
         mine = [number for number in told if messages[number] == message]
         assert mine == sorted(mine)
+
+
+def test_the_content_of_what_waits_is_forgotten_and_nothing_else() -> None:
+    queue = PostQueue()
+    first, second = Pending(1, "a", 0.0, body=b"1"), Pending(2, "a", 0.0, body=b"2")
+    queue.add(first)
+    queue.add(second)
+    queue.forget_bodies()
+    assert (first.body, second.body, len(queue)) == (None, None, 2)
+    assert queue.next(1.0) is first
