@@ -43,6 +43,12 @@ async def until(condition: Callable[[], Any], patience_s: float, what: str) -> A
     return found
 
 
+def _words(pid: int) -> list[bytes]:
+    with suppress(OSError):  # it has just ended
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return []
+
+
 class Rig:
     """One relay. Call ``end`` (or use it as a context) so that nothing of it stays."""
 
@@ -104,10 +110,14 @@ listen = "{metrics}"
 """
         )
 
+    def directory(self) -> Directory:
+        """What the administrator changes; close it."""
+        url = f"sqlite:///{self.folder.absolute() / 'directory.db'}"
+        return Directory(url, self.folder / "relay.key", "us-east-1")
+
     def _make_directory(self, sending_domain: str) -> None:
         secrets.create_key_file(self.folder / "relay.key")
-        url = f"sqlite:///{self.folder.absolute() / 'directory.db'}"
-        with closing(Directory(url, self.folder / "relay.key", "us-east-1")) as directory:
+        with closing(self.directory()) as directory:
             directory.migrate()
             directory.accounts.create(
                 ACCOUNT, f"postmaster@{sending_domain}", max_send_rate=-1, max_24_hours=-1
@@ -161,7 +171,7 @@ listen = "{metrics}"
         return self._process.pid
 
     def worker_pids(self) -> list[int]:
-        """The supervisor's children, oldest first."""
+        """The supervisor's children, oldest first: workers, and the notifier."""
         try:
             text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         except OSError:
@@ -169,6 +179,10 @@ listen = "{metrics}"
         pids = [int(word) for word in text.split()]
         self._known.update(pids)
         return pids
+
+    def notifier_pids(self) -> list[int]:
+        """The notifier, if it has been started."""
+        return [pid for pid in self.worker_pids() if b"notifier" in _words(pid)]
 
     def kill(self, pids: Iterable[int], number: int = signal.SIGKILL) -> None:
         """Send a signal to some of our processes; those that have ended do not mind."""
@@ -241,7 +255,7 @@ listen = "{metrics}"
 
 
 class SinkProcess:
-    """The receiver, with a ledger that outlives it."""
+    """The receiver of mail, or of notifications, with a ledger that outlives it."""
 
     def __init__(self, record: Path, port: int, process: asyncio.subprocess.Process) -> None:
         self.record = record
@@ -249,10 +263,12 @@ class SinkProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, record: Path, stack: AsyncExitStack, *words: str) -> SinkProcess:
+    async def start(
+        cls, record: Path, stack: AsyncExitStack, *words: str, module: str = "tests.crash.sink"
+    ) -> SinkProcess:
         """Start it with these options, and end it with the stack."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.sink", "--record", str(record), *words,
+            sys.executable, "-m", module, "--record", str(record), *words,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         assert process.stdout is not None

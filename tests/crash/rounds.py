@@ -11,6 +11,9 @@ starts cleanly with well-behaved sinks, all is released, and the queue runs empt
 - a recipient that is there more than once, or delivered and reported, is one that the relay lists as
   uncertain;
 - every message the sink took was whole, and no client waited in vain for an answer.
+
+All the time a topic's address, which fares no better than the receivers, hears of every Send, Delivery and
+Bounce, and the notifier is killed at moments of its own. What must hold of that is in ``told``.
 """
 
 from __future__ import annotations
@@ -19,18 +22,22 @@ import asyncio
 import random
 import signal
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash import ledger, mail
+from relay.daemon.outbox import look
+from tests.crash import ledger, mail, told
 from tests.crash.operator import Operator
-from tests.crash.rig import Rig, SinkProcess, until
+from tests.crash.rig import ACCOUNT, Rig, SinkProcess, until
 from tests.crash.source import Source
+from tests.crash.told import Hearing
+from tests.fakes.authority import Authority
 from tests.fakes.prepared import Port
 
 WAYS = ("one worker", "everything", "while it drains", "the supervisor")
 NARROW_PER_S = 40
+NOTIFIER_DIES, TOPIC_CHANGES = 0.3, 0.4  # in a round
 
 
 @dataclass(slots=True)
@@ -54,6 +61,8 @@ class Result:
     seconds: float = 0.0
     start_s: float = 0.0  # mean, from the exec to all workers ready
     drain_s: float = 0.0  # of the queue at the end
+    tell_s: float = 0.0  # until all was told, after that
+    hearing: Hearing = field(default_factory=Hearing)
     operations: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     lost_sample: list[str] = field(default_factory=list)
@@ -63,7 +72,8 @@ class Result:
     def is_good(self) -> bool:
         """The promise held."""
         broken = self.lost or self.given_up_too_soon or self.faults or self.tracebacks or self.silences
-        return bool(self.accepted) and not broken and self.duplicates == self.duplicates_listed
+        is_kept = bool(self.accepted) and not broken and self.duplicates == self.duplicates_listed
+        return is_kept and self.hearing.is_good
 
 
 def compare(accepted: Path, arrived: Path, uncertain: set[str], result: Result) -> None:
@@ -101,6 +111,11 @@ async def _kill(rig: Rig, way: str, chance: random.Random) -> None:
     await rig.gone()  # workers without their supervisor end by themselves
 
 
+def is_all_told(rig: Rig) -> bool:
+    """Nothing waits for the topic or to be counted."""
+    return told.is_all_taken(rig.spool) and not any(one.pending for one in look(rig.spool).values())
+
+
 def _routes(sink: int, narrow: int, nobody: int) -> str:
     return "".join(
         f'[[route]]\ndomain = "{domain}"\nnext_hop = "127.0.0.1:{port}"\ntls = "none"\n'
@@ -119,6 +134,52 @@ rate = "{NARROW_PER_S}/s"
 """
 
 
+class Topic:
+    """The address of a topic that hears of all mail; ``comes_or_goes`` is its outage, and the end of that."""
+
+    def __init__(self, folder: Path, seed: int, stack: AsyncExitStack) -> None:
+        self.ledger = folder / "told"
+        self._stack = stack
+        authority = Authority(folder)
+        self._port = Port()
+        stack.callback(self._port.free)
+        chain, key = (str(file) for file in authority.issue("127.0.0.1"))
+        port = str(self._port.number)
+        self._words = ("--seed", str(seed), "--port", port, "--chain", chain, "--key", key)
+        self._process: SinkProcess | None = None
+        self.url = f"https://127.0.0.1:{port}/hook"
+        self.section = (
+            f'[notifications]\ntimeout = "1s"\nprivate_addresses = "allow"\nca_file = "{authority.file}"\n'
+        )
+
+    def is_told_by(self, rig: Rig) -> None:
+        """Of what becomes of all mail."""
+        with closing(rig.directory()) as directory:
+            directory.topics.create(ACCOUNT, "hook", self.url)
+            directory.notifications.set(mail.SENDING_DOMAIN, topics=dict.fromkeys(told.KINDS, "hook"))
+
+    async def comes_or_goes(self) -> None:
+        """It is there again, and wild, or there no more."""
+        if self._process is None:
+            await self._start("wild")
+        else:
+            await self._process.end()
+            self._process = None
+
+    async def comes_back(self) -> None:
+        """It is there, and calm."""
+        if self._process is None:
+            await self._start("calm")
+        else:
+            self._process.behave("calm")
+
+    async def _start(self, mood: str) -> None:
+        self._process = await SinkProcess.start(
+            self.ledger, self._stack, *self._words, module="tests.crash.hook"
+        )
+        self._process.behave(mood)
+
+
 async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Result:
     """All rounds, and the comparison."""
     chance = random.Random(seed)
@@ -134,7 +195,10 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
         narrow_words = ("--seed", str(seed + 1), "--port", str(narrow.number))
         second: SinkProcess | None = await SinkProcess.start(arrived, stack, *narrow_words)
         routes = _routes(sink.port, narrow.number, nobody.number)
-        rig = stack.enter_context(Rig(folder / "relay", sink.port, routes=routes))
+        topic = Topic(folder, seed + 2, stack)
+        rig = stack.enter_context(Rig(folder / "relay", sink.port, routes=routes, sections=topic.section))
+        topic.is_told_by(rig)
+        await topic.comes_or_goes()
         (rig.folder / "shaping.toml").write_text(_shaping(narrow.number))
         operator = Operator(rig, chance, sink.port)
         book = ledger.Ledger(accepted)
@@ -151,6 +215,10 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
                 starts.append(time.monotonic() - started)
             await asyncio.sleep(chance.uniform(0.05, 0.8))
             await operator.does_something()
+            if chance.random() < NOTIFIER_DIES:
+                rig.kill(rig.notifier_pids())
+            if chance.random() < TOPIC_CHANGES:
+                await topic.comes_or_goes()
             if second is not None:
                 await second.end()
                 second = None
@@ -169,13 +237,20 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
         second.behave("calm")
         if await rig.stop() != 0:
             raise RuntimeError(f"the relay did not end well: {rig.log}")
+        result.hearing.told_meanwhile = len(told.taken(topic.ledger))
+        await topic.comes_back()
         draining = time.monotonic()
         rig.start()
         await rig.ready()
         await operator.lets_all_go()
         await until(rig.is_empty, 300.0, "the queue is empty")
         result.drain_s = round(time.monotonic() - draining, 2)
+        telling = time.monotonic()
+        await until(lambda: is_all_told(rig), 300.0, "everything is told")
+        result.tell_s = round(time.monotonic() - telling, 2)
         await rig.stop()
+        with closing(rig.directory()) as directory:
+            told.compare(rig.spool, topic.ledger, directory.accounts.show(ACCOUNT).id, result.hearing)
         compare(accepted, arrived, rig.uncertain(), result)
         result.accepted, result.unknown = source.accepted, source.unknown
         result.silences, result.refusals = source.silences, dict(source.replies.most_common(10))

@@ -1,22 +1,29 @@
 """A short run of the proof: each way of killing once."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.crash import ledger, mail
+from relay.base.counts import Counts, Place
+from relay.base.events import EventKind
+from relay.spool.statistics import Statistics
+from tests.crash import hook, ledger, mail, told
 from tests.crash.rounds import Result, compare, run
+from tests.crash.told import Hearing
+from tests.fakes.event_log import Shards
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_what_had_its_250_arrives_however_often_the_relay_is_killed(tmp_path: Path):
-    result = await run(tmp_path, rounds=4, seed=20)
+    result = await run(tmp_path, rounds=4, seed=20, connections=4)
     assert result.is_good, result
     assert result.rounds == 4
     assert result.accepted > 100
     assert result.given_up > 0, "mail whose time has passed is reported"
     assert sum(result.operations.values()) > 2, "the operator interferes"
+    assert result.hearing.told >= result.accepted, "a topic hears of each"
 
 
 def test_the_comparison_finds_what_is_lost_and_what_arrives_twice(tmp_path: Path):
@@ -55,3 +62,52 @@ def test_what_is_given_up_is_read_from_the_report():
     part = b"\r\nFinal-Recipient: rfc822; %b\r\nAction: %b\r\nStatus: 4.4.7\r\n"
     report = part % (b"a@x", b"failed") + part % (b"b@x", b"delayed") + part % (b"c@x", b"failed")
     assert mail.given_up(report) == ["a@x", "c@x"]
+
+
+def test_the_comparison_finds_what_was_not_told_or_out_of_order_or_counted_wrongly(tmp_path: Path):
+    shards = Shards(tmp_path, 1)
+    for kind, detail in (
+        (EventKind.SEND, {"destination": ["a@x", "b@x", "c@x"]}),
+        (EventKind.DELIVERY, {"recipient": "a@x"}),
+        (EventKind.DELIVERY, {"recipient": "b@x"}),
+        (EventKind.BOUNCE, {"recipient": "c@x", "bounceType": "Permanent"}),
+    ):
+        shards.add(1, 1, kind, 1.0, account=1, detail=json.dumps(detail))
+    message = shards.ids[0]
+    lines = [
+        ("u2", "Delivery", ["a@x"]),
+        ("u1", "Send", ["a@x", "b@x", "c@x"]),
+        ("u1", "Send", ["a@x", "b@x", "c@x"]),
+        ("u4", "Bounce", ["c@x", "nobody@x"]),
+    ]
+    ledger_file = tmp_path / "told"
+    ledger_file.write_text(
+        "".join(json.dumps([uid, message, kind, whom]) + "\n" for uid, kind, whom in lines)
+        + json.dumps(["u3", message, "Delivery", ["b@x"]])
+    )
+    statistics = Statistics(tmp_path)
+    statistics.add({Place(1, 0, "x", "x"): Counts(sent=3, delivered=1, hard=1)}, {1: 4})
+    statistics.close()
+    hearing = Hearing()
+    told.compare(tmp_path, ledger_file, 1, hearing)
+    shards.close()
+    assert (hearing.told, hearing.told_twice, hearing.untold, hearing.invented) == (5, 1, 1, 1)
+    assert (hearing.out_of_order, hearing.counted, hearing.miscounted) == (1, 5, 1)
+    assert not hearing.is_good
+    assert f"untold: ('{message}', 'Delivery', 'b@x')" in hearing.samples
+
+
+def test_what_a_topic_takes_is_read_from_the_notification():
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-Relay-Notification-Id: u1\r\nContent-Length: 9"
+    mail_of = {"messageId": "m", "destination": ["a@x", "b@x"]}
+    for told_of, kind, whom in (
+        ({"eventType": "Send", "send": {}}, "Send", ["a@x", "b@x"]),
+        ({"notificationType": "Delivery", "delivery": {"recipients": ["b@x"]}}, "Delivery", ["b@x"]),
+        (
+            {"notificationType": "Bounce", "bounce": {"bouncedRecipients": [{"emailAddress": "a@x"}]}},
+            "Bounce",
+            ["a@x"],
+        ),
+    ):
+        body = json.dumps({"mail": mail_of, **told_of}).encode()
+        assert hook.entry(head, body) == ["u1", "m", kind, whom]
