@@ -122,8 +122,8 @@ class EventLog:
         more. Raises SpoolError."""
         waiting = dropped = 0
         for shard in shards_in(self._path):
-            sql = "SELECT coalesce(min(offset), 1), coalesce(max(offset), 0) FROM event"
-            ((first, last),) = self._rows(shard, sql, ())
+            ((first,),) = self._rows(shard, "SELECT coalesce(min(offset), 1) FROM event", ())
+            ((last,),) = self._rows(shard, "SELECT coalesce(max(offset), 0) FROM event", ())
             offset = after.get(shard, first - 1)
             if offset > last:  # another log: see _page
                 offset = 0

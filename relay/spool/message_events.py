@@ -27,7 +27,7 @@ from relay.spool.sent import first_since
 Row: TypeAlias = tuple[Any, ...]
 
 COLUMNS = "SELECT offset, at, kind, message_id, account, detail FROM event"
-_MARGIN_S = 2.0  # between the time in an id and that of an event beside its own
+_MARGINS_S = (0.1, 2.0)  # between the time in an id and those of events beside its own
 _NEAR = 200_000  # events
 _SEND = f"{COLUMNS} WHERE offset BETWEEN ? AND ? AND message_id = ? AND kind = 'Send' LIMIT 1"
 _RARE = f"{COLUMNS} WHERE message_id = ? AND {RARE} ORDER BY offset"
@@ -54,10 +54,15 @@ def home_events(connection: sqlite3.Connection, message_id: str, has_deliveries:
 
 def _send(connection: sqlite3.Connection, message_id: str) -> Row | None:
     arrival = arrival_of(message_id)
-    first = first_since(connection, arrival - _MARGIN_S)
-    last = first_since(connection, arrival + _MARGIN_S)
-    for low, high in ((first, last), (last + 1, last + _NEAR), (first - _NEAR, first - 1)):
-        row: Row | None = connection.execute(_SEND, (low, high, message_id)).fetchone()
+    first = last = 0
+    for margin_s in _MARGINS_S:
+        first = first_since(connection, arrival - margin_s)
+        last = first_since(connection, arrival + margin_s)
+        row: Row | None = connection.execute(_SEND, (first, last, message_id)).fetchone()
+        if row is not None:
+            return row
+    for low, high in ((last + 1, last + _NEAR), (first - _NEAR, first - 1)):
+        row = connection.execute(_SEND, (low, high, message_id)).fetchone()
         if row is not None:
             return row
     return None

@@ -91,7 +91,7 @@ class Retention:
     def look(self, connection: sqlite3.Connection) -> None:
         """See what is there. Raises sqlite3.Error."""
         first, self._last = connection.execute(
-            "SELECT coalesce(min(offset), 1), coalesce(max(offset), 0) FROM event"
+            "SELECT coalesce((SELECT min(offset) FROM event), 1), coalesce((SELECT max(offset) FROM event), 0)"
         ).fetchone()
         count = self._last - first + 1 - unused(connection, first - 1)
         half = "SELECT length(detail) AS size FROM event ORDER BY offset"

@@ -58,7 +58,8 @@ def first_since(connection: sqlite3.Connection, since: float) -> int:
     """The offset of an event at or before the first one since then: events are in the order of their time,
     but for what a clock that was set back did, and there is no index on it."""
     low, high = connection.execute(
-        "SELECT coalesce(min(offset), 0), coalesce(max(offset), 0) FROM event"
+        # each by itself: asked for both at once, SQLite looks through the whole table
+        "SELECT coalesce((SELECT min(offset) FROM event), 0), coalesce((SELECT max(offset) FROM event), 0)"
     ).fetchone()
     while low < high:
         middle = (low + high) // 2
