@@ -130,7 +130,7 @@ async def test_a_bounce_that_cannot_be_made_leaves_the_mail_held(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(started.works.outbound.settler._bounces, "make", fail)
+    monkeypatch.setattr(started.works.outbound.settler.telling._bounces, "make", fail)
     assert (await steer(started, "bounce"))["done"] == 0
     assert waiting(started) == {"x@receiver.example": "held"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from relay.base import return_path
 from relay.daemon.wiring import load_service_keys
 from relay.directory.keys import public_record
 from relay.directory.records import RecordState
@@ -31,9 +32,14 @@ def relay(
     tmp_path: Path, prepared: Prepared, receiver: Receiver, name_server: NameServer
 ) -> Iterator[RunningRelay]:
     delivery = f'resolver = "{name_server.address}"\nresolver_timeout = "2s"'
-    with RunningRelay(
-        tmp_path / "relay", prepared, next_hop=receiver.port, workers=1, delivery=delivery
-    ) as started:  # fmt: skip
+    inbound = '[[listener]]\naddress = "127.0.0.1:0"\nrole = "inbound"\ntls = "none"\n'
+    made = RunningRelay(
+        tmp_path / "relay", prepared, next_hop=receiver.port, workers=1, delivery=delivery, more=inbound
+    )
+    text = made.file.read_text()
+    assert "[relay]\n" in text
+    made.file.write_text(text.replace("[relay]\n", '[relay]\npostmaster = "admin@elsewhere.example"\n', 1))
+    with made as started:
         yield started
         started.stop()
         assert "Traceback" not in started.log()
@@ -83,7 +89,9 @@ def test_what_is_printed_is_what_makes_it_well(
 
     message_id = relay.send(message("judged"), options=["RET=HDRS", "ENVID=order-7"])
     received = receiver.wait_for("judged")
-    assert received.sender == f"{message_id}@{BOUNCES}"
+    with closing(relay.directory()) as directory:
+        proof = directory.vault().derive(return_path.PURPOSE)
+    assert received.sender == f"{return_path.make(message_id, proof)}@{BOUNCES}"
     assert received.mail_line.endswith(" RET=HDRS ENVID=order-7")  # the sender's, though MAIL FROM is not
     assert relay.signatures(received.content) == {DOMAIN: True, HOSTNAME: True}
     assert SENDER.encode() in received.content
