@@ -8,8 +8,9 @@ Why: an index on all events would be one more page that each commit writes. Meas
 20 messages a commit 35.1 KB of log a message in place of 30.8, at one 105.8 in place of 85.9; the partial
 index costs nothing that could be measured.
 
-Cost of what is rare and the Send event: see ``python -m bench.events``. Deliveries cost a look through all
-that is behind the Send event where recipients still wait: only for people who ask.
+Cost in a log of a million events (``python -m bench.events``): 0.6 ms, deliveries included where no recipient
+waits. Where some do, the log is looked through from the Send event on, 0.11 s a million events: only for
+people who ask.
 
 Not found is a Send event that a clock put out of order by more than ``_NEAR`` events.
 """
