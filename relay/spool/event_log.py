@@ -15,8 +15,8 @@ of a shard has followed another log than this one, and begins at its beginning; 
 that this happens only where the spool was replaced. What is known of a shard that is not there stays known.
 
 Each instance has a connection per shard and belongs to one thread at a time (``sqlite3`` may move between
-threads, not be shared). Blocking. Never on the hot path. Measured (``python -m bench.events``): 5 microseconds
-an event, 36 for a look at a shard that has nothing new.
+threads, not be shared). Blocking. Never on the hot path. Measured (``python -m bench.events``): 5
+microseconds an event, 36 for a look at a shard that has nothing new.
 """
 
 from __future__ import annotations
