@@ -37,14 +37,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from relay.base import return_path
 from relay.base.address import check_address, domain_of
 from relay.base.admission import Accepted
 from relay.base.clock import Clock
 from relay.base.errors import Refused
 from relay.base.events import Change, Event
 from relay.base.feedback import Report, ReportKind
-from relay.base.ids import shard_of
 from relay.base.inbound import Door, Doors
 from relay.base.log import MessageLog
 from relay.base.message import Client, Envelope, Message, Recipient, Submission, TlsWish
@@ -56,7 +54,7 @@ from relay.codec.returned import MailLoop, pass_on
 from relay.spool.event_log import EventLog
 from relay.spool.turns import Turns
 from relay.verdict.feedback import Ruling, judge
-from relay.verdict.original import Original, original_of
+from relay.verdict.original import Original, named_in, original_of, proved_by
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +87,15 @@ class Ways:
     mailer: Callable[[], str]  # From
     postmaster: Callable[[], str]  # who looks after the relay; "" for nobody
     service_domain: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A mail that came back, and what goes with it where it is passed on."""
+
+    content: bytes
+    tls: TlsWish
+    is_utf8: bool
 
 
 class Feedback:
@@ -126,7 +133,8 @@ class Feedback:
     async def _accept(self, submission: Submission, promise: asyncio.Future[Accepted]) -> None:
         try:
             for one in submission.envelope.recipients:
-                await self.take(one.address, submission.content, tls=submission.envelope.tls)
+                envelope = submission.envelope
+                await self.take(one.address, submission.content, tls=envelope.tls, is_utf8=envelope.is_utf8)
         except Exception as error:
             if not promise.done():
                 promise.set_exception(error)
@@ -138,34 +146,40 @@ class Feedback:
                 promise.set_result(Accepted("taken"))
 
     async def take(
-        self, recipient: str, content: bytes, *, source: str = "", tls: TlsWish = TlsWish.NONE
+        self,
+        recipient: str,
+        content: bytes,
+        *,
+        source: str = "",
+        tls: TlsWish = TlsWish.NONE,
+        is_utf8: bool = True,
     ) -> None:
         """Take a mail for one of our addresses; ``source`` is what its events tell of where it came from.
+        ``is_utf8``: its header, if it is not ASCII, asks for SMTPUTF8; one that came without goes without.
 
         Raises SpoolError if it could not be stored, and Refused if the address is none of ours.
         """
         doors = self._doors()
         door, message_id = doors.find(recipient, domain_of(recipient))
+        mail = _Mail(content, tls, is_utf8)
         if door is Door.POSTMASTER:
-            await self._to_postmaster(recipient, content, tls)
+            await self._to_postmaster(recipient, mail)
             return
         if door not in (Door.RETURN_PATH, Door.COMPLAINTS):
             raise Refused(_NOT_HERE)
         report = await self._in_thread(read, content)
-        message_id = message_id or _proved(report, doors.key)
+        message_id = message_id or proved_by(report, doors.key)
         if not message_id and report.kind is ReportKind.COMPLAINT:
-            message_id = _named(report)
+            message_id = named_in(report)
         if not message_id:
             self._note("unknown", "", recipient, report)
             if report.kind is ReportKind.OTHER:  # a person may have written to the desk for complaints
-                await self._to_postmaster(recipient, content, tls)
+                await self._to_postmaster(recipient, mail)
             return
         async with self._turns.of(message_id):
-            await self._about(message_id, report, content, source, tls, recipient)
+            await self._about(message_id, report, mail, source, recipient)
 
-    async def _about(
-        self, message_id: str, report: Report, content: bytes, source: str, tls: TlsWish, recipient: str
-    ) -> None:
+    async def _about(self, message_id: str, report: Report, mail: _Mail, source: str, recipient: str) -> None:
         now = self._clock.now()
         weighing = partial(self._weighed, report=report, now=now, source=source)
         original, ruling = await self._in_thread(weighing, message_id)
@@ -174,7 +188,7 @@ class Feedback:
             return
         change = Change()
         if self._is_passed_on(original, ruling):
-            change = await self._passed_on(original.source, content, message_id, tls)
+            change = await self._passed_on(original.source, mail, message_id)
         forwarded = change.stored[0].id if change.stored else ""
         change.events += ruling.events(original, now, forwarded)
         await self._commit(change)
@@ -223,12 +237,12 @@ class Feedback:
         is_ours = self._doors().is_ours(address, domain)
         return not is_ours and not is_simulator(address, self._ways.service_domain())
 
-    async def _to_postmaster(self, recipient: str, content: bytes, tls: TlsWish) -> None:
+    async def _to_postmaster(self, recipient: str, mail: _Mail) -> None:
         """To the person who looks after the relay."""
         address = self._ways.postmaster()
         change = Change()
         if address and self._is_elsewhere(address):
-            change = await self._passed_on(address, content, "none", tls)
+            change = await self._passed_on(address, mail, "none")
         self.counts["postmaster" if change.stored else "loop"] += 1
         if change.stored:
             await self._commit(change)
@@ -236,10 +250,11 @@ class Feedback:
                 "mail passed on", extra={"recipient": recipient, "to": address, "id": change.stored[0].id}
             )
 
-    async def _passed_on(self, address: str, content: bytes, about: str, tls: TlsWish) -> Change:
+    async def _passed_on(self, address: str, mail: _Mail, about: str) -> Change:
         """A change that stores the mail on its way to a person; an empty one if it is in a loop."""
         to = Recipient(0, address, domain_of(address))
-        envelope = Envelope(sender="", recipients=[to], is_utf8=True, tls=tls)  # UTF-8 as far as it needs it
+        envelope = Envelope(sender="", recipients=[to], is_utf8=mail.is_utf8, tls=mail.tls)
+        content = mail.content
         try:
             work = partial(pass_on, sender=self._ways.mailer(), about=about)
             returned = work(content) if len(content) <= _SMALL else await self._in_thread(work, content)
@@ -267,21 +282,3 @@ class Feedback:
 
     async def _in_thread(self, work: Callable[[W], R], word: W) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, word)
-
-
-def _proved(report: Report, key: bytes) -> str:
-    """The message that a report to the desk for complaints is about, by the return path that it had: whoever
-    knows that has seen the message."""
-    return return_path.read(report.return_path.rpartition("@")[0], key) or ""
-
-
-def _named(report: Report) -> str:
-    """The same by its Message-ID, which proves nothing: archives of mailing lists show it to everybody. It is
-    enough for a complaint, from which many receivers take the return path; never for a bounce, which would
-    put any recipient of any published message on the suppression lists."""
-    named = report.message_id.strip("<> ").rpartition("@")[0].lower()
-    try:
-        shard_of(named)
-    except ValueError:
-        return ""
-    return named

@@ -205,6 +205,7 @@ def _delay(
 
 def _complained(report: Report, original: Original, now: float, source: str) -> tuple[list[Found], Ruling]:
     recipients = _complainers(report, original)
+    doubt = {"isCertain": False} if len(recipients) > 1 else {}  # one of them complained, not all
     found = [
         Found(
             EventKind.COMPLAINT,
@@ -218,6 +219,7 @@ def _complained(report: Report, original: Original, now: float, source: str) -> 
                 "reportedAt": _reported_at(report, now),
                 "identity": original.identity,
                 "source": source,
+                **doubt,
             },
         )
         for recipient in recipients

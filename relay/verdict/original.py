@@ -1,6 +1,7 @@
 """The message that something came back about, as its Send event keeps it; and which recipient is meant.
 
-Contract, pure. ``original_of`` finds the Send event among the events of a message; None if it is not there
+Contract, pure. ``proved_by`` and ``named_in`` say which message a report is about that did not come to its
+return path. ``original_of`` finds the Send event among the events of a message; None if it is not there
 any more, and then nothing that comes back is believed. ``recipient_of`` says which recipient of the original
 an address means that a stranger's server wrote: only those whom the message really had count, so that a
 forged report puts nobody out of service to whom nothing was sent. The first that fits:
@@ -17,8 +18,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from relay.base import return_path
 from relay.base.address import domain_of
 from relay.base.events import Event, EventKind
+from relay.base.feedback import Report
+from relay.base.ids import shard_of
 
 _CONTROL = ("tags", "sourceArn", "fromArn", "returnPathArn", "ignored")  # of ``relay.base.control``
 
@@ -33,6 +37,24 @@ class Original:
     destination: tuple[str, ...]
     identity: str = ""
     control: str = ""  # what its X-SES-* fields asked for, as a JSON object
+
+
+def proved_by(report: Report, key: bytes) -> str:
+    """The message that a report to the desk for complaints is about, by the return path that it had: whoever
+    knows that has seen the message."""
+    return return_path.read(report.return_path.rpartition("@")[0], key) or ""
+
+
+def named_in(report: Report) -> str:
+    """The same by its Message-ID, which proves nothing: archives of mailing lists show it to everybody. It is
+    enough for a complaint, from which many receivers take the return path; never for a bounce, which would
+    put any recipient of any published message on the suppression lists."""
+    named = report.message_id.strip("<> ").rpartition("@")[0].lower()
+    try:
+        shard_of(named)
+    except ValueError:
+        return ""
+    return named
 
 
 def original_of(events: Iterable[Event]) -> Original | None:

@@ -64,7 +64,8 @@ def offence_of(event: Event, service_domain: str = "") -> Offence | None:
 
 
 def certain(offences: Iterable[Offence]) -> list[Offence]:
-    """Without complaints that name several recipients of a message at once: whose they are nobody knows."""
+    """Without complaints that name several recipients of a message at once: whose they are nobody knows. Our
+    events say so ("isCertain"), also where a batch ends between them; those of an older relay do not."""
     found = list(offences)
     named: dict[tuple[str, float], set[str]] = {}
     for one in found:
@@ -87,7 +88,8 @@ def _is_against(kind: EventKind, detail: dict[str, object]) -> bool:
             and not detail.get("autoReply")
         )
     return (
-        detail.get("subType") not in _OF_A_LIST
+        detail.get("isCertain") is not False
+        and detail.get("subType") not in _OF_A_LIST
         and detail.get("source") not in _OURS
         and str(detail.get("feedbackType") or "").lower() not in _NO_COMPLAINT
     )

@@ -131,6 +131,18 @@ async def test_what_a_person_writes_is_passed_on_and_not_without_end(
     assert room.feedback.counts == {"other": 5, "forwarded": 3}
 
 
+@pytest.mark.parametrize("is_utf8", [False, True])
+async def test_a_raw_header_that_came_without_smtputf8_goes_on_without(room: Room, is_utf8: bool) -> None:
+    """Else it would go to servers with SMTPUTF8 alone, and be lost without a word at all others."""
+    message_id = await room.sent()
+    raw = BOUNCE.replace(b"Subject: failed", b"Subject: " + "не дошло".encode("koi8-r"))
+    back = Recipient(0, room.way_back(message_id), HOSTNAME)
+    envelope = Envelope("", [back], is_utf8=is_utf8)
+    await room.feedback.accept(Submission(0, envelope, raw, Client()))
+    (mail,) = room.passed_on
+    assert (mail.is_utf8, mail.is_8bit) == (is_utf8, True)
+
+
 async def test_a_mail_that_goes_round_is_told_and_not_passed_on(room: Room) -> None:
     message_id = await room.sent()
     await room.feedback.take(room.way_back(message_id), b"X-Relay-Returned: x\r\n" + BOUNCE)

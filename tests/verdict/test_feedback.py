@@ -116,6 +116,7 @@ def test_who_complained(report: Report, original: Original, recipients: list[str
     found = told(ruling, original)
     assert [detail["recipient"] for _, detail in found] == recipients
     assert {kind for kind, _ in found} <= {EventKind.COMPLAINT}
+    assert {detail.get("isCertain") for _, detail in found} <= {False if len(recipients) > 1 else None}
     assert ruling.counts == (["complaint"] * len(recipients) or ["stranger"])
     assert ruling.is_forwarded
 

@@ -4,8 +4,19 @@ import json
 
 import pytest
 
+from relay.base import return_path
 from relay.base.events import Event, EventKind
-from relay.verdict.original import Original, at_domain, original_of, recipient_of, same_address
+from relay.base.feedback import Report, ReportKind
+from relay.base.ids import MessageIds
+from relay.verdict.original import (
+    Original,
+    at_domain,
+    named_in,
+    original_of,
+    proved_by,
+    recipient_of,
+    same_address,
+)
 
 MANY = (
     "Jane@Example.org",
@@ -14,6 +25,20 @@ MANY = (
     "ann@münchen.example",
     "ann@b.example",
 )
+
+
+def test_the_return_path_proves_which_message_it_is_and_a_message_id_names_it() -> None:
+    message_id, key = MessageIds(1).make(1.0), b"key"
+    good = f"{return_path.make(message_id, key)}@bounces.example"
+    assert proved_by(Report(ReportKind.BOUNCE, return_path=good.upper()), key) == message_id
+    assert proved_by(Report(ReportKind.BOUNCE, return_path=good), b"another") == ""
+    assert proved_by(Report(ReportKind.BOUNCE, message_id=f"<{message_id}@relay.example>"), key) == ""
+    assert (
+        named_in(Report(ReportKind.COMPLAINT, message_id=f"<{message_id.upper()}@relay.example>"))
+        == message_id
+    )
+    for other in ("", "<>", "<x@relay.example>", f"<{message_id}>"):
+        assert named_in(Report(ReportKind.COMPLAINT, message_id=other)) == ""
 
 
 def test_the_send_event_tells() -> None:

@@ -60,6 +60,12 @@ def event(kind: EventKind, detail: dict[str, object], account_id: int = SHOP) ->
         (EventKind.BOUNCE, {}, {}, None),
         (EventKind.COMPLAINT, COMPLAINED, {}, COMPLAINT),
         (EventKind.COMPLAINT, COMPLAINED, {"feedbackType": "", "subType": ""}, COMPLAINT),
+        (
+            EventKind.COMPLAINT,
+            COMPLAINED,
+            {"isCertain": False},
+            None,
+        ),  # of one of several: nobody knows whose
         (EventKind.COMPLAINT, COMPLAINED, {"feedbackType": "not-spam"}, None),
         (EventKind.COMPLAINT, COMPLAINED, {"feedbackType": "Not-Spam"}, None),
         (EventKind.COMPLAINT, COMPLAINED, {"feedbackType": "auth-failure"}, None),

@@ -107,8 +107,8 @@ def rotate(name: Name, account: Account = None, as_json: AsJson = False) -> None
 
 @app.command()
 def activate(name: Name, account: Account = None) -> None:
-    """Post to a dropped topic again. What happened in between is in the event log alone; forwarding by mail
-    stays on until it is switched off again."""
+    """Post to a dropped topic again, first what it had not taken. What happened since is in the event log
+    alone; forwarding by mail stays on until it is switched off again."""
     with opened() as directory:
         held = directory.topics.activate(name, account)
         typer.echo(f"{held.topic.name} is active")
