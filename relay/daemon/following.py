@@ -10,7 +10,9 @@ Wherever a sink keeps its position, a copy is in ``positions`` under "relay/" an
 most: what a sink has not taken is not dropped (``relay.spool.retention``), and `relay events consumers` shows
 how far it is.
 
-A sink that fails is tried again after a while, for ever; the log says so once, and once when it is over.
+A sink that fails is tried again after a while, for ever; the log says so once, and once when it is over. One
+that raises SpoolCorrupt has lost what it had and is asked for its position anew; but where the damage is that
+of ``positions``, they are set aside, and all go on where they are.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Protocol
 
 from relay.base.clock import Clock, SystemClock
-from relay.base.errors import SpoolError
+from relay.base.errors import RelayError, SpoolCorrupt, SpoolError
 from relay.base.events import EventKind, Logged
 from relay.base.tasks import Tasks
 from relay.spool.event_log import EventLog
@@ -94,8 +96,14 @@ class Follower:
                 is_more = await self.step()
             except Exception as error:
                 self.failures += 1
+                if isinstance(error, SpoolCorrupt) and not await self._mend():
+                    self._after = None
                 if not pause_s:
-                    log.exception("events are not taken; tried again", extra={"sink": self.sink.name})
+                    log.error(
+                        "events are not taken; tried again",
+                        extra={"sink": self.sink.name, "why": str(error)},
+                        exc_info=not isinstance(error, RelayError),  # else a bug
+                    )
                 else:
                     log.debug("events are not taken", extra={"sink": self.sink.name, "why": str(error)})
                 pause_s = min(2 * pause_s or _PAUSE_S, _LONGEST_PAUSE_S)
@@ -131,7 +139,9 @@ class Follower:
         """Write down where the sink is, if it has moved and it is time."""
         assert self._after is not None
         now = self._clock.monotonic()
-        if self._after == self._noted or (self._noted is not None and now - self._noted_at < _NOTE_EVERY_S):
+        if self._noted is not None and now - self._noted_at < _NOTE_EVERY_S:
+            return
+        if self._after == self._noted and self._positions.is_there:
             return
         loop, after = asyncio.get_running_loop(), self._after
         try:
@@ -140,4 +150,14 @@ class Follower:
             )
         except SpoolError as error:  # the sink knows better; events are kept for longer than they need be
             log.warning("position is not written down", extra={"sink": self.sink.name, "why": str(error)})
+            if isinstance(error, SpoolCorrupt) and await self._mend():
+                return
         self._noted, self._noted_at = after, now
+
+    async def _mend(self) -> bool:
+        """Whether the positions were damaged, and are no more."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._positions.mend)
+        except SpoolError as error:
+            log.error("positions stay damaged", extra={"why": str(error)})
+            return False

@@ -63,8 +63,10 @@ class Notifications:
         topics: Topics,
         notice: Notice,
         clock: Clock,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """``config`` is asked for what is in force; ``notice`` writes to the contact of an account."""
+        """``config`` is asked for what is in force; ``notice`` writes to the contact of an account;
+        ``on_lost`` hears that the outbox is damaged or gone, and that nothing goes on until a new start."""
         self._config = config
         self._live = live
         self._topics = topics
@@ -90,6 +92,7 @@ class Notifications:
             clock,
             self._dead,
             give_up_after_s=section.give_up_after,
+            on_lost=on_lost,
         )
         self.sink = Telling(settings.spool.path, live, self.posting, self._service)
 

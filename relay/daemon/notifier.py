@@ -22,6 +22,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,15 @@ _NICE = 10
 class Newsroom:
     """All parts of the notifier, joined. What a sink needs of the others it finds here."""
 
-    def __init__(self, settings: config.Config, clock: Clock, link: Link | None) -> None:
+    def __init__(
+        self,
+        settings: config.Config,
+        clock: Clock,
+        link: Link | None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_lost`` hears that a file is damaged or gone, so that the notifier has to be started anew."""
+        self._on_lost = on_lost
         self.config = settings
         self.clock = clock
         self._link = link
@@ -89,7 +98,12 @@ class Newsroom:
         self.counting = Counting(lambda: self.config, self.live, self.directory, self.notice, self.clock)
         await self.counting.start(stack)
         self.notifications = Notifications(
-            lambda: self.config, self.live, self.directory.topics, self.notice, self.clock
+            lambda: self.config,
+            self.live,
+            self.directory.topics,
+            self.notice,
+            self.clock,
+            self._on_lost,
         )
         await self.notifications.start(stack)
         return [suppression, self.counting.sink, self.notifications.sink]
@@ -154,7 +168,7 @@ class Notifier:
             sock=socket.socket(fileno=self.orders.link), limit=LIMIT_BYTES
         )
         link = Link(reader, writer, self.answer)
-        self.newsroom = Newsroom(self.settings, self.clock, link)
+        self.newsroom = Newsroom(self.settings, self.clock, link, self._file_lost)
         async with AsyncExitStack() as stack:
             await self._tasks.start(stack)
             self._tasks.spawn(self._serve(link), "link")
@@ -175,6 +189,10 @@ class Notifier:
             log.info("notifier ready", extra={"sinks": len(self.newsroom.followers)})
             await self._stop.wait()
         return self._exit_status
+
+    def _file_lost(self) -> None:
+        self._exit_status = EX_TEMPFAIL
+        self._stop.set()
 
     def _task_failed(self, failure: BaseException) -> None:
         self._exit_status = EX_FAILED

@@ -7,8 +7,12 @@ process loses nothing, a power cut may undo the last moments as a whole, positio
 notifications are posted twice and none is lost; and no fsync competes with those of mail.
 
 A file that is damaged is set aside into ``corrupt/`` and begun anew: then all events that are kept are told
-once more, with the same ids. Notifications put ``aside`` are kept for those who ask for them again
-(``revive``), for as long as ``prune`` is told.
+once more, with the same ids. Where that is found in use, or somebody has removed the file, ``attempt`` raises
+SpoolCorrupt, and nothing more can be done with this instance: what its owner has in memory is numbered
+otherwise than what a new file will hold.
+
+Notifications put ``aside`` are kept for those who ask for them again (``revive``), for as long as ``prune``
+is told.
 
 Blocking, for one thread. Not here: what is posted when.
 """
@@ -18,11 +22,11 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from relay.base.errors import SpoolError
+from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.verdict.post_queue import Pending
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,9 @@ CREATE TABLE trouble (topic INTEGER PRIMARY KEY, since REAL NOT NULL, said TEXT 
 """
 _CHUNK = 500
 _OF_DROPPED = 2  # pending.aside: waits for its topic to be activated; 1: was refused for too long itself
+
+
+_Result = TypeVar("_Result")
 
 
 class Notification(NamedTuple):
@@ -71,6 +78,7 @@ class Outbox:
     def __init__(self, spool: Path) -> None:
         self.file = spool / FILE
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
 
     @property
     def _open(self) -> sqlite3.Connection:
@@ -87,16 +95,36 @@ class Outbox:
                     raise
                 log.error(
                     "the outbox of notifications is damaged; set aside, and all kept events are told again",
-                    extra={"file": str(self.file), "why": str(error)},
+                    extra={"file": str(self._set_aside(now)), "why": str(error)},
                 )
-                aside = self.file.parent / "corrupt" / f"{int(now)}-{FILE}"
-                aside.parent.mkdir(mode=0o700, exist_ok=True)
-                os.replace(self.file, aside)
-                for suffix in ("-wal", "-shm"):
-                    self.file.with_name(FILE + suffix).unlink(missing_ok=True)
                 self._connection = _connect(self.file)
+            self._inode = self.file.stat().st_ino
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"{self.file}: {error}") from error
+
+    def attempt(self, now: float, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """Do one of the things below. Raises SpoolError if it could not be done now, as on a full disk, and
+        SpoolCorrupt if it never can: the file is damaged, and set aside, or gone."""
+        if self._connection is None:
+            raise SpoolCorrupt(f"{self.file} is not open any more")
+        try:
+            if not self.file.exists() or self.file.stat().st_ino != self._inode:
+                self.close()
+                raise SpoolCorrupt(f"{self.file} was removed while it was in use")
+            return work(*arguments)
+        except (sqlite3.Error, OSError) as error:
+            if type(error) is not sqlite3.DatabaseError:  # its subclasses are about the disk, or are bugs
+                raise SpoolError(f"{self.file}: {error}") from error
+            self.close()
+            raise SpoolCorrupt(f"{error}; set aside as {self._set_aside(now)}") from error
+
+    def _set_aside(self, now: float) -> Path:
+        aside = self.file.parent / "corrupt" / f"{int(now)}-{FILE}"
+        aside.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(self.file, aside)
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(FILE + suffix).unlink(missing_ok=True)
+        return aside
 
     def close(self) -> None:
         """Close the file."""

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, Protocol, TypeVar
 
 from relay.base.clock import Clock
-from relay.base.errors import RelayError
+from relay.base.errors import RelayError, SpoolCorrupt, SpoolError
 from relay.base.tasks import Tasks
 from relay.daemon.outbox import Notification, Outbox, Waiting
 from relay.daemon.post_slots import PostSlots
@@ -64,9 +63,11 @@ class Posting:
         give_up_after_s: float = 86400.0,
         keep_aside_s: float = 14 * 86400.0,
         end_s: float = 5.0,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """``wrap`` makes the post of a notification; ``on_dead`` tells the owner, drops the topic, and
-        returns the topics as they are then. ``end_s`` is what posts in flight get at the end."""
+        returns the topics as they are then. ``end_s`` is what posts in flight get at the end. ``on_lost``
+        hears that the outbox is damaged or gone: all this has to be made anew."""
         self.posted = 0
         self.refused = 0
         self.put_aside = 0
@@ -79,6 +80,8 @@ class Posting:
         self._on_dead = on_dead
         self._keep_aside_s = keep_aside_s
         self._end_s = end_s
+        self._on_lost = on_lost
+        self._is_lost = False
         self._slots = PostSlots()
         self._posters: dict[int, Poster] = {}
         self._topics: Mapping[int, Topic] = {}
@@ -93,7 +96,7 @@ class Posting:
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the outbox and post until the stack unwinds. Raises SpoolError."""
         stack.callback(self._thread.shutdown)
-        await self.in_thread(self._outbox.open, self._clock.now())
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._outbox.open, self._clock.now())
         stack.push_async_callback(self._end)
         await self._tasks.start(stack)
         self._tasks.spawn(self._settle_on(), "settle")
@@ -198,7 +201,7 @@ class Posting:
         """For the operator's look."""
         try:
             await self.in_thread(self._outbox.note_trouble, topic_id, since, said)
-        except sqlite3.Error as error:
+        except SpoolError as error:
             log.warning("trouble of a topic not noted", extra={"topic": topic_id, "why": str(error)})
 
     def is_dead(self, topic: Topic, said: str) -> None:
@@ -225,8 +228,22 @@ class Posting:
         await self.follow(topics)  # where its owner was quick, it is active again
 
     async def in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
-        """Ask the outbox."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        """Ask the outbox. Raises SpoolError."""
+        if self._is_lost:
+            raise SpoolError("the outbox of notifications was lost")
+        loop, now = asyncio.get_running_loop(), self._clock.now()
+        try:
+            return await loop.run_in_executor(self._thread, self._outbox.attempt, now, work, *arguments)
+        except SpoolCorrupt as damage:
+            if not self._is_lost:
+                self._is_lost = True
+                log.error(
+                    "the outbox of notifications is lost; the notifier starts anew, and all kept events are "
+                    "told again",
+                    extra={"why": str(damage)},
+                )
+                self._on_lost()
+            raise
 
     # -- settling -----------------------------------------------------------------------------------------
 
@@ -244,7 +261,7 @@ class Posting:
         self._taken, self._retried, self._aside = [], [], []
         try:
             await self.in_thread(self._outbox.settle, taken, retried, aside)
-        except sqlite3.Error as error:
+        except SpoolError as error:
             log.error("the outbox of notifications cannot be written", extra={"why": str(error)})
             self._taken, self._retried = taken + self._taken, retried + self._retried
             self._aside = aside + self._aside
@@ -256,11 +273,12 @@ class Posting:
             await asyncio.sleep(_PRUNE_S)
             try:
                 await self.in_thread(self._outbox.prune, self._clock.now() - self._keep_aside_s)
-            except sqlite3.Error as error:
+            except SpoolError as error:
                 log.warning("what was put aside is not pruned", extra={"why": str(error)})
 
     async def _end(self) -> None:
         """Let posts in flight end within a bound, write what is settled, close."""
         await asyncio.gather(*[poster.end(self._end_s) for poster in self._posters.values()])
-        await self._settle()
-        await self.in_thread(self._outbox.close)
+        if not self._is_lost:
+            await self._settle()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._outbox.close)

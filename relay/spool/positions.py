@@ -5,17 +5,26 @@ Names that begin with "relay/" are the relay's own consumers; the others belong 
 Contract: ``set`` is on disk when it returns as far as a killed process goes; after a power cut a position may
 be an earlier one, so that its consumer sees some events again, never too few. Any process may ask and set; a
 consumer is one name, used by one process at a time. Blocking.
+
+Of a damaged file everything raises SpoolCorrupt, until ``mend`` has set it aside, which the notifier does:
+then the relay's own consumers go on where they are or, after a start, take all kept events again; other
+consumers have to be set anew.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from relay.base.errors import SpoolError
+from relay.base.errors import SpoolCorrupt, SpoolError
+from relay.spool.aside import FOLDER
+
+log = logging.getLogger(__name__)
 
 FILE = "positions.db"
 OWN = "relay/"
@@ -23,6 +32,9 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS position (consumer TEXT NOT NULL, shard INTEGER NOT NULL,"
     " offset INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (consumer, shard)) WITHOUT ROWID"
 )
+
+
+_mending = threading.Lock()
 
 
 class Positions:
@@ -65,6 +77,37 @@ class Positions:
                 found.setdefault(consumer, {})[shard] = (offset, at)
         return found
 
+    def mend(self) -> bool:
+        """Set the file aside if it is damaged, so that there are no positions; whether it was. Raises
+        SpoolError."""
+        with _mending:
+            try:
+                with self._open() as connection:
+                    if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                        return False
+            except SpoolCorrupt:
+                pass
+            try:
+                target = self._set_aside()
+            except OSError as error:
+                raise SpoolError(f"{self._file} is damaged and cannot be set aside: {error}") from error
+        log.error(
+            "the positions of consumers are damaged; set aside: the relay's own are written anew, those of "
+            "others begin with the oldest event, unless `relay events seek` sets them",
+            extra={"file": str(target)},
+        )
+        return True
+
+    def _set_aside(self) -> Path:
+        folder, number = self._file.parent / FOLDER, 1
+        folder.mkdir(mode=0o700, exist_ok=True)
+        while (target := folder / f"{FILE}-{number}").exists():
+            number += 1
+        for suffix in ("-wal", "-shm"):
+            self._file.with_name(FILE + suffix).unlink(missing_ok=True)
+        self._file.rename(target)
+        return target
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -78,7 +121,8 @@ class Positions:
             finally:
                 connection.close()
         except (sqlite3.Error, OSError) as error:
-            raise SpoolError(f"{self._file}: {error}") from error
+            is_damage = type(error) is sqlite3.DatabaseError  # its subclasses are about the disk, or are bugs
+            raise (SpoolCorrupt if is_damage else SpoolError)(f"{self._file}: {error}") from error
 
     def _make(self) -> None:
         """Make the file for the owner of the spool: else one that root has made would be root's alone, and

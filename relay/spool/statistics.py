@@ -10,7 +10,8 @@ later for a domain that was summed up goes there too. ``tidy`` does this, sums d
 After a crash the file is as the last transaction left it; a power cut may take the last ones, and their
 events are counted again from the position that is left. If the file is lost, or damaged and therefore set
 aside by ``position``, it is made anew from the events that are still kept; older counts are then gone, and
-what was told of reputations may be told once more.
+what was told of reputations may be told once more. Where that is found in use, everything raises SpoolCorrupt
+until ``position`` is asked again.
 
 One process writes (the notifier); any may read. An instance belongs to one thread at a time. Blocking.
 """
@@ -55,6 +56,9 @@ class Statistics:
         self._file = path / FILE
         self._connection: sqlite3.Connection | None = None
         self._known: dict[tuple[int, int], set[str]] = {}  # domains of young quarters; only grows by ours
+        self._inode = 0
+        self._damage = ""  # found in use: nothing more is done before ``position`` has seen to it
+        self._is_gone = False  # somebody has removed the file, which then is the damage
 
     def close(self) -> None:
         """Close the file; the next question opens it again."""
@@ -64,12 +68,24 @@ class Statistics:
         self._known.clear()
 
     def position(self) -> dict[int, int]:
-        """Up to where each shard's events are counted. A damaged file is set aside. Raises SpoolError."""
+        """Up to where each shard's events are counted. A damaged file is set aside, also one that was found
+        damaged by something else. Raises SpoolError."""
         try:
+            damage, self._damage = self._damage, ""
+            if damage and not self._is_gone:
+                raise SpoolCorrupt(damage)
+            if damage:
+                log.error("the statistics were removed; counted anew from the events that are kept")
+            self._is_gone = False
             return self._position()
         except SpoolCorrupt as damage:
+            self._damage = ""
+            self.close()
             place = self._set_aside()
-            log.error("the statistics are damaged; set aside", extra={"file": place, "why": str(damage)})
+            log.error(
+                "the statistics are damaged; set aside, and counted anew from the events that are kept",
+                extra={"file": place, "why": str(damage)},
+            )
             return self._position()
 
     def _position(self) -> dict[int, int]:
@@ -146,9 +162,16 @@ class Statistics:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self._damage:
+            raise SpoolCorrupt(self._damage)
         try:
             if self._connection is None:
                 self._connection = _open(self._file)
+                self._inode = self._file.stat().st_ino
+            elif not self._file.exists() or self._file.stat().st_ino != self._inode:
+                self.close()
+                self._is_gone, self._damage = True, f"{self._file} was removed while it was in use"
+                raise SpoolCorrupt(self._damage)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -160,8 +183,10 @@ class Statistics:
                 raise
         except (sqlite3.Error, OSError) as error:
             self.close()
-            is_damage = type(error) is sqlite3.DatabaseError  # its subclasses are about the disk, or are bugs
-            raise (SpoolCorrupt if is_damage else SpoolError)(f"{self._file}: {error}") from error
+            if type(error) is not sqlite3.DatabaseError:  # its subclasses are about the disk, or are bugs
+                raise SpoolError(f"{self._file}: {error}") from error
+            self._damage = f"{self._file}: {error}"
+            raise SpoolCorrupt(self._damage) from error
 
     def _set_aside(self) -> str:
         """Into ``corrupt/``, where someone may look at it."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.base.events import EventKind, Logged
 from relay.daemon.following import Follower
-from relay.spool.positions import Positions
+from relay.spool.positions import FILE, Positions
 from tests.fakes.clock import ManualClock
 from tests.fakes.event_log import Shards
 
@@ -25,6 +26,7 @@ class Recorder:
         self.taken: list[tuple[int, int]] = []
         self.reached: Mapping[int, int] = {}
         self.fails = 0
+        self.fault: Exception = OSError("not now")
         self.came = asyncio.Event()
 
     async def position(self) -> Mapping[int, int]:
@@ -33,7 +35,7 @@ class Recorder:
     async def take(self, batch: Sequence[Logged], reached: Mapping[int, int]) -> None:
         if self.fails:
             self.fails -= 1
-            raise OSError("not now")
+            raise self.fault
         self.taken += [(one.shard, one.offset) for one in batch]
         self.reached = reached
         self.came.set()
@@ -88,3 +90,52 @@ async def test_where_a_sink_is_is_written_down_wherever_it_keeps_that(tmp_path: 
     await follower.step()
     assert noted() == {1: 2}  # nothing came
     shards.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        (SpoolError("the disk is full"), [(1, 1), (1, 2), (1, 3)]),
+        (SpoolCorrupt("it is gone"), [(1, 1), (1, 2)] * 2),
+    ],
+)
+async def test_a_sink_that_has_lost_what_it_had_is_asked_for_its_position_anew(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: SpoolError,
+    taken: list[tuple[int, int]],
+) -> None:
+    monkeypatch.setattr("relay.daemon.following._PAUSE_S", 0.001)
+    shards, sink = Shards(tmp_path, 1), Recorder()
+    shards.add(1, 1, count=2)
+    async with AsyncExitStack() as stack:
+        follower = Follower(tmp_path, sink, poll_s=0.001)
+        await follower.start(stack)
+        async with asyncio.timeout(20):
+            await sink.came.wait()
+            sink.came.clear()
+            sink.fails, sink.fault = 1, fault
+            shards.add(1, 1)
+            await sink.came.wait()
+    shards.close()
+    assert sink.taken[: len(taken)] == taken
+    [told] = [one for one in caplog.records if one.message == "events are not taken; tried again"]
+    assert not told.exc_info
+    assert vars(told)["why"] == str(fault)
+
+
+async def test_damaged_positions_are_mended_and_whoever_follows_goes_on_where_he_is(tmp_path: Path) -> None:
+    shards, clock, sink = Shards(tmp_path, 1), ManualClock(), Recorder()
+    follower = Follower(tmp_path, sink, clock=clock)
+    for damage in (lambda file: file.write_bytes(b"no database" * 500), Path.unlink):
+        shards.add(1, 1)
+        assert await follower.step()
+        clock.advance(1.0)
+        damage(tmp_path / FILE)
+        for _ in range(2):  # also where nothing comes
+            await follower.step()
+        assert Positions(tmp_path).get("relay/recorder") == follower._after
+    shards.close()
+    assert sink.taken == [(1, 1), (1, 2)]
+    assert (tmp_path / "corrupt" / f"{FILE}-1").exists()

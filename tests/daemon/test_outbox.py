@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.daemon.outbox import FILE, Notification, Outbox, Waiting, look
 
 
@@ -82,3 +83,39 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(outbox: Outbox, tmp_path: Pa
     outbox.open(123.0)
     assert outbox.position() == {}
     assert (tmp_path / "corrupt" / f"123-{FILE}").read_bytes().startswith(b"no database")
+
+
+def test_a_disk_without_room_is_a_matter_of_time(outbox: Outbox) -> None:
+    (pages,) = outbox._open.execute("PRAGMA page_count").fetchone()
+    outbox._open.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SpoolError, match="full") as failure:
+        outbox.attempt(1.0, outbox.put, [of(1, body=b"x" * 50_000)], {1: 7}, 100.0)
+    assert not isinstance(failure.value, SpoolCorrupt)
+    assert outbox.attempt(1.0, outbox.position) == {}
+    outbox._open.execute(f"PRAGMA max_page_count = {pages + 100}")
+    assert outbox.attempt(1.0, outbox.put, [of(1, body=b"x" * 50_000)], {1: 7}, 100.0) == [1]
+
+
+def test_a_file_that_is_removed_in_use_is_lost_and_nothing_more_is_done(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    outbox.put([of(1)], {1: 7}, 100.0)
+    (tmp_path / FILE).unlink()
+    for _ in range(2):
+        with pytest.raises(SpoolCorrupt, match=FILE):
+            outbox.attempt(1.0, outbox.position)
+    outbox.open(100.0)
+    assert outbox.attempt(1.0, outbox.position) == {}
+
+
+def test_a_file_that_is_found_damaged_in_use_is_set_aside(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.put([of(1)], {1: 7}, 100.0)
+    outbox.close()
+    outbox.open(100.0)
+    with (tmp_path / FILE).open("r+b") as stream:
+        stream.seek(2 * 4096)
+        stream.write(b"\xff" * 20 * 4096)
+    with pytest.raises(SpoolCorrupt, match="corrupt/123-"):
+        outbox.attempt(123.0, outbox.put, [of(1)], {1: 8}, 100.0)
+    outbox.open(124.0)
+    assert outbox.attempt(1.0, outbox.position) == {}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from relay.base.errors import SpoolError
 from relay.codec import webhook
-from relay.daemon.outbox import Notification, Outbox, look
+from relay.daemon.outbox import FILE, Notification, Outbox, look
 from relay.daemon.posting import Posting
 from relay.directory.notifying import Topic, TopicState
 from relay.transport.answers import Answer, Status
@@ -35,6 +36,7 @@ class Room:
         self.spool = spool
         self.clock = ManualClock()
         self.dead: list[tuple[str, str]] = []
+        self.lost = 0
         self.topics: dict[int, Topic] = {}
         self._authority = authority
         self._stack = AsyncExitStack()
@@ -43,7 +45,9 @@ class Room:
         self._stack = AsyncExitStack()
         webhooks = Webhooks(NoNames(), str(self._authority.file), is_private_allowed=True)
         await webhooks.start(self._stack)
-        self.posting = Posting(Outbox(self.spool), webhooks, self._wrap, self.clock, self._dead, end_s=0.2)
+        self.posting = Posting(
+            Outbox(self.spool), webhooks, self._wrap, self.clock, self._dead, end_s=0.2, on_lost=self._lost
+        )
         await self.posting.start(self._stack)
         await self.posting.follow(self.topics)
 
@@ -58,6 +62,9 @@ class Room:
         changed = Topic(topic.id, 1, topic.name, topic.url, state=TopicState.DROPPED)
         self.topics = {**self.topics, topic.id: changed}
         return self.topics
+
+    def _lost(self) -> None:
+        self.lost += 1
 
     async def set(self, number: int, url: str, state: TopicState = TopicState.ACTIVE) -> None:
         """There is such a topic now."""
@@ -274,3 +281,21 @@ async def test_while_the_outbox_cannot_be_written_what_was_taken_is_not_forgotte
     await room.tell(1, "a")
     await room.until(lambda: room.left(1) == 0 and not failures)
     assert len(endpoint.taken) == 1
+
+
+async def test_an_outbox_that_is_removed_in_use_is_said_once_and_nothing_is_taken_for_told(
+    room: Room, endpoint: Endpoint
+) -> None:
+    await room.set(1, endpoint.url)
+    await room.tell(1, "a")
+    await room.until(lambda: len(endpoint.taken) == 1 and room.left(1) == 0)
+    (room.spool / FILE).unlink()
+    for _ in range(2):
+        with pytest.raises(SpoolError):
+            await room.tell(1, "b")
+    assert room.lost == 1
+    await room.end()
+    await room.start()
+    assert await room.posting.position() == {}
+    await room.tell(1, "a")
+    await room.until(lambda: len(endpoint.taken) == 2 and room.left(1) == 0)

@@ -92,6 +92,7 @@ def test_each_mailbox_of_the_simulator_is_told_of_as_what_it_plays(told: Told) -
 
 
 def test_the_administrator_tries_a_topic_and_sees_what_waits_for_it(told: Told) -> None:
+    wait_until(lambda: told.relay.ask("status")["notifier"]["ready"], "the notifier is ready")
     assert told.relay.command("topic", "test", "hook").returncode == 0
     [post] = told.endpoint.taken
     assert post.told["notificationType"] == "AmazonSnsSubscriptionSucceeded"

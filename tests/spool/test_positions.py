@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.base.errors import SpoolError
-from relay.spool.positions import Positions
+from relay.base.errors import SpoolCorrupt, SpoolError
+from relay.spool.positions import FILE, Positions
 
 
 def test_a_position_is_there_for_the_next_process(tmp_path: Path) -> None:
@@ -44,3 +44,17 @@ def test_what_root_makes_belongs_to_who_owns_the_spool(tmp_path: Path) -> None:
     made = [(one.stat().st_uid, one.stat().st_mode & 0o077) for one in tmp_path.glob("positions.db*")]
     assert made
     assert set(made) == {(65534, 0)}
+
+
+def test_a_damaged_file_is_set_aside_by_who_mends_it_and_only_then(tmp_path: Path) -> None:
+    positions = Positions(tmp_path)
+    positions.set("a", {1: 20}, 100.0)
+    assert not positions.mend()
+    assert positions.get("a") == {1: 20}
+    for number in (1, 2):
+        (tmp_path / FILE).write_bytes(b"no database" * 500)
+        with pytest.raises(SpoolCorrupt, match=FILE):
+            positions.all()
+        assert positions.mend()
+        assert positions.get("a") == {}
+        assert (tmp_path / "corrupt" / f"{FILE}-{number}").read_bytes().startswith(b"no database")

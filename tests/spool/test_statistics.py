@@ -115,3 +115,34 @@ def test_readers_do_not_hold_up_the_writer(statistics: Statistics, tmp_path: Pat
             0,
         )
     connection.close()
+
+
+def test_a_file_that_is_removed_in_use_is_made_anew_from_the_beginning(
+    statistics: Statistics, tmp_path: Path
+) -> None:
+    statistics.add({HERE: Counts(sent=1)}, {1: 1})
+    (tmp_path / FILE).unlink()
+    for _ in range(2):  # whoever asks first: it stays so until the position is asked
+        with pytest.raises(SpoolCorrupt, match="removed"):
+            statistics.standings()
+    assert statistics.position() == {}
+    statistics.add({HERE: Counts(sent=5)}, {1: 5})
+    with reading(tmp_path) as views:
+        assert views.total(7, 0.0).sent == 5
+    assert not (tmp_path / "corrupt").exists()
+
+
+def test_a_file_that_is_found_damaged_in_use_is_set_aside(statistics: Statistics, tmp_path: Path) -> None:
+    statistics.add({HERE: Counts(sent=1)}, {1: 1})
+    statistics.close()
+    pages = (tmp_path / FILE).read_bytes()
+    with (tmp_path / FILE).open("r+b") as stream:  # all but what says that it is a database, and the schema
+        stream.seek(4096)
+        stream.write(b"\xff" * (len(pages) - 4096))
+    with pytest.raises(SpoolCorrupt, match=FILE):
+        statistics.add({HERE: Counts(sent=1)}, {1: 2})
+    with pytest.raises(SpoolCorrupt, match=FILE):
+        statistics.standings()
+    assert statistics.position() == {}
+    assert (tmp_path / "corrupt" / f"{FILE}-1").exists()
+    statistics.add({HERE: Counts(sent=1)}, {1: 2})
