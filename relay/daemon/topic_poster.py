@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from relay.base.tasks import Tasks
 from relay.daemon.outbox import Notification, Waiting
@@ -176,7 +177,8 @@ class Poster:
     async def _refused(self, entry: Pending, posted: Posted) -> None:
         was_stuck = entry.attempts > 0
         refusal = self._queue.refused(entry, self._office.now, posted.wait_s)
-        extra = {"topic": self.topic.name, "url": self.topic.url, "said": posted.said, "id": entry.message_id}
+        host = urlsplit(self.topic.url).hostname  # what follows it is a password, with some
+        extra = {"topic": self.topic.name, "host": host, "said": posted.said, "id": entry.message_id}
         if refusal is Refusal.ASIDE:
             self._stuck -= was_stuck
             self._office.is_aside(entry.number)

@@ -146,7 +146,7 @@ async def test_many_more_than_are_read_ahead_all_arrive(room: Room, endpoint: En
 
 @pytest.mark.parametrize("fate", [500, 429, "redirect", "close"])
 async def test_what_is_not_taken_is_posted_again_before_what_follows_it(
-    room: Room, endpoint: Endpoint, fate: int | str
+    room: Room, endpoint: Endpoint, fate: int | str, caplog: pytest.LogCaptureFixture
 ) -> None:
     fates: dict[str, list[int | str]] = {"1-a-0": [fate, fate]}
     endpoint.fate = lambda post: fates.get(post.id, [200]).pop(0) if fates.get(post.id) else 200
@@ -156,6 +156,9 @@ async def test_what_is_not_taken_is_posted_again_before_what_follows_it(
     assert ids(endpoint.seen).count("1-a-0") == 3
     assert ids(endpoint.taken)[:1] == ["1-b-2"]
     assert [one for one in ids(endpoint.taken) if "-a-" in one] == ["1-a-0", "1-a-1"]
+    noted = [vars(one) for one in caplog.records if one.msg.startswith("topic does not take")]
+    assert {one["host"] for one in noted} == {"127.0.0.1"}
+    assert "/hook" not in str(noted)
 
 
 async def test_a_slow_topic_holds_up_nobody_else(room: Room, endpoint: Endpoint, other: Endpoint) -> None:

@@ -105,7 +105,7 @@ def _waiting(spool: Path, views: Views) -> int:
     """Events that the notifier has not come to. Raises SpoolError."""
     log, counted = EventLog(spool), views.position()
     try:
-        return sum(max(0, end - counted.get(shard, 0)) for shard, end in log.last().items())
+        return log.behind(counted)[0]
     finally:
         log.close()
 
