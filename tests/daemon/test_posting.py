@@ -302,3 +302,19 @@ async def test_an_outbox_that_is_removed_in_use_is_said_once_and_nothing_is_take
     assert await room.posting.position() == {}
     await room.tell(1, "a")
     await room.until(lambda: len(endpoint.taken) == 2 and room.left(1) == 0)
+
+
+async def test_what_waits_for_a_topic_that_takes_nothing_is_on_disk_alone(
+    room: Room, endpoint: Endpoint
+) -> None:
+    endpoint.fate = lambda post: 500
+    await room.set(1, endpoint.url)
+    await room.tell(1, *[f"m{number}" for number in range(30)])
+    await room.until(lambda: room.posting.refused >= 3)
+    await room.tell(1, *[f"n{number}" for number in range(30)])
+    lines = room.posting._posters[1]._queue._lines.values()
+    await room.until(lambda: sum(map(len, lines)) == 60)
+    assert [entry.body for line in lines for entry in line] == [None] * 60
+    endpoint.fate = lambda post: 200
+    await room.until(lambda: len({post.id for post in endpoint.taken}) == 60, step_s=1.0)
+    await room.until(lambda: room.left(1) == 0)
