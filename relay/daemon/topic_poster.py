@@ -176,6 +176,7 @@ class Poster:
 
     async def _refused(self, entry: Pending, posted: Posted) -> None:
         was_stuck = entry.attempts > 0
+        self._queue.give_up_after_s = self._office.give_up_after_s  # which a reload changes
         refusal = self._queue.refused(entry, self._office.now, posted.wait_s)
         host = urlsplit(self.topic.url).hostname  # what follows it is a password, with some
         extra = {"topic": self.topic.name, "host": host, "said": posted.said, "id": entry.message_id}

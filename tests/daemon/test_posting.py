@@ -238,6 +238,17 @@ async def test_a_day_of_failure_counts_over_a_restart(room: Room, endpoint: Endp
     assert len(endpoint.seen) >= 5  # it was asked some times first
 
 
+async def test_a_reload_changes_when_a_topic_is_given_up(room: Room, endpoint: Endpoint) -> None:
+    endpoint.fate = lambda post: 500
+    await room.set(1, endpoint.url)
+    await room.tell(1, "a")
+    await room.until(lambda: len(endpoint.seen) == 2, step_s=1.0)
+    room.posting.give_up_after_s = 60.0
+    began = room.clock.now()
+    await room.until(lambda: room.dead, step_s=5.0)
+    assert room.clock.now() - began < 43_200.0
+
+
 async def test_a_topic_that_is_deleted_leaves_nothing(room: Room, endpoint: Endpoint) -> None:
     endpoint.fate = lambda post: 500
     await room.set(1, endpoint.url)
