@@ -115,6 +115,7 @@ class Feedback:
         self._thread = ThreadPoolExecutor(1, "feedback")
         self._events = EventLog(path)
         self._plain: Counter[str] = Counter()
+        self._unknown: set[str] = set()  # looked for everywhere: it takes long, and is not there
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Be ready, until the stack unwinds. Raises SpoolError."""
@@ -169,6 +170,7 @@ class Feedback:
             raise Refused(_NOT_HERE)
         report = await self._in_thread(read, content)
         message_id = message_id or proved_by(report, doors.key)
+        is_proved = bool(message_id)
         if not message_id and report.kind is ReportKind.COMPLAINT:
             message_id = named_in(report)
         if not message_id:
@@ -177,13 +179,20 @@ class Feedback:
                 await self._to_postmaster(recipient, mail)
             return
         async with self._turns.of(message_id):
-            await self._about(message_id, report, mail, source, recipient)
+            await self._about(message_id, report, mail, source, recipient, is_proved=is_proved)
 
-    async def _about(self, message_id: str, report: Report, mail: _Mail, source: str, recipient: str) -> None:
+    async def _about(
+        self, message_id: str, report: Report, mail: _Mail, source: str, recipient: str, *, is_proved: bool
+    ) -> None:
         now = self._clock.now()
-        weighing = partial(self._weighed, report=report, now=now, source=source)
+        is_thorough = is_proved and message_id not in self._unknown
+        weighing = partial(self._weighed, report=report, now=now, source=source, is_thorough=is_thorough)
         original, ruling = await self._in_thread(weighing, message_id)
         if original is None:
+            if is_thorough:
+                if len(self._unknown) >= _MOST_REMEMBERED:
+                    self._unknown.clear()
+                self._unknown.add(message_id)
             self._note("unknown", message_id, recipient, report)
             return
         change = Change()
@@ -203,10 +212,11 @@ class Feedback:
             )  # fmt: skip
 
     def _weighed(
-        self, message_id: str, report: Report, now: float, source: str
+        self, message_id: str, report: Report, now: float, source: str, is_thorough: bool
     ) -> tuple[Original | None, Ruling]:
         """The message as it was sent, and what the report means for it. Blocking."""
-        events = [one.event for one in self._events.of_message(message_id, has_deliveries=False)]
+        logged = self._events.of_message(message_id, has_deliveries=False, is_thorough=is_thorough)
+        events = [one.event for one in logged]
         original = original_of(events)
         if original is None:
             return None, Ruling()

@@ -78,7 +78,9 @@ class EventLog:
             own += page
         return own + sorted(foreign, key=lambda one: one.event.at), reached
 
-    def of_message(self, message_id: str, has_deliveries: bool = True) -> list[Logged]:
+    def of_message(
+        self, message_id: str, has_deliveries: bool = True, *, is_thorough: bool = True
+    ) -> list[Logged]:
         """The events of a message, those of its own shard first; quickly without its deliveries
         (``message_events``). Raises SpoolError, and ValueError if that is no message id."""
         home = shard_of(message_id)
@@ -86,7 +88,7 @@ class EventLog:
         for shard in sorted(shards_in(self._path), key=lambda one: (one != home, one)):
             with self._reading(shard) as connection:
                 if shard == home:
-                    rows = home_events(connection, message_id, has_deliveries)
+                    rows = home_events(connection, message_id, has_deliveries, is_thorough)
                 else:
                     rows = rare_events(connection, message_id)
             found += [_logged(shard, row) for row in rows]

@@ -82,11 +82,25 @@ async def test_the_simulator_says_who_it_is(room: Room) -> None:
     assert [one["source"] for one in room.bounces(message_id)] == ["simulator"]
 
 
-async def test_a_message_that_nobody_knows(room: Room) -> None:
-    unknown = MessageIds(1).make(1.0)
-    await room.feedback.take(room.way_back(unknown), BOUNCE)
+async def test_a_message_that_nobody_knows_is_looked_for_everywhere_once(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+    of_message = EventLog.of_message
+
+    def seen(log: EventLog, message_id: str, has_deliveries: bool = True, *, is_thorough: bool = True) -> Any:
+        looked.append(is_thorough)
+        return of_message(log, message_id, has_deliveries, is_thorough=is_thorough)
+
+    monkeypatch.setattr(EventLog, "of_message", seen)
+    unknown, named = MessageIds(1).make(1.0), MessageIds(1).make(2.0)
+    for _ in range(2):
+        await room.feedback.take(room.way_back(unknown), BOUNCE)
+    complaint = returning(COMPLAINT, f"Message-ID: <{named}@{HOSTNAME}>")
+    await room.feedback.take(f"complaints@{HOSTNAME}", complaint)  # anybody can make that id up
+    assert looked == [True, False, False]
     assert (room.bounces(unknown), room.passed_on) == ([], [])
-    assert room.feedback.counts == {"unknown": 1}
+    assert room.feedback.counts == {"unknown": 3}
 
 
 @pytest.mark.parametrize("address", [f"someone@{HOSTNAME}", "x@else.example", f"postmaster@{HOSTNAME}"])

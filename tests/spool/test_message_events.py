@@ -60,6 +60,19 @@ def test_one_that_was_stored_late_is_found(database: sqlite3.Connection) -> None
     assert row[0] == 6601
 
 
+def test_who_may_have_made_an_id_up_is_told_without_a_long_look(database: sqlite3.Connection) -> None:
+    events, late = traffic(NOW, 3000), send(NOW + 1.0)
+    write(database, *events, late)
+    asked: list[str] = []
+    database.set_trace_callback(asked.append)
+    assert home_events(database, late.message_id, False, is_thorough=False) == []
+    assert home_events(database, events[500].message_id, False, is_thorough=False) != []
+    spans = [sql.split("BETWEEN ")[1].split(" AND ") for sql in asked if "BETWEEN" in sql]
+    assert spans
+    assert max(int(high.split(" ")[0]) - int(low) for low, high, *_ in spans) <= 400  # two seconds around
+    assert home_events(database, late.message_id, False) != []
+
+
 def test_a_clock_that_was_set_back_hides_nothing(database: sqlite3.Connection) -> None:
     first, second = traffic(NOW, 3000), traffic(NOW + 10, 3000)
     write(database, *first, *second)
