@@ -121,10 +121,7 @@ class Lanes:
         if queue is None or not queue.waiting or self.is_draining:
             return None
         now = self._clock.monotonic()
-        wait_s = queue.control.wait_s(now)
-        if queue.slots is not None:
-            moment_s = queue.slots.wait_s(now)
-            wait_s = max(wait_s, _NEXT_MOMENTS_S if moment_s is None else moment_s)
+        wait_s = self._wait_s(queue, now)
         if wait_s > 0.0:
             self._call_later(queue, wait_s)
             return None
@@ -145,6 +142,14 @@ class Lanes:
             self.is_too_late(attempt)
         self._call_later(queue, 0.0)
         return None
+
+    def _wait_s(self, queue: ReadyQueue, now: float) -> float:
+        """Seconds until a message of the lane may go; 0 if one may."""
+        wait_s = queue.control.wait_s(now)
+        if queue.slots is None:
+            return wait_s
+        moment_s = queue.slots.wait_s(now)
+        return max(wait_s, _NEXT_MOMENTS_S if moment_s is None else moment_s)
 
     def _call_later(self, queue: ReadyQueue, wait_s: float) -> None:
         """Connections that found the lane waiting are called when it may go on."""
@@ -181,6 +186,9 @@ class Lanes:
         if control.limits is not queue.limits:
             self.obey(queue)
         if not control.retry_at or not control.is_down(now):
+            if queue.waiting and queue.call is None and (queue.slots is not None or control.is_paced(now)):
+                # the connection may leave now, and was told of no more messages than might go by then
+                self._call_later(queue, self._wait_s(queue, now))
             return []
         queue.is_suspect, queue.why = True, _BROKE_OFF
         return queue.empty()

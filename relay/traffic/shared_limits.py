@@ -245,6 +245,7 @@ class SharedLimits:
         if now >= known.until - _MARGIN_S or not (needs.queued or needs.held):
             known.apply(0, self._queues.obey)
         rule = known.rule
+        known.slots.wait_s(now)  # drops what is lost: else nobody asks for other moments while mail waits
         known.asked_at = now
         known.enough = _ENOUGH
         return Demand(

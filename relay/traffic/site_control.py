@@ -119,6 +119,10 @@ class SiteControl:
         if not self.flow.rule.is_rollup:  # else the other sites still take mail
             self.flow.restart()
 
+    def is_paced(self, now: float) -> bool:
+        """It gets mail at a rate, found or set."""
+        return bool(self.flow.pace.rate(now))
+
     def state(self, now: float) -> str:
         """One word: ``open``, ``paced`` (a rate was found or set), ``pausing`` (throttled a moment ago),
         ``probing`` (was down, not yet answered), ``down``."""

@@ -344,3 +344,15 @@ async def test_another_site_of_a_rollup_says_nothing_of_one_that_cannot_be_reach
     await lanes.settle()
     assert lanes.limits["mx:a"] == 2
     assert lanes.down == []
+
+
+async def test_moments_that_nobody_used_are_asked_for_again(lanes: Lanes) -> None:
+    queue = lanes.open("mx:a", SiteRule(connections=5, rate_per_s=10.0))
+    lanes.put(queue, 5)
+    await lanes.until(lambda: lanes.woken)
+    for _ in range(3):
+        lanes.woken.clear()
+        await lanes.after(5.0)  # connections that were woken have gone, and these moments are over
+        assert lanes.woken == [("mx:a", 5)]
+        assert queue.slots is not None
+        assert queue.slots.wait_s(lanes.clock.monotonic()) is not None
