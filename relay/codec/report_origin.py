@@ -108,7 +108,8 @@ def subject_of(header: Fields) -> str:
     if "=?" not in raw:
         return raw
     try:
-        return str(make_header(decode_header(raw)))[:1_000]
+        text = str(make_header(decode_header(raw)))[:1_000]
+        return text.encode(errors="replace").decode()  # some charsets let half a surrogate pair through
     except (ValueError, LookupError, AssertionError, MessageError):  # unknown charset, broken base64
         return raw
 

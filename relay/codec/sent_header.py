@@ -73,7 +73,8 @@ def _decoded(raw: bytes) -> str:
 
 def _words(text: str) -> str:
     try:
-        return str(make_header(decode_header(text)))
+        words = str(make_header(decode_header(text)))
+        return words.encode(errors="replace").decode()  # some charsets let half a surrogate pair through
     except Exception:  # the parser of email fails on some junk with whatever comes
         return text
 

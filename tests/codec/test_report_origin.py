@@ -89,6 +89,7 @@ def test_not_mail_systems(text: str) -> None:
 def test_subjects_and_senders() -> None:
     assert subject_of(head("Subject: =?utf-8?q?caf=C3=A9?=")) == "café"
     assert subject_of(head("Subject: =?x-none?q?a?=")) == "=?x-none?q?a?="
+    assert subject_of(head("Subject: =?unicode_escape?q?=5Cud800?=")) == "?"  # no text that could be stored
     assert subject_of(head("Subject: =?utf-8?b?a?=")) != ""
     assert sender_of(head('From: "a <b>, c" <a@example.org>')) == "a@example.org"
     assert sender_of(head("From: a@example.org (Anna)")) == "a@example.org"

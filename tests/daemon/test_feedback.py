@@ -157,6 +157,20 @@ async def test_a_raw_header_that_came_without_smtputf8_goes_on_without(room: Roo
     assert (mail.is_utf8, mail.is_8bit) == (is_utf8, True)
 
 
+@pytest.mark.parametrize("charset", ["utf-7?Q?+2AA-", "unicode_escape?Q?=5Cud800"])
+async def test_a_subject_that_no_text_can_have_harms_nobody(room: Room, charset: str) -> None:
+    """Half a surrogate pair, which some charsets of Python let through, and no database takes."""
+    message_id, other = await room.sent(), await room.sent()
+    reply = f"From: x@receiver.example\r\nAuto-Submitted: auto-replied\r\nSubject: =?{charset}?=\r\n\r\n."
+    await asyncio.gather(
+        room.feedback.take(room.way_back(message_id), reply.encode()),
+        room.feedback.take(room.way_back(other), BOUNCE),
+        room.sent(),
+    )
+    assert [one["source"] for one in room.bounces(message_id)] == ["auto-reply"]
+    assert [one["source"] for one in room.bounces(other)] == ["dsn"]
+
+
 async def test_a_mail_that_goes_round_is_told_and_not_passed_on(room: Room) -> None:
     message_id = await room.sent()
     await room.feedback.take(room.way_back(message_id), b"X-Relay-Returned: x\r\n" + BOUNCE)
