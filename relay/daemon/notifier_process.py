@@ -25,6 +25,7 @@ from relay.daemon.workers import Requests
 log = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
+_START_AFTER_S = 2.0  # at the start of a relay the processor is the mail's that has waited; news can wait
 
 
 class NotifierProcess:
@@ -51,7 +52,7 @@ class NotifierProcess:
         return self.child is not None and self.child.is_ready
 
     def start(self, after: asyncio.Event) -> None:
-        """Start it once ``after`` is set, and keep it running: at the start of a relay mail goes first."""
+        """Start it a while after ``after`` is set, and keep it running."""
         self._tasks.spawn(self._keep(after), "notifier")
         self._tasks.spawn(self._watch(), "watch notifier")
 
@@ -99,6 +100,7 @@ class NotifierProcess:
 
     async def _keep(self, after: asyncio.Event) -> None:
         await after.wait()
+        await asyncio.sleep(_START_AFTER_S)
         while not self._is_ending:
             started = self._clock.monotonic()
             status = await self._run_once()

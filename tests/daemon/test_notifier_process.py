@@ -28,6 +28,7 @@ class Room:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.tasks = Tasks("test")
         monkeypatch.setattr(module, "Child", self)
+        monkeypatch.setattr(module, "_START_AFTER_S", 0.0)
         settings = parse(f"[spool]\npath = '{tmp_path}'\n", tmp_path / "relay.toml")
         self.notifier = NotifierProcess("boot", settings, ManualClock(), self.tasks, self._answer)
 
