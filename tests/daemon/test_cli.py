@@ -45,6 +45,7 @@ def test_every_command_explains_itself(words: list[str]) -> None:
     usage, *rest = [line.strip() for line in result.stdout.splitlines() if line.strip()]
     assert usage.startswith("Usage: ")
     assert rest[0][0].isupper()  # a sentence follows, not a table
+    assert "[]" not in result.stdout  # of a name of the configuration that was taken for markup
 
 
 def test_a_list_can_be_read_by_programs() -> None:

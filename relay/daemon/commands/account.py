@@ -58,7 +58,7 @@ OverQuotaOption = Annotated[
 
 Source = Annotated[
     str | None,
-    typer.Option(help='The [[source]] or [[source_pool]] that its mail leaves from; "" for the default.'),
+    typer.Option(help='The [\\[source]] or [\\[source_pool]] that its mail leaves from; "" for the default.'),
 ]
 
 

@@ -186,7 +186,7 @@ def delete(
 
 def reroute(
     ids: filters.Ids = None,
-    to: Annotated[str, typer.Option(help="The next hop, host:port; a [[route]] to it lends its TLS.")] = "",
+    to: Annotated[str, typer.Option(help="The next hop, host:port; a [\\[route]] to it lends its TLS.")] = "",
     back: Annotated[bool, typer.Option("--back", help="Undo it: to where the addresses say.")] = False,
     domain: filters.Domain = "",
     site: filters.Site = "",
@@ -201,7 +201,7 @@ def reroute(
     as_json: AsJson = False,
 ) -> None:
     """Send what waits to another mail server. Mail that comes in later goes where it always went: for that,
-    a [[route]] in the configuration. Rerouted mail is found by --domain host:port from then on."""
+    a [\\[route]] in the configuration. Rerouted mail is found by --domain host:port from then on."""
     settings = loaded()
     with filters.told():
         if bool(to) == back:
