@@ -121,9 +121,10 @@ class Follower:
         if self._after is None:
             self._after = dict(await self.sink.position())
             await self._note()
-        batch, reached = await loop.run_in_executor(
-            self._thread, self._log.read, self._after, BATCH, self.sink.kinds
-        )
+        kinds = self.sink.kinds
+        batch, reached = await loop.run_in_executor(self._thread, self._log.read, self._after, BATCH, kinds)
+        if self.sink.kinds != kinds:  # it wants to see others now, of which some may have been passed over
+            return True
         if reached == self._after:
             self.behind = 0
             await self._note()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,3 +140,23 @@ async def test_damaged_positions_are_mended_and_whoever_follows_goes_on_where_he
     shards.close()
     assert sink.taken == [(1, 1), (1, 2)]
     assert (tmp_path / "corrupt" / f"{FILE}-1").exists()
+
+
+async def test_a_sink_that_comes_to_want_others_while_the_log_is_read_misses_none(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 1)
+    sink = Recorder()
+    sink.kinds = (EventKind.NOTICE,)
+    follower = Follower(tmp_path, sink)
+    read = follower._log.read
+
+    def reading(*arguments: Any) -> Any:
+        found = read(*arguments)
+        sink.kinds = ()
+        return found
+
+    follower._log.read = reading  # type: ignore[method-assign]
+    shards.add(1, 1)
+    assert await follower.step()
+    assert sink.taken == []
+    assert await follower.step()
+    assert sink.taken == [(1, 1)]

@@ -153,7 +153,7 @@ def test_descriptors_do_not_grow_with_restarts(start_relay: StartRelay) -> None:
     folder = Path(f"/proc/{relay.process.pid}/fd")
 
     def restart() -> int:
-        (old,) = relay.worker_pids()
+        (old,) = wait_until(relay.worker_pids, "the worker is listed")  # not always, while others end
         os.kill(old, signal.SIGKILL)
         wait_until(lambda: is_another(relay, old) and relay.is_ready(), "another worker is ready")
         return len(list(folder.iterdir()))
