@@ -18,10 +18,10 @@ run: $(STAMP)          ## one real message end to end, then keep serving (ONCE=1
 	$(BIN)/relay demo var $(if $(ONCE),--once)
 
 test: $(STAMP)         ## everything, with the real programs where they are installed
-	$(BIN)/python -m pytest -n $(or $(JOBS),3) $(ARGS)
+	$(BIN)/python -m pytest -n $(or $(JOBS),4) $(ARGS)
 
 coverage: $(STAMP)     ## the same, and which lines it ran (a fifth slower)
-	$(BIN)/python -m pytest -n $(or $(JOBS),3) --cov=relay --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(or $(JOBS),4) --cov=relay --cov-report=term:skip-covered $(ARGS)
 
 check: $(STAMP)        ## format, lint, types, layers
 	$(BIN)/ruff format --check .

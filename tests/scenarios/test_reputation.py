@@ -114,16 +114,20 @@ def test_refusals_pause_an_account_and_those_that_do_not_count_do_not(
     assert "bounce rate 80% (8 of 10)" in shown["reason"]
     assert f'relay_account_bounce_rate{{account="{ACCOUNT}"}} 0.8' in relay.http("/metrics")[1]
 
+    sent = 26
+
     def is_refused() -> bool:
+        nonlocal sent
         with relay.client() as client:
             try:
                 client.sendmail(SENDER, "someone@receiver.example", message("late"))
+                sent += 1
             except smtplib.SMTPException as error:
                 return "paused" in str(error) or "suspended" in str(error)
         return False
 
     wait_until(is_refused, "the account cannot send")
-    sent = look(relay)[0].sent
+    wait_for_counts(relay, sent=sent)
     assert relay.command("account", "resume", ACCOUNT).returncode == 0
     wait_until(lambda: look(relay)[1]["mails"] == 0, "it is judged anew")
     send(relay, "someone@receiver.example")
