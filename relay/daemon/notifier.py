@@ -4,7 +4,9 @@ It follows the event log of all shards and leads the sinks along it (``following
 what goes onto the suppression lists, what is counted. It writes no mail and owns no shard, so that nothing
 depends on it but the news itself: while it is down, mail flows, and events wait in the log.
 
-It is a process of its own, and nice: where the processor is short, mail goes first and news later.
+It is a process of its own, and nice: where the processor is short, mail goes first and news later. Measured with
+``python -m bench --webhook`` at full speed on two cores, every delivery told: mail goes as fast as without, a
+twentieth of the news meanwhile and the rest in the seconds after, about 3,000 a second.
 What it has to say by mail it asks a worker for (``notice``), through the supervisor. SIGTERM and the end of
 the link mean the same: end what is in hand, and end. Exit statuses are those of a worker.
 
@@ -49,7 +51,7 @@ from relay.spool.positions import Positions
 
 log = logging.getLogger(__name__)
 
-# A tenth of what a worker gets of a busy processor: with 19, the news would stand still under full load.
+# A tenth of what a worker gets of a busy processor: with 19 the news would nearly stand still under full load.
 _NICE = 10
 
 
@@ -237,6 +239,17 @@ class Notifier:
         logs.configure(plan.log.level, plan.log.format, "notifier")
 
 
+def _be_nice() -> None:
+    """Leave the processor to mail. Where the kernel shares it out by session, a nice value counts only within
+    ours, which is nobody but us; then the session has to be nice (sched(7), "The autogroup feature")."""
+    os.nice(_NICE)
+    try:
+        with open("/proc/self/autogroup", "w") as stream:
+            stream.write(str(_NICE))
+    except OSError:  # a kernel that does not
+        log.debug("no autogroup here")
+
+
 def main() -> int:
     """The process: read the orders, run."""
     faulthandler.enable()
@@ -249,7 +262,7 @@ def main() -> int:
     except ConfigError as error:
         print(f"relay: {error}", file=sys.stderr)
         return EX_CONFIG
-    os.nice(_NICE)
+    _be_nice()
     logs.configure(settings.log.level, settings.log.format, "notifier")
     try:
         return uvloop.run(Notifier(orders, boot, settings).run())

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.daemon.conftest import StartRelay
 from tests.fakes.prepared import wait_until
@@ -27,6 +28,8 @@ def test_it_comes_back_when_it_is_killed_and_ends_with_the_relay(start_relay: St
     assert "relay_notifier_restarts_total 1.0" in relay.http("/metrics")[1]
     assert second != first
     assert os.getpriority(os.PRIO_PROCESS, second) > os.getpriority(os.PRIO_PROCESS, relay.worker_pids()[0])
+    group = Path(f"/proc/{second}/autogroup")
+    assert not group.exists() or not group.read_text().rstrip().endswith(" nice 0")
     relay.command("reload")
     assert relay.ask("status")["notifier"]["ready"]
     relay.stop()
