@@ -51,7 +51,7 @@ from relay.spool.positions import Positions
 
 log = logging.getLogger(__name__)
 
-# A thirtieth of what a worker gets of a busy core: about what suppression and statistics need under full load.
+# A thirtieth of what a worker gets of a busy core: what suppression and statistics need under full load.
 # With 10, the latency of accepting mail suffers; with 19, they stand still.
 _NICE = 15
 
