@@ -163,6 +163,7 @@ class Notifier:
     async def run(self) -> int:
         """Work until told to stop; returns the exit status."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(pass_over_closed)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -238,6 +239,16 @@ class Notifier:
             raise LinkError("nothing was prepared")
         self.newsroom.take_over(plan)
         logs.configure(plan.log.level, plan.log.format, "notifier")
+
+
+def pass_over_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What happens beside all tasks is logged, but for what uvloop says where a connection with TLS was given
+    up by us and the other side writes on: it answers into what is closed, and that is all."""
+    error = context.get("exception")
+    if isinstance(error, RuntimeError) and "the handler is closed" in str(error):
+        log.debug("written to after it was closed", extra={"why": str(error)})
+    else:
+        loop.default_exception_handler(context)
 
 
 def _be_nice() -> None:

@@ -1,10 +1,14 @@
 """The notifier, beside a relay that runs."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from relay.daemon.notifier import pass_over_closed
 from tests.daemon.conftest import StartRelay
 from tests.fakes.prepared import wait_until
 
@@ -34,3 +38,15 @@ def test_it_comes_back_when_it_is_killed_and_ends_with_the_relay(start_relay: St
     assert relay.ask("status")["notifier"]["ready"]
     relay.stop()
     assert not os.path.exists(f"/proc/{second}")
+
+
+@pytest.mark.parametrize(
+    ("error", "count"),
+    [(RuntimeError("unable to write; the handler is closed"), 0), (RuntimeError("a bug"), 1), (None, 1)],
+)
+async def test_only_what_uvloop_says_of_closed_connections_is_passed_over(
+    error: Exception | None, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = {"message": "Fatal error on SSL protocol"} | ({"exception": error} if error else {})
+    pass_over_closed(asyncio.get_running_loop(), context)
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == count

@@ -151,6 +151,7 @@ def test_descriptors_do_not_grow_with_restarts(start_relay: StartRelay) -> None:
     relay = start_relay(workers=1)
     assert relay.process is not None
     folder = Path(f"/proc/{relay.process.pid}/fd")
+    wait_until(lambda: relay.ask("status")["notifier"]["ready"], "the notifier is there, and its link")
 
     def restart() -> int:
         (old,) = wait_until(relay.worker_pids, "the worker is listed")  # not always, while others end
