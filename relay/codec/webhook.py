@@ -9,7 +9,7 @@
 Contract, pure. ``verifies`` is what a receiver does: it refuses a signature that is another's and a timestamp
 that is too far from its clock, so that a post that was overheard cannot be played again later.
 
-Cost, measured: ``sign`` 3 microseconds for 1.5 KB.
+Cost, measured: ``sign`` 4.5 microseconds for 1.5 KB.
 """
 
 from __future__ import annotations
