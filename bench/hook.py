@@ -1,6 +1,7 @@
 """A webhook: an HTTPS server that takes every notification, checks its signature, and counts.
 
-A process of its own on uvloop, nicer than all others. Standard input takes one command a line and standard output gives one JSON line each:
+A process of its own on uvloop, nicer than all others. Standard input takes one command a line and standard
+output gives one JSON line each:
 
 ``secret TEXT``  what signs; ``{"secret": true}``
 ``count``        posts, different notifications, bad signatures, and its own CPU seconds
