@@ -41,10 +41,10 @@ COVERED_ELSEWHERE = {
     "relay/daemon/commands/suspend.py": "tests/daemon/test_queue.py",
     "relay/daemon/commands/filters.py": "tests/daemon/test_queue.py",
     "relay/daemon/commands/steer.py": "tests/daemon/test_queue.py",
-    "relay/daemon/delivery_sections.py": "tests/daemon/test_sections.py",
-    "relay/daemon/outbound.py": "tests/daemon/test_wiring.py",
-    "relay/daemon/section.py": "tests/daemon/test_sections.py",
-    "relay/daemon/topic_poster.py": "tests/daemon/test_posting.py",
+    "relay/daemon/settings/delivery_sections.py": "tests/daemon/test_sections.py",
+    "relay/daemon/worker/outbound.py": "tests/daemon/test_wiring.py",
+    "relay/daemon/settings/section.py": "tests/daemon/test_sections.py",
+    "relay/daemon/notifier/topic_poster.py": "tests/daemon/test_posting.py",
     "relay/directory/migrations/versions/v0001_accounts.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0002_life.py": "tests/directory/test_database.py",
     "relay/directory/migrations/versions/v0003_delivery.py": "tests/directory/test_database.py",
@@ -134,7 +134,8 @@ def test_a_module_says_what_it_is() -> None:
 
 
 def test_nothing_refers_to_where_it_was_made() -> None:
-    files = [*MODULES, *(ROOT / "conf").iterdir(), *(ROOT / "systemd").iterdir(), *ROOT.glob("README*")]
+    files = [*MODULES, *ROOT.glob("README*")]
+    files += [one for top in ("conf", "systemd", "docs", "packaging") for one in (ROOT / top).rglob("*")]
     words = ["/work" + "/", *REGISTRIES]
     found = [
         f"{path.relative_to(ROOT)}: {word}"

@@ -19,11 +19,11 @@ def main() -> None:
     gc.set_threshold(*_COLLECT)
     words = sys.argv[1:]
     if words[:1] == ["worker"]:
-        from relay.daemon import worker
+        from relay.daemon.worker import worker
 
         sys.exit(worker.main())
     if words[:1] == ["notifier"]:
-        from relay.daemon import notifier
+        from relay.daemon.notifier import notifier
 
         sys.exit(notifier.main())
     if words[:1] == ["send"]:

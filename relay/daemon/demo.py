@@ -28,9 +28,11 @@ import dkim
 
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
-from relay.daemon import config, control, first
-from relay.daemon.receiver import HOST, Receiver
+from relay.daemon import first
+from relay.daemon.settings import config
+from relay.daemon.supervisor import control
 from relay.daemon.translate import load_service_keys
+from relay.daemon.worker.receiver import HOST, Receiver
 from relay.directory import keys
 from relay.directory.accounts import UNLIMITED
 from relay.directory.store import Directory

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from relay.base.inbound import Door, Doors
-from relay.daemon.config import Config
+from relay.daemon.settings.config import Config
 from relay.daemon.translate import complaints_address, own_domain, own_domains
 from relay.ingress.inbound_rate import InboundRate
 

@@ -1,7 +1,7 @@
 """What the supervisor tells a worker at its start, through the environment and a memfd.
 
 Descriptors are inherited under the numbers named here. The memfd has two texts of the configuration file: as
-it was when the relay started, and as it is now; ``relay.daemon.changes`` says what of the second is in force.
+it was when the relay started, and as it is now; ``changes`` says what of the second is in force.
 Through a memfd and not by reading the file again, so that all workers see the same.
 """
 
@@ -12,8 +12,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.daemon.changes import in_force
-from relay.daemon.config import Config, parse
+from relay.daemon.settings.changes import in_force
+from relay.daemon.settings.config import Config, parse
 
 VARIABLE = "RELAY_WORKER"
 

@@ -7,6 +7,7 @@ fix.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from relay.base.address import domain_of
 from relay.base.endpoint import format_endpoint, parse_endpoint
@@ -14,14 +15,14 @@ from relay.base.errors import ConfigError
 from relay.base.route import Source
 from relay.codec.mime import Limits
 from relay.codec.tls_report import Reporter
-from relay.daemon.config import Config, ListenerSection
-from relay.daemon.delivery_sections import DeliverySection
 from relay.daemon.duties.tls_report_duty import From
-from relay.daemon.reputation_section import ReputationSection
-from relay.daemon.sections import VerificationSection
-from relay.daemon.submission import Accounts
+from relay.daemon.settings.config import Config, ListenerSection
+from relay.daemon.settings.delivery_sections import DeliverySection
+from relay.daemon.settings.reputation_section import ReputationSection
+from relay.daemon.settings.sections import VerificationSection
 from relay.directory import keys
 from relay.directory.dkim_life import Pace
+from relay.directory.records import Account
 from relay.directory.verification import Settings
 from relay.ingress.settings import ListenerSettings
 from relay.policy.content_rules import REFUSED_EXTENSIONS, MessageRules, normal_extensions
@@ -33,6 +34,14 @@ from relay.transport.settings import SessionSettings
 from relay.transport.tls_rules import TlsRule
 from relay.verdict.delay import DelayNotices
 from relay.verdict.reputation import Thresholds
+
+
+class Accounts(Protocol):
+    """Whose mail it may be."""
+
+    def account_named(self, name: str) -> Account | None:
+        """The account of that name."""
+        ...
 
 
 def load_service_keys(config: Config) -> tuple[keys.SigningKey, ...]:

@@ -1,6 +1,6 @@
 """What the queue needs of those around it: the shard, the routes, the connections, the verdict.
 
-Each is a small protocol; ``relay.daemon.wiring`` brings the real objects.
+Each is a small protocol; ``relay.daemon.worker.wiring`` brings the real objects.
 """
 
 from __future__ import annotations

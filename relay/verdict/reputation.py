@@ -16,7 +16,7 @@ around its threshold does not write a mail a day.
 A pause ends when somebody resumes the account; from then on it is judged by what it sends from then on
 (``renewed``).
 
-Pure; what is done about a ``Step`` the caller does (``relay.daemon.reputation_watch``).
+Pure; what is done about a ``Step`` the caller does (``relay.daemon.notifier.reputation_watch``).
 """
 
 from __future__ import annotations

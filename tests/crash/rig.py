@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.procs import wait_until_gone
 from relay.base.errors import RelayError
-from relay.daemon import control
+from relay.daemon.supervisor import control
 from relay.directory import keys, secrets
 from relay.directory.store import Directory
 from relay.spool.schema import DATABASE, open_reader

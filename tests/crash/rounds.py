@@ -26,7 +26,7 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relay.daemon.outbox import look
+from relay.daemon.notifier.outbox import look
 from tests.crash import ledger, mail, told
 from tests.crash.operator import Operator
 from tests.crash.rig import ACCOUNT, Rig, SinkProcess, until

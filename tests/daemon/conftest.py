@@ -13,9 +13,9 @@ import pytest
 from relay.base.clock import SystemClock
 from relay.base.log import SilentLog
 from relay.base.message import Client, Envelope, Recipient, Submission
-from relay.daemon.config import Config, load
+from relay.daemon.settings.config import Config, load
 from relay.daemon.sockets import bind, listen
-from relay.daemon.wiring import Works
+from relay.daemon.worker.wiring import Works
 from relay.ingress.connections import LocalTally
 from tests.fakes import made_before
 from tests.fakes.prepared import ACCOUNT, SENDER, SHARED_FILES, Port, Prepared, prepare

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from relay.daemon.changes import LIVE, LIVE_OF_LISTENER, in_force, needs_restart
-from relay.daemon.config import Config, parse
+from relay.daemon.settings.changes import LIVE, LIVE_OF_LISTENER, in_force, needs_restart
+from relay.daemon.settings.config import Config, parse
 
 FILE = Path("/etc/relay/relay.toml")
 DEFAULTS = Path(__file__).parents[2] / "conf" / "relay.toml"

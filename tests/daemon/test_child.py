@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.daemon import child
-from relay.daemon.child import Child, Outfit, Restarts, hang_signal
 from relay.daemon.sockets import bind
+from relay.daemon.supervisor import child
+from relay.daemon.supervisor.child import Child, Outfit, Restarts, hang_signal
 
 
 @pytest.mark.parametrize(

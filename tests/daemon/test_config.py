@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon.config import Config, Section, load, parse
+from relay.daemon.settings.config import Config, Section, load, parse
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = ROOT / "conf" / "relay.toml"

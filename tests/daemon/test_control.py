@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon import control
 from relay.daemon.link import LinkError
+from relay.daemon.supervisor import control
 
 
 async def answer(what: str, fields: dict[str, Any], by: str) -> Any:

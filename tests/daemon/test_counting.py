@@ -7,9 +7,9 @@ from pathlib import Path
 from relay.base.clock import SystemClock
 from relay.base.events import Change, Event, EventKind
 from relay.base.ids import MessageIds
-from relay.daemon.config import parse
-from relay.daemon.counting import Counting
-from relay.daemon.following import Follower
+from relay.daemon.notifier.counting import Counting
+from relay.daemon.notifier.following import Follower
+from relay.daemon.settings.config import parse
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory

@@ -7,7 +7,7 @@ import typer
 
 from relay.base.errors import DirectoryError
 from relay.daemon.commands.directory import directory_of, opened
-from relay.daemon.config import load
+from relay.daemon.settings.config import load
 from tests.daemon.commandline import CommandLine
 
 

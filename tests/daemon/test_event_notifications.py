@@ -8,7 +8,7 @@ import pytest
 
 from relay.base.events import EventKind
 from relay.codec.notification import Service
-from relay.daemon.event_notifications import AsNotifications
+from relay.daemon.notifier.event_notifications import AsNotifications
 from relay.spool.event_log import EventLog
 from tests.fakes.event_log import Shards
 

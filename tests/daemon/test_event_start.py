@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.base.events import Change, Event, EventKind
-from relay.daemon.event_start import offsets_of, parse_start
+from relay.daemon.notifier.event_start import offsets_of, parse_start
 from relay.spool import rows, schema
 from relay.spool.cursor import write_cursor
 from relay.spool.event_log import EventLog

@@ -11,7 +11,7 @@ from relay.base.message import RecipientState
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Source
 from relay.base.suppression import ON_ACCOUNT_LIST, ON_SERVICE_LIST
-from relay.daemon.explaining import Explaining, from_disk
+from relay.daemon.worker.explaining import Explaining, from_disk
 from relay.directory.records import Suspended
 from relay.spool import views
 from tests.daemon.conftest import Started

@@ -11,8 +11,8 @@ from relay.base.errors import Refused, SpoolFull
 from relay.base.events import Change, EventKind
 from relay.base.ids import MessageIds
 from relay.base.message import Client, Envelope, Message, Recipient, Submission
-from relay.daemon import feedback as module
-from relay.daemon.feedback import Feedback
+from relay.daemon.worker import feedback as module
+from relay.daemon.worker.feedback import Feedback
 from relay.spool.event_log import EventLog
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import HOSTNAME, SENDER

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon.config import parse
+from relay.daemon.settings.config import parse
 
 HERE = Path("/etc/relay/relay.toml")
 LISTENER = '[[listener]]\naddress = "127.0.0.1:25"\nrole = "inbound"\n'

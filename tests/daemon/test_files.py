@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon import files, first
-from relay.daemon.config import load
+from relay.daemon import first
+from relay.daemon.settings.config import load
+from relay.daemon.supervisor import files
 
 NOT_FIT = "not fit\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from relay.base.errors import SpoolCorrupt, SpoolError
 from relay.base.events import EventKind, Logged
-from relay.daemon.following import Follower
+from relay.daemon.notifier.following import Follower
 from relay.spool.positions import FILE, Positions
 from tests.fakes.clock import ManualClock
 from tests.fakes.event_log import Shards
@@ -59,7 +59,7 @@ async def test_it_goes_on_from_the_position_of_the_sink(tmp_path: Path) -> None:
 async def test_what_a_sink_did_not_take_comes_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.daemon.following._PAUSE_S", 0.001)
+    monkeypatch.setattr("relay.daemon.notifier.following._PAUSE_S", 0.001)
     shards = Shards(tmp_path, 1)
     shards.add(1, 1)
     sink = Recorder()
@@ -107,7 +107,7 @@ async def test_a_sink_that_has_lost_what_it_had_is_asked_for_its_position_anew(
     fault: SpoolError,
     taken: list[tuple[int, int]],
 ) -> None:
-    monkeypatch.setattr("relay.daemon.following._PAUSE_S", 0.001)
+    monkeypatch.setattr("relay.daemon.notifier.following._PAUSE_S", 0.001)
     shards, sink = Shards(tmp_path, 1), Recorder()
     shards.add(1, 1, count=2)
     async with AsyncExitStack() as stack:

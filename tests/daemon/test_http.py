@@ -9,8 +9,8 @@ import pytest
 
 from relay.admin.health import Health
 from relay.base.tasks import Tasks
-from relay.daemon.http import HttpServer, operator_app
 from relay.daemon.sockets import bind, listen
+from relay.daemon.supervisor.http import HttpServer, operator_app
 
 
 class Relay:

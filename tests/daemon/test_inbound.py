@@ -5,8 +5,8 @@ from pathlib import Path
 
 from relay.base.inbound import Door
 from relay.base.return_path import make
-from relay.daemon.config import Config, parse
 from relay.daemon.inbound import Inbound, doors_of
+from relay.daemon.settings.config import Config, parse
 
 KEY = b"k" * 32
 ID = "0000019a8c3b1f20-5b1c9f1e-8a7b-4c3d-9e2f-1a2b3c4d5e6f-00002a"

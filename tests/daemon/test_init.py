@@ -5,7 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from relay.daemon.commands.app import app
-from relay.daemon.config import load
+from relay.daemon.settings.config import load
 
 
 def run(*words: str) -> tuple[int, str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.daemon.ledger_file import FILE, LedgerFile, LedgerTime, Moment, UsageRow, boot_id
+from relay.daemon.supervisor.ledger_file import FILE, LedgerFile, LedgerTime, Moment, UsageRow, boot_id
 from tests.fakes.clock import ManualClock
 
 MOMENT = Moment(1000.0, 2000.0, 3.0, "boot")

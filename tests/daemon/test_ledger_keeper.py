@@ -12,9 +12,9 @@ import pytest
 
 from relay.base.errors import StartError
 from relay.base.events import Change, Event, EventKind
-from relay.daemon.ledger_file import FILE
-from relay.daemon.ledger_keeper import LedgerKeeper
 from relay.daemon.link import LinkError
+from relay.daemon.supervisor.ledger_file import FILE
+from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.policy.ledger import QuotaWarning, Way
 from relay.spool.shard import Shard, SpoolLimits
 from tests.fakes.clock import ManualClock
@@ -182,7 +182,7 @@ async def test_many_requests_share_transactions(room: Room) -> None:
 async def test_a_warning_is_handed_over_until_someone_takes_it(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.daemon.ledger_keeper._RETRY_WARNING_S", 0.0)
+    monkeypatch.setattr("relay.daemon.supervisor.ledger_keeper._RETRY_WARNING_S", 0.0)
     taken = asyncio.Event()
     refusals = [LinkError("no worker is ready")] * 3
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.daemon.ledger_margin import Margins
+from relay.daemon.supervisor.ledger_margin import Margins
 
 
 @pytest.mark.parametrize(

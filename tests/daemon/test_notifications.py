@@ -17,10 +17,10 @@ from relay.base.events import EventKind
 from relay.codec import webhook
 from relay.codec.sns_envelope import signed_text
 from relay.daemon import sns_certificate
-from relay.daemon.config import parse
-from relay.daemon.following import Follower
-from relay.daemon.notifications import Notifications
-from relay.daemon.outbox import Outbox
+from relay.daemon.notifier.following import Follower
+from relay.daemon.notifier.notifications import Notifications
+from relay.daemon.notifier.outbox import Outbox
+from relay.daemon.settings.config import parse
 from relay.directory.notifying import TopicEnvelope
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.secrets import create_key_file
@@ -137,7 +137,7 @@ async def test_the_envelope_of_sns_verifies_with_the_published_certificate(
 async def test_what_goes_wrong_with_one_topic_leaves_the_others_and_later_ones(
     relay: Relay, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("relay.daemon.notifications._AGAIN_S", 0.01)
+    monkeypatch.setattr("relay.daemon.notifier.notifications._AGAIN_S", 0.01)
     (relay.config.spool.path / sns_certificate.KEY).write_bytes(b"")
     (relay.config.spool.path / sns_certificate.CERTIFICATE).write_bytes(b"")
     failures = [sqlite3.OperationalError("database is locked")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.daemon.notifier import pass_over_closed
+from relay.daemon.notifier.notifier import pass_over_closed
 from tests.daemon.conftest import StartRelay
 from tests.fakes.prepared import wait_until
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from relay.base.tasks import Tasks
-from relay.daemon import notifier_process as module
-from relay.daemon.config import parse
 from relay.daemon.link import LinkError
-from relay.daemon.notifier_process import NotifierProcess
+from relay.daemon.settings.config import parse
+from relay.daemon.supervisor import notifier_process as module
+from relay.daemon.supervisor.notifier_process import NotifierProcess
 from tests.daemon.test_workers import FakeChild
 from tests.fakes.clock import ManualClock
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import SpoolCorrupt, SpoolError
-from relay.daemon.outbox import FILE, Notification, Outbox, Waiting, look
+from relay.daemon.notifier.outbox import FILE, Notification, Outbox, Waiting, look
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from relay.admin.doctor import Patient
 from relay.admin.finding import MailFrom
-from relay.daemon.config import parse
-from relay.daemon.patients import leaving_from, own_addresses, patient_of, snapshot_of
+from relay.daemon.settings.config import parse
+from relay.daemon.worker.patients import leaving_from, own_addresses, patient_of, snapshot_of
 from relay.directory.mail_from_life import Seen, Times, decide
 from relay.directory.records import OnMailFromFailure
 from relay.directory.secrets import create_key_file

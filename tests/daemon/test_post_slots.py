@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from relay.daemon.post_slots import PostSlots
+from relay.daemon.notifier.post_slots import PostSlots
 
 
 async def is_free(slots: PostSlots, *, is_doubtful: bool) -> bool:

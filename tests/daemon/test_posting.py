@@ -12,8 +12,8 @@ import pytest
 
 from relay.base.errors import SpoolError
 from relay.codec import webhook
-from relay.daemon.outbox import FILE, Notification, Outbox, look
-from relay.daemon.posting import Posting
+from relay.daemon.notifier.outbox import FILE, Notification, Outbox, look
+from relay.daemon.notifier.posting import Posting
 from relay.directory.notifying import Topic, TopicState
 from relay.transport.answers import Answer, Status
 from relay.transport.webhook import Webhooks
@@ -262,7 +262,7 @@ async def test_a_topic_that_is_deleted_leaves_nothing(room: Room, endpoint: Endp
 async def test_a_topic_whose_outbox_cannot_be_read_for_a_while_is_told_later(
     room: Room, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.daemon.topic_poster._UNREAD_S", 0.01)
+    monkeypatch.setattr("relay.daemon.notifier.topic_poster._UNREAD_S", 0.01)
     failures = [sqlite3.OperationalError("disk I/O error")] * 3
     load = Outbox.load
 
@@ -281,7 +281,7 @@ async def test_a_topic_whose_outbox_cannot_be_read_for_a_while_is_told_later(
 async def test_while_the_outbox_cannot_be_written_what_was_taken_is_not_forgotten(
     room: Room, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.daemon.posting._RETRY_S", 0.01)
+    monkeypatch.setattr("relay.daemon.notifier.posting._RETRY_S", 0.01)
     failures = [sqlite3.OperationalError("disk I/O error")] * 3
     settle = Outbox.settle
 

@@ -8,9 +8,9 @@ import pytest
 
 from relay.base.errors import DirectoryError
 from relay.base.tasks import Tasks
-from relay.daemon.http import HttpServer
 from relay.daemon.public import public_app
 from relay.daemon.sockets import bind, listen
+from relay.daemon.supervisor.http import HttpServer
 from relay.directory.records import IdentityState
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory

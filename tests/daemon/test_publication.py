@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import DirectoryError
-from relay.daemon.config import load
-from relay.daemon.publication import records_of
+from relay.daemon.settings.config import load
+from relay.daemon.worker.publication import records_of
 from relay.directory.records import OnMailFromFailure
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory

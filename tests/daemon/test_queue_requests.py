@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from relay.daemon.link import LinkError
-from relay.daemon.queue_requests import QueueRequests
+from relay.daemon.supervisor.queue_requests import QueueRequests
 
 MESSAGE_ID = "0000019a8c3b1f20-5b1c0000-0000-4000-8000-000000000000-000002"
 

@@ -11,9 +11,10 @@ import pytest
 
 from relay.base.clock import SystemClock
 from relay.base.counts import Counts, Place
-from relay.daemon import config, control
 from relay.daemon.commands.app import app
 from relay.daemon.commands.rows import moment
+from relay.daemon.settings import config
+from relay.daemon.supervisor import control
 from relay.spool.statistics import Statistics
 from tests.daemon.commandline import CommandLine
 

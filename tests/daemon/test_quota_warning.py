@@ -1,6 +1,6 @@
 """What an account's contact reads about its quota."""
 
-from relay.daemon.quota_warning import warn_of_quota
+from relay.daemon.worker.quota_warning import warn_of_quota
 
 
 class Notices:

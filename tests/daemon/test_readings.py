@@ -1,7 +1,7 @@
 """What a worker counts is what the scrape shows."""
 
 from relay.admin import metrics
-from relay.daemon.readings import readings
+from relay.daemon.worker.readings import readings
 from tests.daemon.conftest import Started
 
 

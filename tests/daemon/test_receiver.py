@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon.receiver import HOST, Receiver
+from relay.daemon.worker.receiver import HOST, Receiver
 
 
 async def test_it_takes_everything() -> None:

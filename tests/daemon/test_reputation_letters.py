@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.daemon.reputation_letters import letter, percent, reason_of
+from relay.daemon.notifier.reputation_letters import letter, percent, reason_of
 from relay.verdict.reputation import Rate, Status, Step, Thresholds, Volume
 
 VOLUME = Volume(10_000, 620, 11, 1000, 1_800_000_000.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon.config import parse
+from relay.daemon.settings.config import parse
 from relay.daemon.translate import reputation_thresholds
 from relay.verdict.reputation import Thresholds
 

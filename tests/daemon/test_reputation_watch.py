@@ -11,7 +11,7 @@ import pytest
 from relay.base.counts import Counts, Place
 from relay.base.errors import DirectoryError, SpoolError
 from relay.daemon.link import LinkError
-from relay.daemon.reputation_watch import ReputationWatch
+from relay.daemon.notifier.reputation_watch import ReputationWatch
 from relay.directory.records import Account, AccountState
 from relay.spool.statistics import Statistics
 from relay.spool.statistics_views import reading

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon.config import parse
+from relay.daemon.settings.config import parse
 
 TRUSTED = "tls='none'\nauth='none'\ntrusted_networks=['10.0.0.0/8']\naccount='a'\n"
 

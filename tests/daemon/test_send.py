@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from relay.daemon import control
 from relay.daemon.commands import send
 from relay.daemon.link import LinkError
+from relay.daemon.supervisor import control
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from relay.base.errors import ConfigError
 from relay.base.route import Host, Route, Source
-from relay.daemon import config
-from relay.daemon.shaping_sections import load, parse, path_of
+from relay.daemon.settings import config
+from relay.daemon.settings.shaping_sections import load, parse, path_of
 from relay.traffic.site_rule import SiteRule
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -4,7 +4,7 @@ import asyncio
 
 from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
-from relay.daemon.site_keeper import SiteKeeper
+from relay.daemon.supervisor.site_keeper import SiteKeeper
 from relay.traffic.shares import SHARE_S, Demand
 from tests.fakes.clock import ManualClock
 

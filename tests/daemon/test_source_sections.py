@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from relay.base.errors import ConfigError
-from relay.daemon import files
-from relay.daemon.config import Config, parse
+from relay.daemon.settings.config import Config, parse
+from relay.daemon.supervisor import files
 from relay.daemon.translate import sources_of
 
 GOOD = """

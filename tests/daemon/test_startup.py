@@ -11,8 +11,8 @@ import pytest
 
 from relay.base.errors import ConfigError, StartError
 from relay.daemon import first
-from relay.daemon.config import Config, RelaySection, load
-from relay.daemon.startup import drop_privileges, prepare
+from relay.daemon.settings.config import Config, RelaySection, load
+from relay.daemon.supervisor.startup import drop_privileges, prepare
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -95,8 +95,8 @@ _DROPPED = """
 import os, sys
 from pathlib import Path
 from relay.base.errors import ConfigError
-from relay.daemon.config import RelaySection, load
-from relay.daemon.startup import drop_privileges, prepare
+from relay.daemon.settings.config import RelaySection, load
+from relay.daemon.supervisor.startup import drop_privileges, prepare
 sys.executable = "/bin/true"  # ours may lie where nobody may look
 drop_privileges(RelaySection(user="nobody"))
 print(os.getresuid(), os.getresgid(), os.getgroups())

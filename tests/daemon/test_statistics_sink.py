@@ -15,9 +15,9 @@ import pytest
 from relay.base.counts import Counts
 from relay.base.events import Change, Event, EventKind
 from relay.base.ids import MessageIds
-from relay.daemon import statistics_sink as module
-from relay.daemon.following import BATCH, Follower
-from relay.daemon.statistics_sink import StatisticsSink
+from relay.daemon.notifier import statistics_sink as module
+from relay.daemon.notifier.following import BATCH, Follower
+from relay.daemon.notifier.statistics_sink import StatisticsSink
 from relay.spool.event_log import EventLog
 from relay.spool.shard import Shard, SpoolLimits
 from relay.spool.statistics import Statistics
@@ -150,8 +150,8 @@ import asyncio, os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from relay.base.clock import SystemClock
-from relay.daemon.following import Follower
-from relay.daemon.statistics_sink import StatisticsSink
+from relay.daemon.notifier.following import Follower
+from relay.daemon.notifier.statistics_sink import StatisticsSink
 from relay.spool import statistics
 from relay.spool.event_log import EventLog
 

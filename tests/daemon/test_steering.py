@@ -11,7 +11,7 @@ from relay.base.events import Change, Transcript
 from relay.base.message import Attempt, Message
 from relay.base.outcome import Deferred, Reason, Scope
 from relay.base.route import Host, Route
-from relay.daemon.steering import leads_to
+from relay.daemon.worker.steering import leads_to
 from relay.spool import operate, views
 from relay.spool.choosing import Chosen
 from relay.spool.event_log import EventLog

@@ -10,8 +10,8 @@ from relay.base.admission import Accepted
 from relay.base.errors import Refused, SpoolFull
 from relay.base.message import Submission
 from relay.base.reply import Reply
-from relay.daemon.config import LimitsSection
-from relay.daemon.submission import submit
+from relay.daemon.settings.config import LimitsSection
+from relay.daemon.worker.submission import submit
 from relay.directory.records import Account
 
 LIMITS = LimitsSection(message_size="100 B", recipients=2)  # type: ignore[arg-type]

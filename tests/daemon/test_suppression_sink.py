@@ -9,8 +9,8 @@ import pytest
 from relay.base.errors import DirectoryError
 from relay.base.events import EventKind
 from relay.base.suppression import SERVICE, Listed, SuppressionReason
-from relay.daemon.following import Follower
-from relay.daemon.suppression_sink import NAME, SuppressionSink
+from relay.daemon.notifier.following import Follower
+from relay.daemon.notifier.suppression_sink import NAME, SuppressionSink
 from relay.directory.secrets import create_key_file
 from relay.directory.store import Directory
 from relay.directory.suppression import SuppressionLists

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from relay.base.events import Change, Event, EventKind, Logged
-from relay.daemon.outbox import Notification
-from relay.daemon.telling import Telling
+from relay.daemon.notifier.outbox import Notification
+from relay.daemon.notifier.telling import Telling
 from relay.directory.notifying import TOLD, NotificationRow, Notified, Notifying, Topic, TopicState
 from relay.spool import rows
 from relay.spool.event_log import EventLog

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.base.errors import RelayError
-from relay.daemon.topic_fallback import KIND, drop, words
+from relay.daemon.notifier.topic_fallback import KIND, drop, words
 from relay.directory.notifying import Topic
 from relay.directory.topics import Dropped
 

@@ -9,8 +9,8 @@ from relay.base.route import TlsMode
 from relay.codec.mime import Limits
 from relay.codec.tls_report import Reporter
 from relay.daemon import translate
-from relay.daemon.config import Config, parse
 from relay.daemon.duties.tls_report_duty import From
+from relay.daemon.settings.config import Config, parse
 from relay.directory import keys
 from relay.directory.records import Account
 from relay.policy.content_rules import MessageRules

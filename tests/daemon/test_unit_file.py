@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.daemon.config import Config
 from relay.daemon.exits import EX_CONFIG
-from relay.daemon.units import parse_duration
+from relay.daemon.settings.config import Config
+from relay.daemon.settings.units import parse_duration
 from tests.fakes.machine import need
 
 UNIT = Path(__file__).parents[2] / "systemd" / "relay.service"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from relay.daemon.units import parse_duration, parse_endpoint, parse_rate, parse_size
+from relay.daemon.settings.units import parse_duration, parse_endpoint, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from relay.base.log import SilentLog
 from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.base.route import Host, Route
 from relay.base.suppression import Listed, SuppressionReason
-from relay.daemon.config import load
-from relay.daemon.wiring import Logins, Works
+from relay.daemon.settings.config import load
+from relay.daemon.worker.wiring import Logins, Works
 from relay.directory.records import Credential, Suspended
 from relay.ingress.connections import LocalTally
 from relay.spool import views

@@ -13,7 +13,7 @@ from relay.base.errors import ConfigError
 from relay.daemon.board import Board, SharedTally
 from relay.daemon.link import LinkError
 from relay.daemon.orders import Orders
-from relay.daemon.worker import Worker
+from relay.daemon.worker.worker import Worker
 from tests.daemon.conftest import Started
 from tests.fakes.prepared import ACCOUNT, SENDER
 
@@ -101,7 +101,7 @@ async def test_a_submission_is_accepted_under_its_limits(worker: Worker) -> None
 def test_a_configuration_that_cannot_be_read_is_its_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from relay.daemon import worker as module
+    from relay.daemon.worker import worker as module
 
     memory = os.memfd_create("config")
     os.write(memory, json.dumps(["[spol]", "[spol]"]).encode())

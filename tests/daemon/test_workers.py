@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from relay.base.tasks import Tasks
-from relay.daemon import workers as module
-from relay.daemon.config import parse
 from relay.daemon.exits import EX_CONFIG, EX_TEMPFAIL
 from relay.daemon.link import LinkError
-from relay.daemon.workers import Workers
+from relay.daemon.settings.config import parse
+from relay.daemon.supervisor import workers as module
+from relay.daemon.supervisor.workers import Workers
 from tests.fakes.clock import ManualClock
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.daemon import config, first
+from relay.daemon import first
 from relay.daemon.demo import verify
+from relay.daemon.settings import config
 from relay.daemon.translate import load_service_keys
 from relay.directory import keys
 from relay.directory.store import Directory

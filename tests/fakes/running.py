@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from relay.base.errors import RelayError
-from relay.daemon import config, control, first
+from relay.daemon import first
+from relay.daemon.settings import config
+from relay.daemon.supervisor import control
 from relay.directory.store import Directory
 from tests.fakes.command_line import typed
 from tests.fakes.prepared import (

@@ -20,10 +20,10 @@ from relay.base.errors import Refused
 from relay.base.events import EventKind
 from relay.base.log import SilentLog
 from relay.base.message import Client, Envelope, Recipient, Submission
-from relay.daemon.config import load
 from relay.daemon.duties.watch import Watch
-from relay.daemon.publication import records_of
-from relay.daemon.wiring import Works
+from relay.daemon.settings.config import load
+from relay.daemon.worker.publication import records_of
+from relay.daemon.worker.wiring import Works
 from relay.directory.records import IdentityState
 from relay.ingress.connections import LocalTally
 from relay.spool.event_log import EventLog

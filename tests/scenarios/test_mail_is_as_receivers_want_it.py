@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay.base import return_path
-from relay.daemon.wiring import load_service_keys
+from relay.daemon.worker.wiring import load_service_keys
 from relay.directory.keys import public_record
 from relay.directory.records import RecordState
 from tests.fakes.prepared import DOMAIN, HOSTNAME, SENDER, Prepared, message, wait_until

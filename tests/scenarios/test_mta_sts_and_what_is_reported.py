@@ -22,9 +22,9 @@ import pytest
 from relay.base.clock import SystemClock
 from relay.base.message import Client, Envelope, Recipient, Submission
 from relay.base.tls_session import TlsFailure, TlsPolicy, TlsSession
-from relay.daemon.config import load
 from relay.daemon.duties.watch import Watch
-from relay.daemon.wiring import Works
+from relay.daemon.settings.config import load
+from relay.daemon.worker.wiring import Works
 from relay.ingress.connections import LocalTally
 from relay.transport.tls_records import TlsRecords
 from tests.fakes.authority import Authority

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from relay.base.events import EventKind
-from relay.daemon.following import Follower
-from relay.daemon.notifications import Notifications
-from relay.daemon.outbox import FILE as OUTBOX
-from relay.daemon.outbox import look
+from relay.daemon.notifier.following import Follower
+from relay.daemon.notifier.notifications import Notifications
+from relay.daemon.notifier.outbox import FILE as OUTBOX
+from relay.daemon.notifier.outbox import look
 from relay.directory.refresh import LiveSnapshot
 from tests.codec.notifications import BOUNCE, SEND
 from tests.daemon.test_notifications import Relay, until
@@ -44,8 +44,8 @@ def fill(folder: Path) -> Path:
 async def test_what_happens_on_a_full_disk_is_told_once_there_is_room(
     tmp_path: Path, spool: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.daemon.following._LONGEST_PAUSE_S", 0.05)
-    monkeypatch.setattr("relay.daemon.following._PAUSE_S", 0.01)
+    monkeypatch.setattr("relay.daemon.notifier.following._LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr("relay.daemon.notifier.following._PAUSE_S", 0.01)
     caplog.set_level(logging.INFO)
     authority = Authority(tmp_path)
     relay = Relay(tmp_path, authority)

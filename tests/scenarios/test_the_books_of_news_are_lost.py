@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.events import EventKind
-from relay.daemon.outbox import FILE as OUTBOX
+from relay.daemon.notifier.outbox import FILE as OUTBOX
 from relay.spool.positions import FILE as POSITIONS
 from relay.spool.statistics import FILE as STATISTICS
 from relay.spool.statistics_views import reading

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.daemon.post_slots import DOUBTFUL, SLOTS
+from relay.daemon.notifier.post_slots import DOUBTFUL, SLOTS
 from relay.transport.resolve import Resolver
 from relay.transport.webhook import Webhooks
 from tests.daemon.test_posting import Room

@@ -12,9 +12,9 @@ import typer
 from relay.base.clock import SystemClock
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, print_row, print_rows
-from relay.daemon.config import Config, load
-from relay.daemon.publication import records_of
+from relay.daemon.settings.config import Config, load
 from relay.daemon.translate import endpoint_text
+from relay.daemon.worker.publication import records_of
 from relay.directory.diagnosis import Ask, Diagnosis, Seen, Verdict, diagnose, questions
 from relay.directory.published import Record
 from relay.transport.answers import Answer, Status

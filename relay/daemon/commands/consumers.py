@@ -30,7 +30,7 @@ from relay.daemon.commands.events import (
 from relay.daemon.commands.rows import moment, print_rows
 from relay.daemon.commands.running import loaded, spool_of
 from relay.daemon.event_lines import as_json
-from relay.daemon.event_start import offsets_of, parse_start
+from relay.daemon.notifier.event_start import offsets_of, parse_start
 from relay.spool.cursor import Progress, write_cursor
 from relay.spool.positions import OWN, Positions
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from relay.base.errors import RelayError
-from relay.daemon.config import Config, load
+from relay.daemon.settings.config import Config, load
 
 if TYPE_CHECKING:
     from relay.directory.store import Directory

@@ -20,10 +20,10 @@ from relay.base.clock import SystemClock
 from relay.base.errors import DirectoryError
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import moment, print_rows
-from relay.daemon.config import Config, load
 from relay.daemon.duties.dkim_watch import look
-from relay.daemon.publication import dkim_records
+from relay.daemon.settings.config import Config, load
 from relay.daemon.translate import dkim_pace, endpoint_text
+from relay.daemon.worker.publication import dkim_records
 from relay.directory.dkim_keys import Dkim
 from relay.directory.dkim_life import Sight
 from relay.directory.dkim_records import service_zone

@@ -13,12 +13,12 @@ import typer
 from relay.admin.doctor import Patient, examine
 from relay.admin.finding import Finding, Level
 from relay.base.clock import SystemClock
-from relay.daemon import files
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, print_row, print_rows
-from relay.daemon.config import Config, load
-from relay.daemon.patients import patient_of, snapshot_of
+from relay.daemon.settings.config import Config, load
+from relay.daemon.supervisor import files
 from relay.daemon.translate import endpoint_text
+from relay.daemon.worker.patients import patient_of, snapshot_of
 from relay.transport.resolve import Resolver
 
 _AT_ONCE = 8

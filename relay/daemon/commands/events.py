@@ -20,8 +20,8 @@ from relay.codec.notification import Service
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.running import loaded, spool_of
 from relay.daemon.event_lines import as_json, as_line
-from relay.daemon.event_notifications import AsNotifications
-from relay.daemon.event_start import offsets_of, parse_start
+from relay.daemon.notifier.event_notifications import AsNotifications
+from relay.daemon.notifier.event_start import offsets_of, parse_start
 from relay.spool.cursor import Progress, write_cursor
 from relay.spool.event_log import EventLog
 

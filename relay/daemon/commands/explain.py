@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import typer
 
 from relay.base.clock import SystemClock
-from relay.daemon import control
 from relay.daemon.commands import filters
 from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import moment, print_row
 from relay.daemon.commands.running import loaded, spool_of
-from relay.daemon.config import Config
 from relay.daemon.link import LinkError
+from relay.daemon.settings.config import Config
+from relay.daemon.supervisor import control
 
 
 def explain(
@@ -48,7 +48,9 @@ def _found(settings: Config, message_id: str) -> tuple[dict[str, Any] | None, st
     except control.NotAllowed:
         raise
     except LinkError as error:
-        from relay.daemon.explaining import from_disk  # loads most of the relay: only where it is needed
+        from relay.daemon.worker.explaining import (
+            from_disk,  # loads most of the relay: only where it is needed
+        )
 
         return from_disk(spool_of(settings), message_id, SystemClock().now()), str(error)
 

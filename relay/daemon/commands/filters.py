@@ -16,10 +16,10 @@ import typer
 
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
-from relay.daemon import control
 from relay.daemon.commands.directory import directory_of
-from relay.daemon.config import Config
-from relay.daemon.units import parse_duration
+from relay.daemon.settings.config import Config
+from relay.daemon.settings.units import parse_duration
+from relay.daemon.supervisor import control
 from relay.directory.records import normal_domain
 from relay.spool.choosing import STATES, Chosen
 

@@ -12,8 +12,8 @@ from relay.daemon.commands.directory import opened
 from relay.daemon.commands.mail_from import mail_from
 from relay.daemon.commands.notify import notify, settings_row
 from relay.daemon.commands.rows import Row, print_row, print_rows
-from relay.daemon.config import Config, load
-from relay.daemon.publication import records_of
+from relay.daemon.settings.config import Config, load
+from relay.daemon.worker.publication import records_of
 from relay.directory.identities import Held
 from relay.directory.keys import ED25519, RSA, SigningKey
 from relay.directory.probe import prove

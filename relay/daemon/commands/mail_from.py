@@ -10,7 +10,7 @@ import typer
 from relay.base.errors import DirectoryError
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, print_row
-from relay.daemon.config import load
+from relay.daemon.settings.config import load
 from relay.daemon.translate import return_path_host
 from relay.directory.identities import Held
 from relay.directory.mail_from import records

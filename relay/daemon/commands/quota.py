@@ -12,11 +12,11 @@ import typer
 
 from relay.base.clock import SystemClock
 from relay.base.errors import RelayError
-from relay.daemon import control
 from relay.daemon.commands.account import AsJson, Name
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import moment, print_row, print_rows
 from relay.daemon.commands.running import asked, loaded, spool_of
+from relay.daemon.supervisor import control
 from relay.spool.statistics_views import reading
 
 

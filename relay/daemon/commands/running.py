@@ -14,9 +14,11 @@ import typer
 import uvloop
 
 from relay.base.errors import ConfigError, RelayError, StartError
-from relay.daemon import config, control, logs
+from relay.daemon import logs
 from relay.daemon.commands.rows import print_row, print_rows
 from relay.daemon.exits import EX_CONFIG, EX_TEMPFAIL
+from relay.daemon.settings import config
+from relay.daemon.supervisor import control
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 
@@ -29,7 +31,7 @@ def run() -> None:
     SIGHUP reads the configuration again. Ends with status 0 after a drain, 78 if the configuration cannot be
     used, 75 if it cannot start now but may later (a port is taken, a database server is not up yet).
     """
-    from relay.daemon.supervisor import Supervisor
+    from relay.daemon.supervisor.supervisor import Supervisor
 
     try:
         text, file = config.read()
@@ -115,7 +117,7 @@ def check(as_json: AsJson = False) -> None:
 
     Run it as the relay's user: another may read other files.
     """
-    from relay.daemon import files
+    from relay.daemon.supervisor import files
 
     settings = loaded()
     try:

@@ -128,7 +128,8 @@ def main(words: list[str]) -> int:
     options = parser().parse_args(words)
     from relay.base.errors import ConfigError, RelayError
     from relay.codec.xtext import xtext
-    from relay.daemon import config, control
+    from relay.daemon.settings import config
+    from relay.daemon.supervisor import control
 
     try:
         settings = config.load(Path(options.config) if options.config else None)

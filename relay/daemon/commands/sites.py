@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from relay.daemon import control
 from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import Row, print_rows
 from relay.daemon.commands.running import asked, loaded
+from relay.daemon.supervisor import control
 
 
 def sites(

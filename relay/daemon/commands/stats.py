@@ -15,14 +15,14 @@ import typer
 from relay.admin import sending
 from relay.base.clock import SystemClock
 from relay.base.errors import DirectoryError, RelayError
-from relay.daemon import control
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import moment, print_row, print_rows
 from relay.daemon.commands.running import loaded, spool_of
-from relay.daemon.config import Config
-from relay.daemon.reputation_letters import percent
+from relay.daemon.notifier.reputation_letters import percent
+from relay.daemon.settings.config import Config
+from relay.daemon.settings.units import parse_duration
+from relay.daemon.supervisor import control
 from relay.daemon.translate import reputation_thresholds
-from relay.daemon.units import parse_duration
 from relay.directory.records import Account, identity_name, normal_domain
 from relay.spool.event_log import EventLog
 from relay.spool.statistics_views import Views, reading

@@ -20,12 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from relay.base.clock import SystemClock
 from relay.base.endpoint import format_endpoint, parse_endpoint
-from relay.daemon import control
 from relay.daemon.commands import filters
 from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import print_row
 from relay.daemon.commands.running import asked, loaded
-from relay.daemon.config import Config
+from relay.daemon.settings.config import Config
+from relay.daemon.supervisor import control
 from relay.spool.choosing import Chosen
 
 ASK_ABOVE = 1000  # recipients

@@ -23,7 +23,7 @@ from relay.codec.suppression_csv import HEAD, BadLine, address_of, moment_of, re
 from relay.daemon.commands.directory import directory_of
 from relay.daemon.commands.filters import told
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
-from relay.daemon.config import Config, load
+from relay.daemon.settings.config import Config, load
 from relay.directory.store import Directory
 
 app = typer.Typer(no_args_is_help=True, help="Suppression lists: addresses to which nothing is sent.")

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from relay.base.errors import RelayError
-from relay.daemon import control
 from relay.daemon.commands import filters
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.filters import AsJson
 from relay.daemon.commands.rows import Row, moment, print_rows
 from relay.daemon.commands.running import loaded
+from relay.daemon.supervisor import control
 from relay.directory.records import Suspended
 
 Site = Annotated[str, typer.Option(help="A site as `explain` names it, or one of its hosts.")]

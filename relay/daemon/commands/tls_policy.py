@@ -22,7 +22,7 @@ from relay.base.tls_session import TlsPolicyType
 from relay.codec.mta_sts import StsPolicy, parse_policy, parse_record
 from relay.codec.tls_report import parse_record as parse_report_record
 from relay.daemon.commands.rows import Row, moment, print_row
-from relay.daemon.config import Config, load
+from relay.daemon.settings.config import Config, load
 from relay.daemon.translate import endpoint_text, routing_rules, tls_rules
 from relay.transport.answers import Status
 from relay.transport.https import Https

@@ -9,11 +9,12 @@ import typer
 
 from relay.base.arn import topic_arn
 from relay.base.errors import SpoolError
-from relay.daemon import control, outbox
 from relay.daemon.commands.directory import opened
 from relay.daemon.commands.rows import Row, moment, print_row, print_rows
 from relay.daemon.commands.running import asked, loaded
-from relay.daemon.config import load
+from relay.daemon.notifier import outbox
+from relay.daemon.settings.config import load
+from relay.daemon.supervisor import control
 from relay.directory.notifications import OPTIONS
 from relay.directory.notifying import Topic, TopicEnvelope
 from relay.directory.topics import Dropped, NewSecret

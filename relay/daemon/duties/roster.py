@@ -14,17 +14,17 @@ from pathlib import Path
 from random import random
 
 from relay.base.clock import Clock
-from relay.daemon.config import Config
 from relay.daemon.duties.dkim_watch import DkimDuty
 from relay.daemon.duties.identity_watch import IdentityWatch
 from relay.daemon.duties.mail_from_duty import MailFromDuty
 from relay.daemon.duties.sts_duty import StsDuty
 from relay.daemon.duties.tls_report_duty import TlsReportDuty
 from relay.daemon.duties.watch import Duty
-from relay.daemon.notices import Notices
-from relay.daemon.outbound import Outbound
 from relay.daemon.public import PATH
+from relay.daemon.settings.config import Config
 from relay.daemon.translate import dkim_pace, return_path_host, tls_reporter, verification_settings
+from relay.daemon.worker.notices import Notices
+from relay.daemon.worker.outbound import Outbound
 from relay.directory.mail_from_life import LONGEST_WAIT_S, Times
 from relay.directory.records import Account
 from relay.directory.store import Directory

@@ -1,0 +1,1 @@
+"""The notifier's side: what is made of the event log, and who is told."""

@@ -1,0 +1,1 @@
+"""The configuration file: read, checked, compared, turned into what the stages take."""

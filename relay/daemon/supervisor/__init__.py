@@ -1,0 +1,1 @@
+"""The supervisor's side: sockets, children, the ledger of limits, control socket, HTTP."""

@@ -1,0 +1,302 @@
+"""The supervisor: small, and the parent of everything.
+
+It binds the sockets, drops root, owns the spool, keeps the workers running, answers the CLI and the scrape.
+No message passes through it. Signals:
+
+SIGTERM, SIGINT   drain: workers stop taking mail, finish what is in flight within [workers] drain, and end
+again             end at once: workers are killed; what was promised is on disk
+SIGHUP            read the configuration again; a wrong one changes nothing and is logged
+
+If it is killed itself, its workers see their links end, drain and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import relay
+from relay.admin import health, metrics
+from relay.base.clock import SystemClock
+from relay.base.errors import RelayError
+from relay.base.simulator import simulator_domain
+from relay.base.tasks import Tasks
+from relay.daemon import logs, sns_certificate, sockets, systemd
+from relay.daemon.exits import EX_CONFIG
+from relay.daemon.link import LinkError
+from relay.daemon.public import public_app
+from relay.daemon.settings import config
+from relay.daemon.settings.changes import in_force, needs_restart
+from relay.daemon.supervisor import control, files, startup
+from relay.daemon.supervisor.http import HttpServer, operator_app
+from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
+from relay.daemon.supervisor.notifier_process import NotifierProcess
+from relay.daemon.supervisor.queue_requests import REQUESTS, QueueRequests
+from relay.daemon.supervisor.site_keeper import SiteKeeper
+from relay.daemon.supervisor.workers import Workers
+from relay.directory.store import Directory
+from relay.policy.ledger import QuotaWarning
+
+log = logging.getLogger(__name__)
+
+_START_STEP_S = 10.0
+_PUBLIC_CONNECTIONS = 100
+_MARGIN_S = 10.0  # above what the workers may take
+
+
+class Supervisor:
+    """The process behind ``relay run``."""
+
+    def __init__(self, text: str, settings: config.Config) -> None:
+        self.config = settings
+        self._boot, self._boot_text = settings, text
+        self._clock = SystemClock()
+        self._tasks = Tasks("supervisor")
+        self._vital = Tasks("supervisor", self._vital_task_failed)
+        self._drain = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._started_at = self._clock.now()
+        self._exit_status = 0
+
+    async def run(self) -> int:
+        """Run until a signal ends it; returns the exit status.
+
+        Raises ConfigError or StartError before anything is started.
+        """
+        bound, metrics_socket, public_socket = self._bind()
+        startup.drop_privileges(self.config.relay)
+        lock = startup.prepare(self.config)
+        async with AsyncExitStack() as stack:
+            stack.callback(os.close, lock)
+            files.check(self.config)
+            for remark in files.remarks(self.config):
+                log.warning(remark)
+            for worker in bound:
+                for listener in worker:
+                    sockets.listen(listener)
+            self._install_signals()
+            await self._tasks.start(stack)
+            await self._vital.start(stack)
+            self._ledger = LedgerKeeper(
+                self.config.spool.path,
+                self._clock,
+                self._warn,
+                self._vital_task_failed,
+                lambda: simulator_domain(self.config.signing.service_domain),
+            )
+            await self._ledger.start(stack)
+            self._workers = Workers(
+                self._boot_text,
+                self._boot,
+                bound,
+                self._clock,
+                self._vital,
+                self._unusable,
+                self._asked,
+            )
+            self._queue = QueueRequests(self._workers)
+            self._sites = SiteKeeper(self._clock, self._call, self._tasks)
+            self._workers.on_end = self._sites.forget
+            stack.push_async_callback(self._workers.kill)
+            self._workers.start()
+            self._notifier = NotifierProcess(
+                self._boot_text, self._boot, self._clock, self._vital, self._asked_by_notifier
+            )
+            stack.push_async_callback(self._notifier.kill)
+            self._notifier.start(self._workers.all_ready)
+            await control.serve(self.config.spool.path, self.answer, stack)
+            if metrics_socket is not None:
+                self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
+            if public_socket is not None:
+                section = self.config.directory
+                directory = Directory(section.url, section.key_file, section.region)
+                stack.callback(directory.close)
+                page = HttpServer(
+                    public_app(directory.life, partial(sns_certificate.published, self.config.spool.path)),
+                    _PUBLIC_CONNECTIONS,
+                )
+                self._serve(page, public_socket, stack)
+            self._tasks.spawn(self._announce(), "announce")
+            await self._drain.wait()
+            await self._end()
+        log.info("relay ended", extra={"status": self._exit_status})
+        return self._exit_status
+
+    def _serve(self, server: HttpServer, sock: socket.socket, stack: AsyncExitStack) -> None:
+        """Serve HTTP until the stack unwinds."""
+        serving = self._tasks.spawn(server.serve(sock), "http")
+        stack.push_async_callback(asyncio.wait, [serving], timeout=2.0)
+        stack.callback(server.end)
+
+    def _bind(self) -> tuple[list[list[list[socket.socket]]], socket.socket | None, socket.socket | None]:
+        """The sockets per worker and listener, and those of HTTP. Bound first: that may need root."""
+        count = self.config.workers.effective_count
+        listeners = [
+            [sockets.bind(address, count, "[[listener]] address") for address in one.address]
+            for one in self.config.listener
+        ]
+        per_worker = [
+            [[per_address[number] for per_address in one] for one in listeners] for number in range(count)
+        ]
+        metrics, public = self.config.metrics.listen, self.config.http.listen
+        return (
+            per_worker,
+            sockets.bind(metrics, 1, "[metrics] listen")[0] if metrics else None,
+            sockets.bind(public, 1, "[http] listen")[0] if public else None,
+        )
+
+    def _install_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_sigterm)
+        loop.add_signal_handler(signal.SIGHUP, self.handle_sighup)
+
+    def handle_sigterm(self) -> None:
+        """Drain; the second time end at once."""
+        if self._drain.is_set():
+            self._at_once.set()
+        self._drain.set()
+
+    def handle_sighup(self) -> None:
+        """Read the configuration again."""
+        self._tasks.spawn(self._reload_logged(), "reload")
+
+    def _unusable(self) -> None:
+        self._exit_status = EX_CONFIG
+        self._drain.set()
+
+    def _vital_task_failed(self, _: BaseException) -> None:
+        """Without the tasks that keep the workers we are no supervisor: end, and be started anew."""
+        self._exit_status = 1
+        self._drain.set()
+
+    async def _announce(self) -> None:
+        """Tell systemd and the log once all workers are ready; then keep the watchdog fed."""
+        workers = self._workers
+        while not workers.all_ready.is_set():
+            if not any(one.count for one in workers.restarts.values()):
+                systemd.extend(3 * _START_STEP_S)  # a long recovery is no failure
+            try:
+                async with asyncio.timeout(_START_STEP_S):
+                    await workers.all_ready.wait()
+            except TimeoutError:
+                log.info("workers start", extra={"ready": len(workers.ready), "of": workers.count})
+        log.info("relay ready", extra={"workers": workers.count, "version": relay.__version__})
+        systemd.notify(f"READY=1\nSTATUS={workers.count} workers")
+        interval_s = systemd.watchdog_interval_s()
+        while interval_s is not None:
+            systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(interval_s)
+
+    async def _end(self) -> None:
+        """Drain the workers within the bound, or at once if asked again."""
+        drain_s = self._boot.workers.drain
+        bound_s = 2 * drain_s + _MARGIN_S  # sessions of clients first, then deliveries
+        log.info("relay drains", extra={"bound_s": bound_s})
+        systemd.notify("STOPPING=1\nSTATUS=drains")
+        systemd.extend(bound_s + _MARGIN_S)
+        await self._workers.drain(bound_s, self._at_once)
+        await self._notifier.end(0.0 if self._at_once.is_set() else _MARGIN_S)
+
+    # -- what others ask ----------------------------------------------------------------------------------
+
+    async def _metrics(self) -> bytes:
+        restarts = {number: one.count for number, one in self._workers.restarts.items()}
+        own = metrics.SupervisorReadings(
+            self._workers.readiness(),
+            restarts,
+            self._started_at,
+            relay.__version__,
+            metrics.NotifierReadings(
+                self._notifier.is_ready, self._notifier.restarts.count, await self._notifier.readings()
+            ),
+        )
+        return metrics.render(await self._workers.readings(), own)
+
+    async def _health(self) -> health.Health:
+        readings = await self._workers.readings()
+        return health.judge(self._workers.readiness(), readings, is_draining=self._drain.is_set())
+
+    async def answer(self, what: str, fields: dict[str, Any], by: str = "") -> Any:  # noqa: ANN401
+        """Answer the CLI; ``by``: which user it runs as."""
+        workers = self._workers
+        if what == "status":
+            readings = await workers.readings()
+            return {
+                "ready": workers.readiness(),
+                "readings": readings,
+                "notifier": {"ready": self._notifier.is_ready, **await self._notifier.readings()},
+                "version": relay.__version__,
+            }
+        if what == "reload":
+            return await self._reload()
+        if what == "submit":
+            if not workers.ready or self._drain.is_set():
+                raise LinkError("no worker is ready; try again, or see the relay's log")
+            return await workers.ready[0].link.ask(what, **fields)
+        if what == "topic test":
+            return await self._notifier.ask(what, **fields)
+        if what == "usage":
+            return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
+        if what in REQUESTS:
+            return await self._queue.answer(what, fields, by)
+        raise LinkError(f"unknown request {what!r}")
+
+    async def _asked(self, life: int, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Answer a worker in one of its lives."""
+        if what == "lane.ask":
+            return self._sites.answer(life, fields)
+        return await self._ledger.answer(life, what, fields)
+
+    async def _asked_by_notifier(self, _: int, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Answer the notifier: what it has to say by mail, a worker mails. Raises LinkError if none can."""
+        if what != "notice":
+            raise LinkError(f"unknown request {what!r}")
+        if not self._workers.ready:
+            raise LinkError("no worker is ready")
+        return await self._workers.ready[0].link.ask(what, **fields)
+
+    async def _call(self, life: int, lanes: list[str]) -> None:
+        """Let a worker ask about these lanes at once."""
+        child = self._workers.living(life)
+        if child is not None:
+            await child.link.ask("lane.call", 5.0, lanes=lanes)
+
+    async def _warn(self, warning: QuotaWarning) -> None:
+        """A worker mails it. Raises LinkError if none can."""
+        if not self._workers.ready:
+            raise LinkError("no worker is ready")
+        await self._workers.ready[0].link.ask("warn", **warning._asdict())
+
+    async def _reload_logged(self) -> None:
+        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1e6)}")
+        try:
+            await self._reload()
+        except RelayError as error:
+            log.error("configuration not taken over; the old one is in force", extra={"why": str(error)})
+        finally:
+            systemd.notify("READY=1")
+
+    async def _reload(self) -> list[str]:
+        """Read the file again and pass it on; returns the settings that need a restart.
+
+        Raises RelayError, and then nothing has changed anywhere.
+        """
+        async with self._reloading:
+            text, file = config.read(self.config.path)
+            wanted = config.parse(text, file)
+            settings, need = in_force(self._boot, wanted), needs_restart(self._boot, wanted)
+            await asyncio.to_thread(files.check, settings)
+            await self._workers.take_over(text)
+            await self._notifier.take_over(text)
+            self.config = settings
+            logs.configure(settings.log.level, settings.log.format)
+            log.info("configuration taken over", extra={"needs_restart": ", ".join(need) or "nothing"})
+            return need
