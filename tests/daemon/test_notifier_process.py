@@ -75,6 +75,7 @@ async def test_one_that_dies_is_started_anew_with_the_newest_configuration(room:
     room.may_start.set()
     child = await room.until(1)
     await child.answer("ready", {})
+    await room.notifier.prepare("newer")
     await room.notifier.take_over("newer")
     assert child.link.asked == ["prepare", "take over"]
     child.process.end(-9)
@@ -89,8 +90,20 @@ async def test_a_configuration_that_it_refuses_changes_nothing(room: Room) -> No
     await child.answer("ready", {})
     child.link.refuses["prepare"] = "no such topic"
     with pytest.raises(LinkError, match="no such topic"):
-        await room.notifier.take_over("newer")
+        await room.notifier.prepare("newer")
     assert room.notifier.text == "boot"
+
+
+async def test_one_that_is_not_there_keeps_nobody_from_a_configuration(room: Room) -> None:
+    await room.notifier.prepare("newer")
+    room.may_start.set()
+    child = await room.until(1)
+    assert child.outfit.texts == ("boot", "boot")
+    await child.answer("ready", {})
+    child.link.refuses["prepare"], child.link.is_open = "the other process is gone", False
+    await room.notifier.prepare("newer")
+    await room.notifier.take_over("newer")
+    assert room.notifier.text == "newer"
 
 
 async def test_at_the_end_it_is_asked_to_and_not_started_again(room: Room) -> None:

@@ -1,5 +1,6 @@
 """``relay run`` up to its first worker; ``status``, ``reload``, ``config check`` and ``show``."""
 
+import getpass
 import json
 import os
 import stat
@@ -147,7 +148,8 @@ def test_status(running: RunningRelay) -> None:
     assert head.split()[:3] == ["WORKER", "READY", "ACCEPTED"]
     assert [row.split()[:2] for row in rows] == [["0", "yes"], ["1", "yes"]]
     answer = json.loads(run(running.file, "status", "--json")[1])
-    assert set(answer) == {"notifier", "ready", "readings", "version"}
+    assert set(answer) >= {"notifier", "ready", "readings", "version"}
+    assert answer["last_reload"] is None
 
 
 def test_a_second_relay_leaves_the_first_alone(running: RunningRelay, tmp_path: Path) -> None:
@@ -179,6 +181,16 @@ def test_reload_names_what_waits(start_relay: StartRelay) -> None:
     relay.configure(workers=2, more="[log]\nlevel = 'warning'\n")
     status, said, _ = run(relay.file, "reload")
     assert (status, said) == (0, "taken over; needs a restart: [workers] count\n")
+    last = relay.ask("status")["last_reload"]
+    assert (last["ok"], last["why"]) == (True, "needs a restart: [workers] count")
+    (relay.folder / "service.pem").rename(relay.folder / "away.pem")
+    status, said, error = run(relay.file, "reload")
+    assert (status, said) == (78, "")
+    assert "service.pem" in error
+    assert error.endswith("not taken over; the old configuration is in force\n")
+    last = relay.ask("status")["last_reload"]
+    assert (last["ok"], last["by"]) == (False, getpass.getuser())
+    assert "service.pem" in last["why"]
     relay.file.write_text("[spol]\n")
     status, said, error = run(relay.file, "reload")
     assert (status, said) == (78, "")

@@ -35,6 +35,7 @@ class FakeLink:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.refuses: dict[str, str] = {}
+        self.is_open = True
 
     async def serve(self) -> None: ...
 

@@ -88,8 +88,19 @@ def spool_of(settings: config.Config) -> Path:
 
 
 def reload() -> None:
-    """Make the running relay read its configuration and certificate again (as SIGHUP does)."""
-    need = asked(control.ask(loaded().spool.path, "reload"))
+    """Make the running relay read its configuration and certificate again (as SIGHUP does).
+
+    A configuration that cannot be used ends it with status 78; the relay then goes on with what it has.
+    """
+    settings = loaded()
+    try:
+        need = asyncio.run(control.ask(settings.spool.path, "reload"))
+    except (control.NotRunning, control.NotAllowed) as error:
+        typer.echo(f"relay: {error}", err=True)
+        raise typer.Exit(1) from None
+    except RelayError as error:
+        typer.echo(f"relay: {error}\nrelay: not taken over; the old configuration is in force", err=True)
+        raise typer.Exit(EX_CONFIG) from None
     typer.echo("taken over" + (f"; needs a restart: {', '.join(need)}" if need else ""))
 
 

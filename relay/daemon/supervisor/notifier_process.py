@@ -67,10 +67,20 @@ class NotifierProcess:
         found = await self.child.readings() if self.child is not None and self.child.is_ready else None
         return found or {}
 
+    async def prepare(self, text: str) -> None:
+        """Ask whether it can take over. Raises LinkError with its refusal, and then nothing has changed; one
+        that is not there, or has just died, refuses nothing: news must not keep mail from a new setting."""
+        child = self.child
+        if child is None or not child.is_ready:
+            return
+        try:
+            await child.link.ask("prepare", text=text)
+        except LinkError:
+            if child.link.is_open:
+                raise
+
     async def take_over(self, text: str) -> None:
-        """Pass on a new configuration. Raises LinkError with its refusal, and then nothing has changed."""
-        if self.child is not None and self.child.is_ready:
-            await self.child.link.ask("prepare", text=text)
+        """A new configuration comes into force; whoever starts from now on gets it."""
         self.text = text
         if self.child is not None and self.child.is_ready:
             try:

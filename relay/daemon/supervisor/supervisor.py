@@ -24,7 +24,6 @@ from typing import Any
 import relay
 from relay.admin import health, metrics
 from relay.base.clock import SystemClock
-from relay.base.errors import RelayError
 from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
 from relay.daemon import logs, sns_certificate, sockets, systemd
@@ -32,12 +31,12 @@ from relay.daemon.exits import EX_CONFIG
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.settings import config
-from relay.daemon.settings.changes import in_force, needs_restart
 from relay.daemon.supervisor import control, files, startup
 from relay.daemon.supervisor.http import HttpServer, operator_app
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
 from relay.daemon.supervisor.queue_requests import REQUESTS, QueueRequests
+from relay.daemon.supervisor.reloading import Reloading
 from relay.daemon.supervisor.site_keeper import SiteKeeper
 from relay.daemon.supervisor.workers import Workers
 from relay.directory.store import Directory
@@ -61,7 +60,7 @@ class Supervisor:
         self._vital = Tasks("supervisor", self._vital_task_failed)
         self._drain = asyncio.Event()
         self._at_once = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self._reloading: Reloading | None = None  # once there is someone to pass it on to
         self._started_at = self._clock.now()
         self._exit_status = 0
 
@@ -111,6 +110,9 @@ class Supervisor:
             )
             stack.push_async_callback(self._notifier.kill)
             self._notifier.start(self._workers.all_ready)
+            self._reloading = Reloading(
+                self._boot_text, self._boot, self._workers, self._notifier, self._clock, self._taken_over
+            )
             await control.serve(self.config.spool.path, self.answer, stack)
             if metrics_socket is not None:
                 self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
@@ -166,7 +168,12 @@ class Supervisor:
 
     def handle_sighup(self) -> None:
         """Read the configuration again."""
-        self._tasks.spawn(self._reload_logged(), "reload")
+        if self._reloading is not None:
+            self._tasks.spawn(self._reloading.logged(), "reload")
+
+    def _taken_over(self, settings: config.Config) -> None:
+        self.config = settings
+        logs.configure(settings.log.level, settings.log.format)
 
     def _unusable(self) -> None:
         self._exit_status = EX_CONFIG
@@ -234,9 +241,10 @@ class Supervisor:
                 "readings": readings,
                 "notifier": {"ready": self._notifier.is_ready, **await self._notifier.readings()},
                 "version": relay.__version__,
+                "last_reload": self._reloading.told() if self._reloading is not None else None,
             }
-        if what == "reload":
-            return await self._reload()
+        if what == "reload" and self._reloading is not None:
+            return await self._reloading.run(by)
         if what == "submit":
             if not workers.ready or self._drain.is_set():
                 raise LinkError("no worker is ready; try again, or see the relay's log")
@@ -274,29 +282,3 @@ class Supervisor:
         if not self._workers.ready:
             raise LinkError("no worker is ready")
         await self._workers.ready[0].link.ask("warn", **warning._asdict())
-
-    async def _reload_logged(self) -> None:
-        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1e6)}")
-        try:
-            await self._reload()
-        except RelayError as error:
-            log.error("configuration not taken over; the old one is in force", extra={"why": str(error)})
-        finally:
-            systemd.notify("READY=1")
-
-    async def _reload(self) -> list[str]:
-        """Read the file again and pass it on; returns the settings that need a restart.
-
-        Raises RelayError, and then nothing has changed anywhere.
-        """
-        async with self._reloading:
-            text, file = config.read(self.config.path)
-            wanted = config.parse(text, file)
-            settings, need = in_force(self._boot, wanted), needs_restart(self._boot, wanted)
-            await asyncio.to_thread(files.check, settings)
-            await self._workers.take_over(text)
-            await self._notifier.take_over(text)
-            self.config = settings
-            logs.configure(settings.log.level, settings.log.format)
-            log.info("configuration taken over", extra={"needs_restart": ", ".join(need) or "nothing"})
-            return need
