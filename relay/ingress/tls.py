@@ -50,7 +50,7 @@ class Certificate:
             ) from error
 
     def _explain(self, error: ssl.SSLError) -> str:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # another key; of another kind
             return f"[tls] {self._key} is not the key of the certificate {self._chain}"
         reason = error.reason or error.__class__.__name__
         return f"[tls] {self._chain} and {self._key} cannot be loaded as PEM certificate and key: {reason}"

@@ -47,7 +47,10 @@ class Room:
         self.reloading = Reloading(text, settings, workers, notifier, self.clock, self.taken.append)
 
     def write(self, more: str) -> None:
-        self.file.write_text(f"[relay]\nhostname='m.example.com'\n[directory]\nkey_file='relay.key'\n{more}")
+        self.file.write_text(
+            "[relay]\nhostname='m.example.com'\n[directory]\nkey_file='relay.key'\n"
+            f"[tls]\ncertificate='tls.crt'\nprivate_key='tls.key'\n{more}"
+        )
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ async def test_a_good_one_is_passed_on_and_remembered(room: Room) -> None:
     ("more", "why"),
     [
         ("[delivery]\nmax_age = '1", r"not TOML: .*end of document"),  # half of a file
-        ("[delivery]\nmax_age = 1h\n", r"not TOML: .* \(at line 6, column 12\)"),
+        ("[delivery]\nmax_age = 1h\n", r"not TOML: .* \(at line 9, column 12\)"),
         ("[spol]\n", "spol: unknown setting; did you mean 'spool'"),
         ("[limits]\nrecipients = 'many'\n", "limits.recipients: "),
         (
