@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean
+.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,9 @@ rotation: $(STAMP)     ## DKIM keys turn under load, and every message verifies 
 
 corpus: $(STAMP)       ## how well bounces are read: figures on real ones, and thousands of damaged ones
 	$(BIN)/python -m tests.corpora $(ARGS)
+
+man: $(STAMP)          ## man pages and completion for shells, into build/man
+	$(BIN)/relay manual build/man --settings conf/relay.toml
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

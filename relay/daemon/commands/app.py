@@ -71,6 +71,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "consumers"),
     "stats": partial(_of, "stats", "stats"),
+    "manual": partial(_of, "manual", "manual"),
 }
 
 

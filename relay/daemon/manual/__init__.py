@@ -1,0 +1,1 @@
+"""What is made of the commands and of the settings: man pages and completion for shells."""
