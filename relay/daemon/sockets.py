@@ -16,7 +16,7 @@ import socket
 from relay.base.endpoint import format_endpoint
 from relay.base.errors import ConfigError, RelayError, StartError
 
-BACKLOG = 1024
+BACKLOG = 4096  # the kernel takes the lesser of this and net.core.somaxconn
 
 _HINTS = {
     errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE",

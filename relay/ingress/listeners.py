@@ -37,7 +37,7 @@ from relay.ingress.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
+_BACKLOG = 4096
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _MAX_ADMITTED = 512  # connections whose PROXY header or TLS handshake is still to come
 _BREATH_S = 0.1  # between accepts while the process is out of descriptors
