@@ -24,6 +24,7 @@ REGISTRIES = [
 
 WORDS_ONLY = {
     "relay/__main__.py",
+    "relay/admin/host_facts.py",
     "relay/base/events.py",  # dataclasses and enumerations without behaviour
     "relay/base/message.py",
     "relay/base/outcome.py",

@@ -17,19 +17,21 @@ NO_ANSWER = Answer(Status.EMPTY)
 
 
 class Level(StrEnum):
-    """How bad it is. A problem makes the exit status 1."""
+    """How bad it is. A problem makes the doctor's exit status 1."""
 
     OK = "ok"
+    NOTE = "note"  # worth knowing, as it may be meant
+    UNKNOWN = "unknown"  # nobody here can say
     WARNING = "warning"
     PROBLEM = "problem"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that receivers look at."""
+    """One thing that receivers look at, or that the host must have, or that is wrong now."""
 
     level: Level
-    about: str  # "SPF", "DKIM", "DMARC", "alignment", "reverse DNS", "EHLO name", "MX"
+    about: str  # "SPF", "DKIM", "DMARC", "alignment", "reverse DNS", "EHLO name", "MX"; "TLS", "disk", ...
     seen: str
     publish: str = ""  # a line of a zone file, or what else to do
 

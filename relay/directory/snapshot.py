@@ -155,6 +155,10 @@ class Snapshot:
         """The account of this number."""
         return self._accounts.get(account_id)
 
+    def accounts(self) -> Iterable[Account]:
+        """All accounts."""
+        return self._accounts.values()
+
     def account_named(self, name: str) -> Account | None:
         """The account of this name. O(accounts): for start-up and operators."""
         return next((account for account in self._accounts.values() if account.name == name), None)

@@ -275,8 +275,7 @@ class Intake(Generic[K]):
         if error is not None:
             self._give_up(submission, promise, error, admission)
             return
-        self._counters.accepted += 1
-        self._counters.accepted_bytes += message.size_bytes
+        self._counters.count_accepted(message.account_id, message.size_bytes)
         try:
             if not admission.dropped:
                 self._on_stored(message)

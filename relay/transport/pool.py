@@ -119,6 +119,10 @@ class Pools:
         site = self._sites.get(lane)
         return (0, 0, 0) if site is None else (site.held, len(site.idle), site.open)
 
+    def by_lane(self) -> dict[str, int]:
+        """Connections, on their way in and out included, of the lanes that have any."""
+        return {name: site.held for name, site in self._sites.items() if site.held}
+
     def _join(self, limits: LaneLimits, held: int = 0) -> Group | None:
         """The group of a lane, with the ``held`` connections that it brings."""
         if not limits.group:

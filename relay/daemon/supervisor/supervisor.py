@@ -31,7 +31,7 @@ from relay.daemon.exits import EX_CONFIG
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.settings import config
-from relay.daemon.supervisor import control, files, startup
+from relay.daemon.supervisor import control, files, last_life, overview, startup
 from relay.daemon.supervisor.http import HttpServer, operator_app
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
@@ -74,6 +74,9 @@ class Supervisor:
         lock = startup.prepare(self.config)
         async with AsyncExitStack() as stack:
             stack.callback(os.close, lock)
+            stack.enter_context(
+                last_life.noted(self.config.spool.path, self._clock, lambda: self._exit_status)
+            )
             files.check(self.config)
             for remark in files.remarks(self.config):
                 log.warning(remark)
@@ -113,6 +116,10 @@ class Supervisor:
             self._reloading = Reloading(
                 self._boot_text, self._boot, self._workers, self._notifier, self._clock, self._taken_over
             )
+            self._overview = overview.Overview(
+                self._workers, self._notifier, self._clock, self._drain.is_set, self._reloading.told
+            )
+            self._tasks.spawn(self._overview.note_on(), "overview")
             await control.serve(self.config.spool.path, self.answer, stack)
             if metrics_socket is not None:
                 self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
@@ -234,15 +241,8 @@ class Supervisor:
     async def answer(self, what: str, fields: dict[str, Any], by: str = "") -> Any:  # noqa: ANN401
         """Answer the CLI; ``by``: which user it runs as."""
         workers = self._workers
-        if what == "status":
-            readings = await workers.readings()
-            return {
-                "ready": workers.readiness(),
-                "readings": readings,
-                "notifier": {"ready": self._notifier.is_ready, **await self._notifier.readings()},
-                "version": relay.__version__,
-                "last_reload": self._reloading.told() if self._reloading is not None else None,
-            }
+        if what in overview.REQUESTS:
+            return await self._overview.answer(what, fields)
         if what == "reload" and self._reloading is not None:
             return await self._reloading.run(by)
         if what == "submit":

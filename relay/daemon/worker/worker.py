@@ -36,6 +36,7 @@ from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.orders import VARIABLE, Orders
 from relay.daemon.settings import config
 from relay.daemon.settings.changes import in_force
+from relay.daemon.worker.activity import Activity
 from relay.daemon.worker.quota_warning import warn_of_quota
 from relay.daemon.worker.readings import readings
 from relay.daemon.worker.submission import submit
@@ -64,6 +65,7 @@ class Worker:
         self.clock = SystemClock()
         self.lines = logs.Lines(self.clock, settings.log.level, settings.log.format, orders.number)
         self.works = Works(settings, orders.number, self.clock, self.lines)
+        self._activity = Activity(self.works, self.clock)
         self._plan: Plan | None = None
         self._stop = asyncio.Event()
         self._tasks = Tasks("worker", self._task_failed)
@@ -167,6 +169,8 @@ class Worker:
             return await self.works.explaining.explain(**fields)
         if what == "domains of site":
             return await self.works.steering.domains(**fields)
+        if what == "activity":
+            return self._activity.look(**fields)
         if what == "sites":
             return self.works.outbound.scheduler.lanes.listed(**fields)
         if what == "lane.call" and (shares := self.works.outbound.shares) is not None:
