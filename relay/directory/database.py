@@ -33,6 +33,16 @@ _WRITES = "relay_writes"
 _MIGRATION_LOCK = 0x72656C61  # an arbitrary number that all our nodes know
 
 
+def file_of(url: str) -> Path | None:
+    """The file of a directory in SQLite; None for one on a server, or a URL that is none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
+
+
 class Database:
     """One database, named by its SQLAlchemy URL."""
 

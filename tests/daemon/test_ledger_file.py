@@ -50,13 +50,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     file.close()
 
 
-@pytest.mark.parametrize("damage", ["no database", "a torn page", "another version"])
+@pytest.mark.parametrize("damage", ["no database", "a torn page", "no version of ours"])
 def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     file = opened(tmp_path)
     minutes = [(minute, 1) for minute in range(3000)]
     file.write([UsageRow(7, minutes, 0.0, 0)], MOMENT, 0)
-    if damage == "another version":
-        file._opened.execute("PRAGMA user_version=99")
+    if damage == "no version of ours":
+        file._opened.execute("PRAGMA user_version=-1")
     file._opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.close()
     path = tmp_path / FILE
@@ -72,6 +72,16 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: str, caplog: pytest
     assert (tmp_path / "corrupt" / f"{FILE}-1").read_bytes() == content
     assert "damaged; set aside" in caplog.text
     again.close()
+
+
+def test_a_file_of_a_newer_relay_is_left_where_it_is(tmp_path: Path) -> None:
+    file = opened(tmp_path)
+    file._opened.execute("PRAGMA user_version=99")
+    file.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(sqlite3.OperationalError, match="version 99; this relay knows 1"):
+        LedgerFile(tmp_path).open()
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_a_file_that_cannot_be_had_is_not_called_damaged(tmp_path: Path) -> None:

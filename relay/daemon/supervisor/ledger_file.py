@@ -190,6 +190,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version={_VERSION};COMMIT;")
+        elif version > _VERSION:  # no damage: that version's, which may come back
+            raise sqlite3.OperationalError(f"version {version}; this relay knows {_VERSION}")
         elif version != _VERSION:
             raise sqlite3.DatabaseError(f"version {version}; this relay knows {_VERSION}")
     except BaseException:

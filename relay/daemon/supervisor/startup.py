@@ -2,7 +2,7 @@
 
 Contract: what cannot be right until someone changes the configuration is a ConfigError (exit status 78, and
 systemd leaves it alone); what may be right in a minute (another relay still ends, the database server is not
-up yet) is a StartError (75, and systemd tries again). Blocking.
+up yet) is a StartError (75, and systemd tries again). Blocking. What an upgrade does is in ``upgrades``.
 
 One relay per spool: the supervisor locks ``lock`` in the spool's folder for as long as it lives. Workers of a
 supervisor that was killed may live a little longer; they hold the locks of their shards, not this one.
@@ -19,7 +19,9 @@ import pwd
 import sys
 from pathlib import Path
 
+from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, DirectoryError, StartError
+from relay.daemon import upgrades
 from relay.daemon.settings.config import Config, RelaySection
 from relay.directory.store import Directory
 
@@ -69,7 +71,9 @@ def prepare(config: Config) -> int:
     try:
         for folder in [path, *path.glob("shard-*")]:
             _check_ours(folder)
+        upgrades.check(config, SystemClock().now())
         _migrate(config)
+        upgrades.note_version(path)
     except BaseException:
         os.close(descriptor)
         raise
