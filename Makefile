@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean
+.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean deb
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -60,5 +60,8 @@ corpus: $(STAMP)       ## how well bounces are read: figures on real ones, and t
 man: $(STAMP)          ## man pages and completion for shells, into build/man
 	$(BIN)/relay manual build/man --settings conf/relay.toml
 
+deb: $(STAMP)          ## dist/relay_VERSION_ARCHITECTURE.deb (WHEELS=folder: offline; packaging/deb/build says more)
+	PIP=$(BIN)/pip packaging/deb/build dist
+
 clean:
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) var dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
