@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -53,22 +52,3 @@ class Unit:
     active: str  # "active", "failed", "inactive", "activating"
     result: str = ""  # "success", "exit-code", "oom-kill", "watchdog", ...
     status: int = 0  # of the last main process
-
-
-@dataclass(frozen=True, slots=True)
-class WaitsFor:
-    """A domain that mail waits for."""
-
-    domain: str
-    recipients: int
-    reply: str  # one of the last
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits on disk: per state the recipients and since when the oldest is here, and the domains with
-    the most of it."""
-
-    states: Sequence[tuple[str, int, float]]
-    domains: Sequence[WaitsFor]
-    is_cut: bool = False  # there was more than could be counted in the time

@@ -1,4 +1,4 @@
-"""``relay run`` up to its first worker; ``status``, ``reload``, ``config check`` and ``show``."""
+"""``relay run`` up to its first worker; ``reload``, ``config check`` and ``show``."""
 
 import getpass
 import json
@@ -72,7 +72,7 @@ def test_a_password_in_the_url_is_not_shown(file: Path, url: str) -> None:
 
 def test_without_a_relay_it_is_said_how_to_start_one(file: Path) -> None:
     (file.parent / "s").mkdir()
-    for words in (["status"], ["reload"], ["queue", "flush", "--all"]):
+    for words in (["reload"], ["queue", "flush", "--all"]):
         status, said, error = run(file, *words)
         assert (status, said) == (1, "")
         assert error == f"relay: no relay runs on {file.parent / 's'}; start it with `relay run`\n"
@@ -139,17 +139,6 @@ def test_a_taken_port_may_be_free_in_a_minute(file: Path) -> None:
 
 
 # -- a relay that runs --------------------------------------------------------------------------------------
-
-
-def test_status(running: RunningRelay) -> None:
-    status, said, _ = run(running.file, "status")
-    head, *rows = said.splitlines()
-    assert status == 0
-    assert head.split()[:3] == ["WORKER", "READY", "ACCEPTED"]
-    assert [row.split()[:2] for row in rows] == [["0", "yes"], ["1", "yes"]]
-    answer = json.loads(run(running.file, "status", "--json")[1])
-    assert set(answer) >= {"notifier", "ready", "readings", "version"}
-    assert answer["last_reload"] is None
 
 
 def test_a_second_relay_leaves_the_first_alone(running: RunningRelay, tmp_path: Path) -> None:

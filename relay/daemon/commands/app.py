@@ -56,7 +56,7 @@ def _identity() -> typer.Typer:
 SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "run": partial(_of, "running", "run"),
     "reload": partial(_of, "running", "reload"),
-    "status": partial(_of, "running", "status"),
+    "status": partial(_of, "status", "status"),
     "init": partial(_of, "init", "init"),
     "demo": partial(_of, "demo", "demo"),
     "doctor": partial(_of, "doctor", "doctor"),

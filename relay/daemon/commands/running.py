@@ -1,9 +1,8 @@
-"""``relay run``, ``reload``, ``status`` and ``config check``: the daemon itself."""
+"""``relay run``, ``reload`` and ``config check``: the daemon itself."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 from collections.abc import Coroutine
@@ -15,7 +14,7 @@ import uvloop
 
 from relay.base.errors import ConfigError, RelayError, StartError
 from relay.daemon import logs
-from relay.daemon.commands.rows import print_row, print_rows
+from relay.daemon.commands.rows import print_row
 from relay.daemon.exits import EX_CONFIG, EX_TEMPFAIL
 from relay.daemon.settings import config
 from relay.daemon.supervisor import control
@@ -102,24 +101,6 @@ def reload() -> None:
         typer.echo(f"relay: {error}\nrelay: not taken over; the old configuration is in force", err=True)
         raise typer.Exit(EX_CONFIG) from None
     typer.echo("taken over" + (f"; needs a restart: {', '.join(need)}" if need else ""))
-
-
-def status(as_json: AsJson = False) -> None:
-    """Show how the running relay is."""
-    answer = asked(control.ask(loaded().spool.path, "status"))
-    if as_json:
-        typer.echo(json.dumps(answer, indent=2))
-        return
-    rows = []
-    for number, is_ready in answer["ready"].items():
-        readings = answer["readings"].get(number, {})
-        shown = ("accepted", "delivered", "deferred", "failed", "client_sessions", "connections", "window")
-        rows.append(
-            {"worker": number, "ready": is_ready}
-            | {name: readings.get(name, "") for name in shown}
-            | {"memory_mb": round(readings.get("resident_bytes", 0) / 1e6)}
-        )
-    print_rows(rows, as_json=False, nothing="no workers")
 
 
 @config_app.command()

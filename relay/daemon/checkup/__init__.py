@@ -1,0 +1,1 @@
+"""Looks at the host that the relay runs on: one module for each thing; ``relay.admin`` judges."""
