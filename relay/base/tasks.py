@@ -50,6 +50,11 @@ class Tasks:
         if self._on_failure is not None:
             self._on_failure(failure)
 
+    async def wait(self) -> None:
+        """Until all that run have ended by themselves, those that they spawn included."""
+        while running := [t for t in self._running if t is not asyncio.current_task()]:
+            await asyncio.wait(running)
+
     async def end(self) -> None:
         """Cancel what runs and wait until it has ended."""
         while running := [t for t in self._running if t is not asyncio.current_task()]:

@@ -1,11 +1,12 @@
-"""Listening sockets: bound once by the supervisor, one per address and worker, handed down by descriptor.
+"""Listening sockets of our own: bound once by the supervisor, one per address and worker, handed down by
+descriptor.
 
 SO_REUSEPORT lets the kernel spread connections over the workers. The supervisor keeps the sockets open, so
 that a worker that dies loses no connection that has not been accepted yet, and a restart needs no root. They
 are bound while we are root and listen only once the spool is ours: a second relay that is started by mistake
 takes no connection from the first.
 
-Not here: sockets from systemd (LISTEN_FDS); one per worker could not be told apart there.
+Not here: sockets from systemd (``activation``).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def bind(address: tuple[str, int], count: int, setting: str) -> list[socket.sock
     host, port = address
     sockets: list[socket.socket] = []
     try:
-        family, host = _resolve(host, port)
+        family, host = resolve(host, port)
         with _opened(family) as probe:  # SO_REUSEPORT alone would let us share the port with another program
             probe.bind((host, port))
         for _ in range(count):
@@ -61,7 +62,8 @@ def listen(sockets: list[socket.socket]) -> None:
         one.setblocking(False)
 
 
-def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, str]:
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, str]:
+    """The address of a host to listen on. Raises OSError or UnicodeError."""
     if ":" in host:
         return socket.AF_INET6, host
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -1,9 +1,10 @@
 """A listener: bound sockets, and the sessions behind them.
 
-Contract: the sockets come bound and listening (from the supervisor or systemd); ``start`` serves them until
-the stack unwinds. Then, in this order: no new connection is taken; idle sessions are told 421 4.3.2; those
+Contract: the sockets come bound and listening (from the supervisor or systemd), and other processes may
+accept from the same ones; ``start`` serves them until the stack unwinds. Then, in this order: no new
+connection is taken; idle sessions are told 421 4.3.2, and so are those whose handshake was under way; those
 whose message is being read or committed may finish it, for at most ``drain_s`` seconds; what is left is
-aborted.
+aborted. Who was accepted hears of the end; who was not, waits in the socket for whoever accepts from it next.
 
 On a listener with ``proxy_protocol`` the PROXY header is read first, from the bare socket and not a byte
 more, since a TLS handshake may follow it. A connection that does not come from ``proxy_networks``, or does
@@ -24,7 +25,7 @@ import errno
 import logging
 import socket
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _MAX_ADMITTED = 512  # connections whose PROXY header or TLS handshake is still to come
+_LAST_HANDSHAKES_S = 2.0  # so long a drain waits for clients that have not begun to speak
 _BREATH_S = 0.1  # between accepts while the process is out of descriptors
 
 
@@ -62,7 +64,9 @@ class Listener:
         self._sockets = sockets
         self._drain_s = drain_s
         self._servers: list[asyncio.Server] = []
+        self._accepting = Tasks("listener")
         self._tasks = Tasks("listener")
+        self._is_closed = False
         self._places = asyncio.Semaphore(_MAX_ADMITTED)
         self._kind = InboundSession if settings.role == "inbound" else Session
 
@@ -76,7 +80,7 @@ class Listener:
         for sock in self._sockets:
             sock.setblocking(False)
             if self.settings.proxy_protocol or self.settings.tls == "wrapper":
-                self._tasks.spawn(self._accept(sock), "accept")
+                self._accepting.spawn(self._accept(sock), "accept")
                 continue
             server = await loop.create_server(self._session, sock=sock, backlog=_BACKLOG)
             self._servers.append(server)
@@ -88,7 +92,9 @@ class Listener:
         """Take no more connections."""
         for server in self._servers:
             server.close()
-        await self._tasks.end()
+        await self._accepting.end()
+        await asyncio.sleep(0)  # what was accepted a moment ago becomes a session
+        self._is_closed = True
         for sock in self._sockets:
             sock.close()
 
@@ -98,6 +104,7 @@ class Listener:
             session.stop()
         try:
             async with asyncio.timeout(self._drain_s):
+                await self._end_handshakes()
                 await self.sessions.wait_empty()
         except TimeoutError:
             log.warning("sessions aborted at shutdown", extra={"count": len(self.sessions)})
@@ -105,12 +112,23 @@ class Listener:
                 session.abort()
             await self.sessions.wait_empty()
 
+    async def _end_handshakes(self) -> None:
+        """Those that are under way end, unless their clients take their time: many never speak at all."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_HANDSHAKES_S):
+                await self._tasks.wait()
+        await self._tasks.end()
+
     async def _accept(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._places.acquire()  # the place first, then the connection
             try:
-                connection, peer = await loop.sock_accept(sock)
+                await _readable(sock)
+                connection, peer = sock.accept()  # not awaited: a cancellation would lose who was accepted
+                connection.setblocking(False)
+            except BlockingIOError:  # another worker was faster
+                self._places.release()
+                continue
             except OSError as error:
                 self._places.release()
                 log.warning("accept failed", extra={"reason": str(error)})
@@ -136,9 +154,10 @@ class Listener:
             if settings.tls == "wrapper":
                 await self._shake_hands(connection, client, client[0] if client else address)
                 return
-            await loop.connect_accepted_socket(
+            _, session = await loop.connect_accepted_socket(
                 lambda: self._kind(settings, self._around, self.sessions, client), connection
             )
+            self._stop_late(session)
         except (ValueError, OSError, EOFError) as error:  # TimeoutError is an OSError
             self._around.counters.connections_refused += 1
             log.info("connection refused", extra={"client": address, "reason": str(error)})
@@ -166,6 +185,7 @@ class Listener:
                 ssl_handshake_timeout=self.settings.handshake_timeout_s,
             )
             is_done = True
+            self._stop_late(session)
         except (OSError, EOFError) as error:
             around.counters.tls_failures += 1
             log.info("TLS handshake failed", extra={"client": address, "reason": str(error)})
@@ -173,6 +193,11 @@ class Listener:
         finally:
             if not is_done:
                 session.leave_place()  # the loop tells only those whose handshake was done
+
+    def _stop_late(self, session: Connection) -> None:
+        """A session that began behind its handshake when the service was ending already."""
+        if self._is_closed:
+            session.stop()
 
 
 async def start_all(listeners: Sequence[Listener], stack: AsyncExitStack) -> None:

@@ -91,3 +91,23 @@ async def test_a_task_may_end_its_owner_without_waiting_for_itself():
     await asyncio.wait_for(tasks.spawn(tasks.end(), "ender"), 5)
     await asyncio.sleep(0)
     assert len(tasks) == 0
+
+
+async def test_waiting_for_all_ends_none():
+    tasks = Tasks("owner")
+    go, events = asyncio.Event(), []
+
+    async def work():
+        await go.wait()
+        tasks.spawn(more(), "more")
+
+    async def more():
+        events.append("more")
+
+    tasks.spawn(work(), "work")
+    waiting = asyncio.get_running_loop().create_task(tasks.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    go.set()
+    await asyncio.wait_for(waiting, 5)
+    assert (events, len(tasks)) == (["more"], 0)

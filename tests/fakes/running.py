@@ -16,6 +16,7 @@ import shlex
 import shutil
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from tests.fakes.prepared import (
     signatures,
     wait_until,
 )
+from tests.fakes.socket_unit import handing_over
 
 START_S = STOP_S = 45.0
 
@@ -74,6 +76,7 @@ class RunningRelay:
         self.spool = folder / "spool"
         self.log_file = folder / "relay.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.handed: Sequence[socket.socket] = ()  # listening sockets that it is started with, as by systemd
         folder.mkdir(parents=True, exist_ok=True)
         for name in SHARED_FILES:
             shutil.copy(prepared.folder / name, folder / name)
@@ -116,7 +119,11 @@ class RunningRelay:
         """Start it and wait until every worker is ready."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "relay", "--config", str(self.file), "run"],
+                [
+                    *handing_over(self.handed),
+                    *(sys.executable, "-m", "relay", "--config", str(self.file), "run"),
+                ],
+                pass_fds=[one.fileno() for one in self.handed],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

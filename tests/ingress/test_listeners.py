@@ -84,6 +84,67 @@ async def test_shutdown_is_bounded(pair_files, caplog):
         assert "sessions aborted at shutdown" in caplog.text
 
 
+async def test_shutdown_is_told_to_who_was_shaking_hands(pair_files):
+    """A client that has been accepted hears of the end, also where its TLS or its PROXY header is to come."""
+    async with AsyncExitStack() as outer:
+        stack = AsyncExitStack()
+        server = Server(outer, *pair_files, auth="none", tls="none", **PROXY)
+        server._stack = stack
+        await server.start()
+        server._stack = outer
+        client = await server.connect(is_greeted=False)
+        client.say(V1_HEADER[:10])
+        while not server.listener._tasks:  # accepted
+            await asyncio.sleep(0)
+        ending = asyncio.get_running_loop().create_task(stack.aclose())
+        await asyncio.wait([ending], timeout=0)
+        client.say(V1_HEADER[10:])
+        assert await client.closes() == b"220 relay.test ESMTP\r\n421 Service shutting down\r\n"
+        await ending
+        assert server.around.tally.total == 0
+
+
+@pytest.mark.parametrize("settings", [{"tls": "none"}, {"tls": "none", **PROXY}])
+async def test_two_that_accept_from_one_socket(pair_files, settings):
+    """As two workers do where the socket is systemd's: one ends, and the other goes on."""
+    async with AsyncExitStack() as outer:
+        sock = socket.create_server(("127.0.0.1", 0))
+        outer.callback(sock.close)
+        stacks, servers = [], []
+        for _ in range(2):
+            server = Server(outer, *pair_files, auth="none", **settings)
+            stacks.append(await outer.enter_async_context(AsyncExitStack()))
+            server.port = sock.getsockname()[1]
+            server.listener = Listener(server.settings, server.around, [sock.dup()], 1.0)
+            await server.around.tasks.start(outer)
+            await server.listener.start(stacks[-1])
+            servers.append(server)
+
+        async def come_and_go():
+            client = await servers[0].connect(is_greeted=False)
+            if "proxy_protocol" in settings:
+                client.say(V1_HEADER)
+            assert (await client.hear()).startswith("220 ")
+            client.say(b"QUIT\r\n")
+            assert (await client.closes()).startswith(b"221 ")
+
+        for _ in range(20):
+            await come_and_go()
+        await stacks[0].aclose()
+        before = servers[0].counters.connections
+        for _ in range(20):
+            await come_and_go()
+        assert servers[0].counters.connections == before
+        assert sum(one.counters.connections for one in servers) == 40
+        await stacks[1].aclose()
+        waiting = await servers[0].connect(is_greeted=False)  # nobody accepts, nobody is refused
+        successor = Listener(servers[1].settings, servers[1].around, [sock.dup()], 1.0)
+        await successor.start(outer)
+        if "proxy_protocol" in settings:
+            waiting.say(V1_HEADER)
+        assert (await waiting.hear()).startswith("220 ")
+
+
 def test_tls_needs_a_certificate(pair_files):
     server = Server(None, *pair_files)
     server.around.certificate = None

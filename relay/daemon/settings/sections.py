@@ -84,6 +84,7 @@ class ListenerSection(Section):
     auth: Literal["required", "none"] = "required"
     trusted_networks: list[Network] = []
     account: str = ""
+    socket_name: str = ""
     proxy_protocol: bool = False
     proxy_networks: list[Network] = []
 

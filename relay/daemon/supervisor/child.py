@@ -24,7 +24,7 @@ from relay.daemon.orders import Orders
 
 _LONG_LIFE_S = 60.0
 _GRACE_S = 5.0  # SIGABRT writes where it hung; a process that is stopped does not even hear it
-_NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
+_NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from relay.daemon.exits import EX_CONFIG
 from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.settings import config
-from relay.daemon.supervisor import control, files, last_life, overview, startup
+from relay.daemon.supervisor import control, files, last_life, opening, overview, startup
 from relay.daemon.supervisor.http import HttpServer, operator_app
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
@@ -69,7 +69,7 @@ class Supervisor:
 
         Raises ConfigError or StartError before anything is started.
         """
-        bound, metrics_socket, public_socket = self._bind()
+        opened = opening.open_all(self.config)
         startup.drop_privileges(self.config.relay)
         lock = startup.prepare(self.config)
         async with AsyncExitStack() as stack:
@@ -80,9 +80,7 @@ class Supervisor:
             files.check(self.config)
             for remark in files.remarks(self.config):
                 log.warning(remark)
-            for worker in bound:
-                for listener in worker:
-                    sockets.listen(listener)
+            sockets.listen(opened.own)
             self._install_signals()
             await self._tasks.start(stack)
             await self._vital.start(stack)
@@ -97,7 +95,7 @@ class Supervisor:
             self._workers = Workers(
                 self._boot_text,
                 self._boot,
-                bound,
+                opened.per_worker,
                 self._clock,
                 self._vital,
                 self._unusable,
@@ -121,9 +119,9 @@ class Supervisor:
             )
             self._tasks.spawn(self._overview.note_on(), "overview")
             await control.serve(self.config.spool.path, self.answer, stack)
-            if metrics_socket is not None:
-                self._serve(HttpServer(operator_app(self._metrics, self._health)), metrics_socket, stack)
-            if public_socket is not None:
+            if opened.metrics is not None:
+                self._serve(HttpServer(operator_app(self._metrics, self._health)), opened.metrics, stack)
+            if opened.public is not None:
                 section = self.config.directory
                 directory = Directory(section.url, section.key_file, section.region)
                 stack.callback(directory.close)
@@ -131,7 +129,7 @@ class Supervisor:
                     public_app(directory.life, partial(sns_certificate.published, self.config.spool.path)),
                     _PUBLIC_CONNECTIONS,
                 )
-                self._serve(page, public_socket, stack)
+                self._serve(page, opened.public, stack)
             self._tasks.spawn(self._announce(), "announce")
             await self._drain.wait()
             await self._end()
@@ -143,23 +141,6 @@ class Supervisor:
         serving = self._tasks.spawn(server.serve(sock), "http")
         stack.push_async_callback(asyncio.wait, [serving], timeout=2.0)
         stack.callback(server.end)
-
-    def _bind(self) -> tuple[list[list[list[socket.socket]]], socket.socket | None, socket.socket | None]:
-        """The sockets per worker and listener, and those of HTTP. Bound first: that may need root."""
-        count = self.config.workers.effective_count
-        listeners = [
-            [sockets.bind(address, count, "[[listener]] address") for address in one.address]
-            for one in self.config.listener
-        ]
-        per_worker = [
-            [[per_address[number] for per_address in one] for one in listeners] for number in range(count)
-        ]
-        metrics, public = self.config.metrics.listen, self.config.http.listen
-        return (
-            per_worker,
-            sockets.bind(metrics, 1, "[metrics] listen")[0] if metrics else None,
-            sockets.bind(public, 1, "[http] listen")[0] if public else None,
-        )
 
     def _install_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -108,7 +108,8 @@ class Workers:
         return None
 
     def stop_listening(self) -> None:
-        """Close our ends of the sockets: once the workers close theirs, clients are refused at once."""
+        """Close our ends of the sockets: once the workers close theirs, clients are refused at once. Those of
+        systemd's it keeps itself, and clients wait there for the next relay."""
         for bound in self._sockets:
             for one in bound:
                 for sock in one:
