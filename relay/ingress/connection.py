@@ -16,6 +16,8 @@ import asyncio
 import logging
 from typing import cast
 
+from relay.base.trace import CLIENT, SERVER
+from relay.codec.trace_text import shown_lines
 from relay.ingress import replies
 from relay.ingress.dialogue import Dialogue
 from relay.ingress.lines import LineFault, Lines
@@ -24,6 +26,7 @@ from relay.ingress.settings import ListenerSettings
 from relay.ingress.smtp import InheritedCommands
 from relay.ingress.surroundings import Surroundings
 from relay.ingress.tls import describe
+from relay.ingress.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ _LINE_FAULTS = {
 }
 
 
-class Connection(InheritedCommands):
+class Connection(Watched, InheritedCommands):
     """One client's connection. Its mutable state is set in ``__init__``; the event loop's thread owns it."""
 
     dialogue: Dialogue
@@ -75,6 +78,7 @@ class Connection(InheritedCommands):
         self._ends_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stream: asyncio.Transport | None = None
+        self._trail = None  # where somebody watches
         self.tls_context = around.certificate.context if around.certificate else None
 
     def _obey(self, line: bytes) -> None:
@@ -102,6 +106,8 @@ class Connection(InheritedCommands):
         if tls:
             self._around.counters.tls_sessions += 1
         self.dialogue = Dialogue(self.settings, address, port, tls)
+        if self._around.traces.active:
+            self.retrace()
         now = self.loop.time()
         self._deadline = now + self.settings.command_timeout_s
         self._ends_at = now + self.settings.max_session_s
@@ -117,6 +123,8 @@ class Connection(InheritedCommands):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone; a message that was handed in goes its own way."""
+        if self._trail is not None:
+            self._end_trail(error)
         self._is_closing = True
         if self._stream is None:
             return
@@ -146,7 +154,7 @@ class Connection(InheritedCommands):
 
     def eof_received(self) -> bool:
         """The client sends no more; it still gets the replies to what it has sent."""
-        self._has_eof = True
+        self._has_eof = self._has_eof or not self._is_closing  # else we were first
         if not self._is_busy:
             self._close()
             return False
@@ -193,7 +201,10 @@ class Connection(InheritedCommands):
                 if not len(lines):
                     break
                 has_progress = True
-                rest = self._read_content(lines.take())
+                chunk = lines.take()
+                rest = self._read_content(chunk)
+                if self._trail is not None:
+                    self._trace_content(len(chunk) - len(rest or b""), is_complete=rest is not None)
                 if rest is None:
                     break
                 if rest:
@@ -203,6 +214,8 @@ class Connection(InheritedCommands):
             if line is None:
                 break
             has_progress = True  # bytes that make no line do not put off the deadline
+            if self._trail is not None:
+                self._trail(CLIENT, self._shown(line))
             if isinstance(line, LineFault):
                 self._bad_line(line)
             else:
@@ -231,6 +244,8 @@ class Connection(InheritedCommands):
         self._out = []
 
     def _write(self, octets: bytes) -> None:
+        if self._trail is not None:
+            self._trail.lines(SERVER, shown_lines(octets))
         if self._stream is not None and not self._stream.is_closing():
             self._stream.write(octets)
 

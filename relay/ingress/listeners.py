@@ -29,6 +29,7 @@ from contextlib import AsyncExitStack, suppress
 
 from relay.base.errors import ConfigError
 from relay.base.tasks import Tasks
+from relay.codec.trace_text import shown
 from relay.ingress.connection import Connection
 from relay.ingress.inbound import InboundSession
 from relay.ingress.proxy import MAX_HEADER_BYTES, parse
@@ -161,6 +162,7 @@ class Listener:
         except (ValueError, OSError, EOFError) as error:  # TimeoutError is an OSError
             self._around.counters.connections_refused += 1
             log.info("connection refused", extra={"client": address, "reason": str(error)})
+            self._remark(connection, address, f"connection refused: {error}")
             connection.close()
         except BaseException:
             connection.close()
@@ -189,6 +191,7 @@ class Listener:
         except (OSError, EOFError) as error:
             around.counters.tls_failures += 1
             log.info("TLS handshake failed", extra={"client": address, "reason": str(error)})
+            self._remark(connection, address, f"TLS handshake failed: {error}")
             connection.close()
         finally:
             if not is_done:
@@ -198,6 +201,21 @@ class Listener:
         """A session that began behind its handshake when the service was ending already."""
         if self._is_closed:
             session.stop()
+
+    def _remark(self, connection: socket.socket, address: str, text: str) -> None:
+        """For those who watch: something about a client that never came as far as a session."""
+        if not self._around.traces.active:
+            return
+        try:
+            own = connection.getsockname()[:2]
+        except OSError:
+            own = ("", 0)
+        self._around.traces.remark_client(address, own, shown(text))
+
+    def retrace(self) -> None:
+        """Traces have begun or ended."""
+        for session in list(self.sessions):
+            session.retrace()
 
 
 async def start_all(listeners: Sequence[Listener], stack: AsyncExitStack) -> None:

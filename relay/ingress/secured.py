@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 
+from relay.codec.trace_text import CREDENTIALS
 from relay.ingress import replies
 from relay.ingress.auth import Exchange, Login, is_challenge
 from relay.ingress.connection import Connection
@@ -37,6 +38,11 @@ class SecuredConnection(Connection):
         super().__init__(settings, around, peers, behind_proxy)
         self._exchange: Exchange | None = None  # AUTH in progress
         self._auth_failures = 0
+
+    def _shown(self, line: bytes | LineFault) -> str:
+        if self._exchange is not None and isinstance(line, bytes):
+            return "*" if line.strip() == b"*" else CREDENTIALS
+        return super()._shown(line)
 
     def _bad_line(self, fault: LineFault) -> None:
         self._end_exchange()
@@ -74,6 +80,7 @@ class SecuredConnection(Connection):
         except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
             self._around.counters.tls_failures += 1
             log.info("TLS handshake failed", extra={"client": self.dialogue.address, "reason": str(error)})
+            self._remark(f"TLS handshake failed: {error}")
             plain.close()
             self.connection_lost(None)  # the loop tells only those whose handshake was done
             return
@@ -88,6 +95,7 @@ class SecuredConnection(Connection):
         self._is_paused = False
         self._around.counters.tls_sessions += 1
         self.dialogue.begin_tls(describe(stream.get_extra_info("ssl_object")))
+        self._remark(f"TLS: {self.dialogue.tls}")
         self._resume()
 
     def _auth(self, argument: str) -> Pair | None:
@@ -141,6 +149,9 @@ class SecuredConnection(Connection):
         around.counters.auth_successes += 1
         around.throttle.succeed(address, answer.username)
         self.dialogue.authenticate(grant.key_id, grant.account_id)
+        if self._trail is not None:
+            self._remark(f"authenticated: {grant.key_id}, account {grant.account_id}")
+            self.retrace()
         self._reply(replies.AUTHENTICATED)
 
     def _refuse_auth(self, answer: Pair, delay_s: float) -> None:

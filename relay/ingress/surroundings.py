@@ -16,6 +16,7 @@ from relay.base.clock import Clock
 from relay.base.inbound import Door
 from relay.base.message import Submission
 from relay.base.tasks import Tasks
+from relay.base.trace import Traces
 from relay.ingress.auth import Throttle
 from relay.ingress.connections import Tally
 from relay.ingress.counters import Counters
@@ -78,3 +79,4 @@ class Surroundings:
     tasks: Tasks = field(default_factory=lambda: Tasks("ingress"))
     certificate: Certificate | None = None
     gate: Gate | None = None  # of inbound listeners
+    traces: Traces = field(default_factory=Traces)

@@ -25,6 +25,8 @@ from typing import Protocol
 from relay.base.outcome import Deferred, Peer, Reason, Scope
 from relay.base.route import Host, Route, Source
 from relay.base.tls_session import TlsSession, TlsSessionLog
+from relay.base.trace import UNWATCHED, Traces
+from relay.codec.trace_text import shown
 from relay.transport.answers import Answer, Status
 from relay.transport.opening import open_session
 from relay.transport.session import Session
@@ -32,6 +34,7 @@ from relay.transport.settings import SessionSettings
 from relay.transport.tls_decision import NO_TLSA, TlsPlan, asks_tlsa, decide
 from relay.transport.tls_policy import TlsContexts
 from relay.transport.tlsa_lookup import SecureNames, find_tlsa
+from relay.transport.watching import names_of
 
 
 class Addresses(SecureNames, Protocol):
@@ -55,7 +58,7 @@ def in_order(hosts: Sequence[Host], shuffle: Callable[[list[Host]], None]) -> li
 class Connector:
     """Opens sessions to the hosts of routes."""
 
-    __slots__ = ("_addresses", "_contexts", "_limit", "_sessions", "_settings", "_shuffle")
+    __slots__ = ("_addresses", "_contexts", "_limit", "_sessions", "_settings", "_shuffle", "_traces")
 
     def __init__(
         self,
@@ -65,8 +68,10 @@ class Connector:
         shuffle: Callable[[list[Host]], None],
         addresses_per_attempt: int,
         sessions: TlsSessionLog | None = None,
+        traces: Traces = UNWATCHED,
     ) -> None:
-        """``sessions`` hears how TLS fared."""
+        """``sessions`` hears how TLS fared; ``traces`` are of those who watch."""
+        self._traces = traces
         self._addresses = addresses
         self._contexts = contexts
         self._settings = settings
@@ -111,27 +116,34 @@ class Connector:
             if answer.status is not Status.FOUND:
                 is_unknown = answer.status is Status.TEMPORARY
                 reason = Reason.DNS_TEMPORARY if is_unknown else Reason.CONNECT
-                yield Deferred(Scope.SITE, reason, None, answer.detail)
+                yield self._not_tried(route, host, Deferred(Scope.SITE, reason, None, answer.detail))
                 continue
             reachable = self._reachable(answer.addresses, route.source)
             if not reachable:
-                yield _unreachable(host.name, route.source)
+                yield self._not_tried(route, host, _unreachable(host.name, route.source))
             if not self._settings.is_private_allowed and route.is_by_mx:
                 public = [address for address in reachable if is_public(address)]
                 if reachable and not public:
-                    yield _private(host.name, reachable)
+                    yield self._not_tried(route, host, _private(host.name, reachable))
                 reachable = public
             plan = await self._plan(route, host, answer) if reachable else None
             if isinstance(plan, Deferred):
-                yield plan
+                yield self._not_tried(route, host, plan)
                 continue
             for address in reachable:
                 if tried >= self._limit:
                     return
                 tried += 1
                 yield await open_session(
-                    host, address, route, self._settings, self._contexts, plan, self._sessions
+                    host, address, route, self._settings, self._contexts, plan, self._sessions, self._traces
                 )
+
+    def _not_tried(self, route: Route, host: Host, why: Deferred) -> Deferred:
+        """Told to those who watch, for there is no session that would."""
+        if self._traces.active:
+            text = f"{host.name}:{host.port}: no connection: {why.detail}"
+            self._traces.remark_site(names_of(route, host), shown(text))
+        return why
 
     async def _plan(self, route: Route, host: Host, addresses: Answer) -> TlsPlan | Deferred:
         """What is required of sessions to this host, or why there may be none."""

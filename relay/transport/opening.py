@@ -34,6 +34,8 @@ from relay.base.outcome import Deferred, Peer, Reason, Scope
 from relay.base.reply import Reply
 from relay.base.route import Host, Route, TlsMode
 from relay.base.tls_session import TlsFailure, TlsPolicy, TlsSession, TlsSessionLog
+from relay.base.trace import UNWATCHED, Traces, Trail
+from relay.codec.trace_text import shown
 from relay.transport.commands import read_offers
 from relay.transport.dane import judge_chain
 from relay.transport.replies import Command, refusal
@@ -43,6 +45,7 @@ from relay.transport.tls_decision import TlsPlan
 from relay.transport.tls_failure import failure_of
 from relay.transport.tls_policy import ResumingContext, TlsContexts
 from relay.transport.transcript import bounded, lines_of
+from relay.transport.watching import opening_trail
 from relay.transport.wire import Wire, auth_lines, read_extensions
 
 _MAX_PASSWORD_BYTES = 4096
@@ -58,6 +61,7 @@ async def open_session(
     contexts: TlsContexts,
     plan: TlsPlan | None = None,
     sessions: TlsSessionLog | None = None,
+    traces: Traces = UNWATCHED,
 ) -> Session | Deferred:
     """Connect to one address of a host of the route, as planned (else as the route's mode alone asks)."""
     if plan is None:
@@ -74,17 +78,17 @@ async def open_session(
             )
 
     if plan.try_first is not None:
-        opening = Opening(host, address, route, settings, contexts, plan)
+        opening = Opening(host, address, route, settings, contexts, plan, traces)
         opened = await opening.run(plan.try_first)
         note(opening, opened)
         if isinstance(opened, Session) or opening.fault is None:
             return opened
         sessions = None  # the session that follows is the same one to the report
-    opening = Opening(host, address, route, settings, contexts, plan)
+    opening = Opening(host, address, route, settings, contexts, plan, traces)
     opened = await opening.run(plan.mode)
     note(opening, opened)
     if opening.has_failed_handshake and plan.may_fall_back:
-        return await Opening(host, address, route, settings, contexts, plan).run(TlsMode.NONE)
+        return await Opening(host, address, route, settings, contexts, plan, traces).run(TlsMode.NONE)
     return opened
 
 
@@ -99,7 +103,10 @@ class Opening:
         settings: SessionSettings,
         contexts: TlsContexts,
         plan: TlsPlan,
+        traces: Traces = UNWATCHED,
     ) -> None:
+        self._traces = traces
+        self._trail: Trail | None = None
         self._host = host
         self._address = address
         self._route = route
@@ -118,15 +125,23 @@ class Opening:
         wire: Wire | None = None
         session: Session | None = None
         try:
+            if self._traces.active:
+                self._trail = opening_trail(self._traces, self._route, self._host, self._address)
             connected = await self._connect(mode)
             if isinstance(connected, Deferred):
+                if self._trail is not None:
+                    self._trail.end(shown(f"no connection: {connected.detail}"))
                 return connected
             wire = connected
+            if mode is TlsMode.WRAPPER:
+                wire.remark(f"TLS: {wire.tls_text()}")
             if wire.transport is not None:
                 self.source_address = wire.transport.get_extra_info("sockname", ("",))[0]
             fresh = Session(wire, self._settings)
             failure = await self._converse(wire, fresh, mode)
             if failure is not None:
+                if failure.reply is None and wire.fault is None:
+                    wire.remark(f"{failure.reason}: {failure.detail}")
                 return replace(failure, dialogue=self._dialogue(wire, failure))
             fresh.peer = self._peer
             session = fresh
@@ -144,7 +159,7 @@ class Opening:
             async with asyncio.timeout(settings.connect_s):
                 if mode is TlsMode.WRAPPER:
                     _, wire = await loop.create_connection(
-                        lambda: Wire(loop),
+                        lambda: Wire(loop, self._traces, self._trail),
                         self._address,
                         self._host.port,
                         local_addr=source,
@@ -154,7 +169,10 @@ class Opening:
                     self._note_tls(wire, mode)
                 else:
                     _, wire = await loop.create_connection(
-                        lambda: Wire(loop), self._address, self._host.port, local_addr=source
+                        lambda: Wire(loop, self._traces, self._trail),
+                        self._address,
+                        self._host.port,
+                        local_addr=source,
                     )
         except TimeoutError:
             return self._site(Reason.CONNECT, f"no connection within {settings.connect_s:g} s")
@@ -264,6 +282,8 @@ class Opening:
         lines = auth_lines(self._mechanisms, self._route.username, password)
         if not lines:
             return self._site(Reason.AUTH, "the next hop offers neither AUTH PLAIN nor LOGIN")
+        if wire.trail is not None:
+            wire.trail.secrets = (password, *[word for line in lines for word in line.split()[-1:]])
         for position, line in enumerate(lines, 1):
             hoped = 235 if position == len(lines) else 334
             reply = await self._ask(wire, line, Command.AUTH, self._settings.auth_s, hoped)

@@ -31,6 +31,7 @@ from relay.base.clock import Clock
 from relay.base.route import Host, LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.base.tls_session import TlsSessionLog
+from relay.base.trace import UNWATCHED, Traces
 from relay.transport.connect import Addresses, Connector
 from relay.transport.places import Group, Places
 from relay.transport.settings import PoolSettings, SessionSettings
@@ -52,13 +53,21 @@ class Pools:
         clock: Clock,
         shuffle: Callable[[list[Host]], None] = random.shuffle,
         tls_sessions: TlsSessionLog | None = None,
+        traces: Traces = UNWATCHED,
     ) -> None:
-        """``shuffle`` orders hosts of equal preference in place. ``tls_sessions`` hears how TLS fared."""
+        """``shuffle`` orders hosts of equal preference in place. ``tls_sessions`` hears how TLS fared;
+        ``traces`` are of those who watch what is said."""
         self.work = work
         self.settings = settings
         self.clock = clock
         self.connector = Connector(
-            addresses, contexts, session_settings, shuffle, settings.addresses_per_attempt, tls_sessions
+            addresses,
+            contexts,
+            session_settings,
+            shuffle,
+            settings.addresses_per_attempt,
+            tls_sessions,
+            traces,
         )
         self.places = Places(settings.connections)
         self.tasks = Tasks("transport")

@@ -28,6 +28,7 @@ from relay.base.clock import Clock, SystemClock
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import NOBODY, Deferred, Delivered, Outcome, Peer, Reason, Scope
 from relay.codec import data
+from relay.codec.trace_text import shown_content
 from relay.transport.blocks import BLOCK_BYTES, blocks
 from relay.transport.commands import (
     Offers,
@@ -41,6 +42,7 @@ from relay.transport.replies import Judged, early_answer, judge_dot, judge_envel
 from relay.transport.reply_parser import RawReply, as_reply
 from relay.transport.settings import SessionSettings
 from relay.transport.transcript import bounded, in_pairs, lines_of
+from relay.transport.watching import watch, watched_envelope
 from relay.transport.wire import Wire
 
 _BUSY = 421
@@ -93,6 +95,7 @@ class Session:
             # after a 354 that is not followed up, QUIT would be content
             if self._wire.is_in_step and self._wire.replies[-1][0] != _GO_AHEAD:
                 self._wire.expect(1)
+                self._wire.say("QUIT")
                 self._wire.send(b"QUIT\r\n")
                 await self._wire.answered(self._settings.quit_s)
         finally:
@@ -120,6 +123,8 @@ class Session:
                 return barred
         self.delivered += 1
         self._is_clean = False
+        if self._wire.traces.active or self._wire.trail is not None:
+            watch(self._wire, self.peer, attempt)
         began = monotonic()
         try:
             judged = await self._introduce(message, recipients)
@@ -160,6 +165,8 @@ class Session:
         if self.offers.pipelining:
             commands = write_envelope(message, recipients, self.offers, self._clock.now())
             wire.expect(len(recipients) + 2)
+            if wire.trail is not None:
+                watched_envelope(wire.trail, commands)
             wire.send(commands)
             replies = await wire.answered(settings.mail_s)
         else:
@@ -185,6 +192,8 @@ class Session:
 
     async def _ask(self, line: bytes, timeout_s: float) -> list[RawReply]:
         self._wire.expect(1)
+        if self._wire.trail is not None:
+            watched_envelope(self._wire.trail, line)
         self._wire.send(line)
         return await self._wire.answered(timeout_s)
 
@@ -202,6 +211,8 @@ class Session:
             wire.send(data.wire(content))
         else:
             await self._send_blocks(content, message.size_bytes, before_dot)
+        if wire.trail is not None:
+            wire.say(shown_content(message.size_bytes, is_complete=self.dot_sent))
         replies = await wire.answered(self._settings.dot_s) if self.dot_sent else wire.replies
         if not replies:
             return self._lost()

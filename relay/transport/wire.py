@@ -27,6 +27,8 @@ from aiosmtplib.protocol import SMTPProtocol
 from relay.base.errors import RemoteProtocolError
 from relay.base.outcome import Reason
 from relay.base.reply import Reply
+from relay.base.trace import CLIENT, NOTE, SERVER, UNWATCHED, Traces, Trail
+from relay.codec.trace_text import shown, shown_reply
 from relay.transport.deadline import Deadline
 from relay.transport.reply_parser import RawReply, ReplyParser, as_reply
 from relay.transport.transcript import Exchange
@@ -52,8 +54,13 @@ def auth_lines(mechanisms: list[str], username: str, password: str) -> list[str]
 class Wire(SMTPProtocol):
     """The two directions of one connection. ``fault`` says why it is of no more use; None while it is."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, traces: Traces = UNWATCHED, trail: Trail | None = None
+    ) -> None:
+        """``trail``: what is said on it, where somebody of ``traces`` watches."""
         super().__init__(loop=loop)
+        self.traces = traces
+        self.trail = trail
         self.fault: Reason | None = None
         self.fault_detail = ""
         self.replies: list[RawReply] = []
@@ -83,6 +90,9 @@ class Wire(SMTPProtocol):
                 self.replies += self._parser.completed
             self.give_up(Reason.PROTOCOL, str(fault))
             return
+        if self.trail is not None:
+            for code, text in replies:
+                self.trail.lines(SERVER, shown_reply(code, text, self.trail.secrets))
         if self._missing <= 0 and self._waiter is None:
             is_goodbye = bool(replies) and replies[0][0] == _BUSY
             self.give_up(Reason.BUSY if is_goodbye else Reason.PROTOCOL, "the peer spoke unasked")
@@ -108,6 +118,7 @@ class Wire(SMTPProtocol):
         if self.fault is None:
             self.fault = Reason.CONNECTION_LOST
             self.fault_detail = str(exc) if exc else "closed by the peer"
+        self._end_trail()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -119,6 +130,7 @@ class Wire(SMTPProtocol):
         if self.fault is None:
             self.fault = reason
             self.fault_detail = detail
+        self._end_trail()
         self._deadline.end()
         if self.transport is not None:
             cast(asyncio.Transport, self.transport).abort()
@@ -138,6 +150,23 @@ class Wire(SMTPProtocol):
     def note(self, said: str) -> None:
         """Keep what is said now for a transcript; the replies expected join it as they come."""
         self.opening.append((said, self.replies))
+        if said:
+            self.say(said)
+
+    def say(self, said: str) -> None:
+        """For those who watch: what goes to the peer, without secrets."""
+        if self.trail is not None:
+            self.trail(CLIENT, shown(said))
+
+    def remark(self, text: str) -> None:
+        """For those who watch: what neither side said."""
+        if self.trail is not None:
+            self.trail(NOTE, shown(text))
+
+    def _end_trail(self) -> None:
+        trail, self.trail = self.trail, None
+        if trail is not None:
+            trail.end(shown(self.fault_detail))
 
     def send(self, wire: bytes) -> None:
         """Write without waiting; on a connection that is gone, nothing."""
@@ -219,3 +248,4 @@ class Wire(SMTPProtocol):
         self.transport = transport
         self._over_ssl = True
         self.opening.append((f"# {self.tls_text()}", ()))
+        self.remark(f"TLS: {self.tls_text()}")

@@ -70,6 +70,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "suppression": partial(_of, "suppression"),
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "consumers"),
+    "trace": partial(_of, "trace", "trace"),
     "stats": partial(_of, "stats", "stats"),
     "manual": partial(_of, "manual", "manual"),
 }

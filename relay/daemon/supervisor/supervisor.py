@@ -38,6 +38,8 @@ from relay.daemon.supervisor.notifier_process import NotifierProcess
 from relay.daemon.supervisor.queue_requests import REQUESTS, QueueRequests
 from relay.daemon.supervisor.reloading import Reloading
 from relay.daemon.supervisor.site_keeper import SiteKeeper
+from relay.daemon.supervisor.trace_requests import REQUESTS as TRACE_REQUESTS
+from relay.daemon.supervisor.trace_requests import TraceRequests
 from relay.daemon.supervisor.workers import Workers
 from relay.directory.store import Directory
 from relay.policy.ledger import QuotaWarning
@@ -104,6 +106,8 @@ class Supervisor:
             self._queue = QueueRequests(self._workers)
             self._sites = SiteKeeper(self._clock, self._call, self._tasks)
             self._workers.on_end = self._sites.forget
+            self._traces = TraceRequests(self._workers, self._clock, self._tasks)
+            self._workers.on_ready = self._traces.worker_ready
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
             self._notifier = NotifierProcess(
@@ -234,12 +238,16 @@ class Supervisor:
             return await self._notifier.ask(what, **fields)
         if what == "usage":
             return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
+        if what in TRACE_REQUESTS:
+            return await self._traces.answer(what, fields, by)
         if what in REQUESTS:
             return await self._queue.answer(what, fields, by)
         raise LinkError(f"unknown request {what!r}")
 
     async def _asked(self, life: int, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
         """Answer a worker in one of its lives."""
+        if what == "traced":
+            return self._traces.take(fields)
         if what == "lane.ask":
             return self._sites.answer(life, fields)
         return await self._ledger.answer(life, what, fields)

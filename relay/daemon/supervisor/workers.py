@@ -67,6 +67,7 @@ class Workers:
         self._lives = count(1)
         self._life: dict[int, int] = {}  # by number of the worker
         self.on_end: Callable[[int], None] | None = None  # hears of a life that has ended
+        self.on_ready: Callable[[Child], None] | None = None  # hears of one that works from now on
         self._board = Board.make(self.count)
 
     def start(self) -> None:
@@ -197,6 +198,8 @@ class Workers:
             child.is_ready = True
             if len(self.ready) == self.count:
                 self.all_ready.set()
+            if self.on_ready is not None:
+                self.on_ready(child)
             return self.text if child.text != self.text else None
 
         return answer

@@ -21,6 +21,7 @@ from relay.base.log import MessageLog
 from relay.base.message import Message
 from relay.base.route import ANY_SOURCE, LaneLimits, Route, Source
 from relay.base.simulator import simulator_domain
+from relay.base.trace import UNWATCHED, Traces
 from relay.daemon.settings import shaping_sections
 from relay.daemon.settings.config import Config
 from relay.daemon.translate import (
@@ -89,6 +90,7 @@ class Outbound:
         clock: Clock,
         message_log: MessageLog,
         ask: Asking | None = None,
+        traces: Traces = UNWATCHED,
     ) -> None:
         """``prepare(shard)`` makes a message of the relay's own; ``ask`` is the way to the ledger of lanes,
         without which all of a rule's numbers are this worker's."""
@@ -163,6 +165,7 @@ class Outbound:
             session_settings(config),
             clock,
             tls_sessions=self.tls_tally,
+            traces=traces,
         )
         self.late_notices = late_notices.LateNotices(
             shards,

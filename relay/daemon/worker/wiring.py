@@ -23,6 +23,7 @@ from relay.base.log import MessageLog
 from relay.base.message import Submission
 from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
+from relay.base.trace import Traces
 from relay.codec.headers import Header
 from relay.daemon.duties.roster import duties
 from relay.daemon.duties.watch import Watch
@@ -147,6 +148,7 @@ class Works:
         self.clock = clock
         self.message_log = message_log
         self.counters = Counters()
+        self.traces = Traces(worker, clock)
         self.shards: dict[int, Shard] = {}
         self.listeners: list[Listener] = []
         self.certificate: Certificate | None = None
@@ -183,6 +185,7 @@ class Works:
             counters=self.counters,
             clock=self.clock,
             certificate=self.certificate,
+            traces=self.traces,
         )
         returning = replace(self.around, intake=self.feedback, gate=self.inbound)
         for section, bound in zip(config.listener, sockets, strict=True):
@@ -190,6 +193,7 @@ class Works:
             settings = listener_settings(config, section, self.live.current)
             around = returning if section.role == "inbound" else self.around
             self.listeners.append(Listener(settings, around, bound, drain_s))
+            self.traces.on_change.append(self.listeners[-1].retrace)
         await self.around.tasks.start(stack)
         await start_all(self.listeners, stack)
         self.watch = Watch(
@@ -224,7 +228,7 @@ class Works:
         self.tasks = Tasks("intake")
         stores: dict[int, Stored] = {**self.shards}
         ask = None if self.ask_ledger is _no_ledger else self.ask_ledger
-        self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask)
+        self.outbound = Outbound(config, stores, self._prepare, clock, self.message_log, ask, self.traces)
         out = self.outbound
         out.account_source = self._account_source
         out.settler.telling.is_forwarding = self._is_forwarding

@@ -40,6 +40,7 @@ from relay.daemon.worker.activity import Activity
 from relay.daemon.worker.quota_warning import warn_of_quota
 from relay.daemon.worker.readings import readings
 from relay.daemon.worker.submission import submit
+from relay.daemon.worker.tracing import Tracing
 from relay.daemon.worker.wiring import Plan, Works
 from relay.ingress.connections import neighbourhood
 from relay.spool.choosing import Chosen
@@ -83,8 +84,10 @@ class Worker:
         )
         link = Link(reader, writer, self.answer)
         self.works.ask_ledger = link.ask
+        self.tracing = Tracing(self.works.traces, link.ask)
         async with AsyncExitStack() as stack:
             await self._tasks.start(stack)
+            await self.tracing.start(stack)
             self._tasks.spawn(self._serve(link), "link")
             self._tasks.spawn(self._beat(board), "heartbeat")
             stack.callback(self.lines.flush)
@@ -173,6 +176,10 @@ class Worker:
             return self._activity.look(**fields)
         if what == "sites":
             return self.works.outbound.scheduler.lanes.listed(**fields)
+        if what == "trace begin":
+            return self.tracing.begin(**fields)
+        if what == "trace end":
+            return self.tracing.end(**fields)
         if what == "lane.call" and (shares := self.works.outbound.shares) is not None:
             return shares.call(fields["lanes"])
         raise LinkError(f"unknown request {what!r}")
