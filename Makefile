@@ -1,4 +1,4 @@
-# make run | test | check | bench | crash: everything installs into .venv by itself.
+# make run | test | check | bench | crash | soak: everything installs into .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash rotation corpus clean deb
+.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash soak rotation corpus clean deb
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ bench-suppression: $(STAMP) ## suppression lists of a million addresses: import,
 
 crash: $(STAMP)        ## kill -9 at random moments, compare the ledgers
 	$(BIN)/python -m tests.crash --rounds $(ROUNDS)
+
+soak: $(STAMP)         ## everything at once for MINUTES=10 at RATE=80 a second: nothing lost, nothing that grows
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),80) $(ARGS)
 
 rotation: $(STAMP)     ## DKIM keys turn under load, and every message verifies (MESSAGES=20000)
 	$(BIN)/python -m tests.scenarios.rotation --messages $(or $(MESSAGES),20000)

@@ -5,7 +5,7 @@ the number of the submission and the CRC-32 of the body, so that the sink can te
 up or cut from a good one. Bodies hold lines that begin with a dot; now and then one is above the size from
 which the spool keeps content in a file, or has several recipients in two domains. Some go to a receiver with
 narrow limits (``NARROW``), some to one that is never there (``GONE``) with a time after which the sender
-wants to hear (RFC 2852): these come back to ``SENDER``.
+wants to hear (RFC 2852): these come back to ``SENDER``, or to the ``app@`` of another domain that sent them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Mail:
     recipients: list[str]
     content: bytes
     by_s: int = 0  # seconds after which the sender wants to hear that it did not arrive
+    sender: str = SENDER
 
     @property
     def envelope(self) -> bytes:
         """MAIL, RCPT and DATA for one write (RFC 2920)."""
         rcpt = "".join(f"RCPT TO:<{address}>\r\n" for address in self.recipients)
         by = f" BY={self.by_s};R" if self.by_s else ""
-        return f"MAIL FROM:<{SENDER}>{by}\r\n{rcpt}DATA\r\n".encode()
+        return f"MAIL FROM:<{self.sender}>{by}\r\n{rcpt}DATA\r\n".encode()
 
 
 def make(
@@ -49,16 +50,17 @@ def make(
     recipients: int = 1,
     domains: tuple[str, ...] = DOMAINS,
     by_s: int = 0,
+    sender: str = SENDER,
 ) -> Mail:
     """Submission ``number``."""
     stuffed = _LINE * max(1, size_bytes // len(_LINE))
     check = zlib.crc32(unstuff(stuffed))
     head = (
-        f"From: {SENDER}\r\nTo: undisclosed-recipients:;\r\nSubject: message {number}\r\n"
+        f"From: {sender}\r\nTo: undisclosed-recipients:;\r\nSubject: message {number}\r\n"
         f"X-Crash: {number} {check}\r\nContent-Type: text/plain\r\n\r\n"
     ).encode()
     addresses = [f"m{number}-{n}@{domains[n % len(domains)]}" for n in range(recipients)]
-    return Mail(addresses, head + stuffed + b".\r\n", by_s)
+    return Mail(addresses, head + stuffed + b".\r\n", by_s, sender)
 
 
 def make_mixed(number: int) -> Mail:
@@ -75,6 +77,11 @@ def make_shaped(number: int) -> Mail:
     if number % 9 == 7:
         return make(number, 1000, domains=(GONE,), by_s=GIVEN_UP_AFTER_S)
     return make_mixed(number)
+
+
+def is_for_us(recipients: list[str]) -> bool:
+    """Whether this is no message of a test, but one to its sender or to the contact of an account."""
+    return all(address.startswith(("app@", "postmaster@")) for address in recipients)
 
 
 def given_up(report: bytes) -> list[str]:

@@ -21,6 +21,7 @@ import argparse
 import asyncio
 import json
 import random
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,14 +44,18 @@ FaultOf: TypeAlias = Callable[[list[str], bytes], str]
 class RecordingSink(Sink):
     """The table is chance."""
 
-    def __init__(self, record: Path, seed: int, fault_of: FaultOf) -> None:
-        super().__init__(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 104857600"))
+    def __init__(self, record: Path, seed: int, fault_of: FaultOf, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 104857600"), tls=tls)
         self.ledger = Ledger(record)
         self.bounced = Ledger(record.with_suffix(".bounced"))
         self.fault_of = fault_of
         self.faults = record.with_suffix(".faults")
         self.chance = random.Random(seed)
         self.is_wild = False
+
+    def behave(self, mood: str) -> None:
+        """``calm`` or ``wild``."""
+        self.is_wild = mood == "wild"
 
     def answer(self, key: str, ordinary: Answer) -> Answer:
         if self.is_wild:
@@ -81,7 +86,7 @@ class RecordingSink(Sink):
         return "take"
 
     def _take(self, message: Received) -> None:
-        if message.recipients == [mail.SENDER]:
+        if mail.is_for_us(message.recipients):
             if addresses := mail.given_up(message.wire):
                 self.bounced.note(addresses)
             return
@@ -97,16 +102,15 @@ def bench_fault_of(recipients: list[str], received: bytes) -> str:
     return "" if marker and recipients == [f"user{marker[1]}@{RECEIVER}"] else f"marker {marker}"
 
 
-async def serve(port: int, record: Path, seed: int, fault_of: FaultOf) -> None:
+async def serve(sink: RecordingSink, port: int) -> None:
     """Serve until standard input ends."""
-    sink = RecordingSink(record, seed, fault_of)
     await sink.start(port=port, backlog=512, reuse_port=True)
     print(json.dumps({"port": sink.port}), flush=True)
     commands = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     while line := await commands.readline():
-        sink.is_wild = line.strip() == b"wild"
+        sink.behave(line.decode().strip())
     await sink.stop()
 
 
@@ -119,7 +123,7 @@ def main() -> None:
     options.add_argument("--bench", action="store_true", help="the messages are those of bench.source")
     given = options.parse_args()
     fault_of = bench_fault_of if given.bench else mail.fault_of
-    uvloop.run(serve(given.port, given.record, given.seed, fault_of))
+    uvloop.run(serve(RecordingSink(given.record, given.seed, fault_of), given.port))
 
 
 if __name__ == "__main__":

@@ -82,10 +82,10 @@ class Source:
             pass
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (await _reply(reader))[:3] != "220":
+        if (await reply_of(reader))[:3] != "220":
             return
         writer.write(b"EHLO source.crash.example\r\n")
-        await _reply(reader)
+        await reply_of(reader)
         following: Mail | None = None
         while True:
             mail = following
@@ -100,7 +100,7 @@ class Source:
             following = None if self._stop.is_set() else self._make(next(self.numbers))
             writer.write(mail.content + (following.envelope if following else b""))
             self.unknown += 1
-            reply = await _reply(reader)
+            reply = await reply_of(reader)
             self.unknown -= 1
             if reply[:3] == "250":
                 self.ledger.note(mail.recipients)
@@ -109,12 +109,12 @@ class Source:
                 self.replies[reply] += 1
                 await self._pause()
         writer.write(b"QUIT\r\n")
-        await _reply(reader)
+        await reply_of(reader)
 
     async def _envelope_taken(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mail: Mail
     ) -> bool:
-        replies = [await _reply(reader) for _ in range(len(mail.recipients) + 2)]
+        replies = [await reply_of(reader) for _ in range(len(mail.recipients) + 2)]
         wrong = [reply for reply in replies[:-1] if reply[:3] != "250"]
         if not wrong and replies[-1][:3] == "354":
             return True
@@ -122,12 +122,12 @@ class Source:
         if replies[-1][:3] == "354":
             raise EOFError("354 after a refusal: this connection is of no more use")
         writer.write(b"RSET\r\n")
-        await _reply(reader)
+        await reply_of(reader)
         await self._pause()
         return False
 
 
-async def _reply(reader: asyncio.StreamReader) -> str:
+async def reply_of(reader: asyncio.StreamReader) -> str:
     """The last line of the next reply. EOFError if the connection ends first."""
     async with asyncio.timeout(SILENCE_S):
         while True:

@@ -4,7 +4,8 @@
 
 - each Send, Delivery and Bounce of a message of the account is in a notification that was taken (else:
   untold);
-- within a message the first takings are in the order of the log (else: out_of_order);
+- within a message and a shard the first takings are in the order of the log (else: out_of_order): what comes
+  back about a message is in the shard that took it, and read with it the order would be that of this reading;
 - no notification tells what is not in the log (else: invented);
 - the statistics have each event exactly once (miscounted: by how many they are wrong).
 
@@ -111,9 +112,9 @@ def _compare_told(logged: Sequence[Logged], posts: Sequence[Told], hearing: Hear
             first.setdefault((post.message_id, post.kind, address), at)
     hearing.told_twice = sum(times > 1 for times in uids.values())
     known: set[tuple[str, str, str]] = set()
-    newest: dict[str, int] = {}  # by message, where the events before this one were first told
+    newest: dict[tuple[str, int], int] = {}  # where the events before this one were first told
     for one in logged:
-        kind, message = one.event.kind, one.event.message_id
+        kind, message, shard = one.event.kind, one.event.message_id, one.shard
         if kind not in KINDS:
             continue
         for address in _about(one):
@@ -125,10 +126,10 @@ def _compare_told(logged: Sequence[Logged], posts: Sequence[Told], hearing: Hear
                 hearing.samples.append(f"untold: {key}")
             else:
                 hearing.told += 1
-                if at < newest.get(message, at):
+                if at < newest.get((message, shard), at):
                     hearing.out_of_order += 1
                     hearing.samples.append(f"out of order: {key}")
-                newest[message] = max(at, newest.get(message, at))
+                newest[message, shard] = max(at, newest.get((message, shard), at))
     strange = [key for key in first if key not in known]
     hearing.invented = len(strange)
     hearing.samples = [*hearing.samples, *(f"invented: {key}" for key in strange)][:10]
@@ -150,8 +151,12 @@ def sums(logged: Iterable[Logged]) -> dict[int, Counts]:
                 counts.sent += len(_about(one))
             case EventKind.DELIVERY:
                 counts.delivered += 1
-            case EventKind.BOUNCE if json.loads(event.detail).get("bounceType") == "Permanent":
-                counts.hard += 1
             case EventKind.BOUNCE:
-                counts.soft += 1
+                detail = json.loads(event.detail)
+                if detail.get("bounceSubType") == "OnAccountSuppressionList":
+                    continue  # the account knew: neither
+                if detail.get("bounceType") == "Permanent":
+                    counts.hard += 1
+                else:
+                    counts.soft += 1
     return found
