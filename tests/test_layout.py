@@ -24,7 +24,13 @@ REGISTRIES = [
 
 WORDS_ONLY = {
     "relay/__main__.py",
+    "relay/admin/account_metrics.py",
+    "relay/admin/client_metrics.py",
+    "relay/admin/delivery_metrics.py",
     "relay/admin/host_facts.py",
+    "relay/admin/metric.py",
+    "relay/admin/process_metrics.py",
+    "relay/admin/queue_metrics.py",
     "relay/base/events.py",  # dataclasses and enumerations without behaviour
     "relay/base/message.py",
     "relay/base/outcome.py",

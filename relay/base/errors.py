@@ -36,12 +36,14 @@ class StartError(RelayError):
 
 
 class Refused(RelayError):
-    """A submission is refused; ``reply`` is safe to show to the client, ``detail`` is for the log."""
+    """A submission is refused; ``reply`` is safe to show to the client, ``detail`` is for the log. ``why`` is
+    the word under which it is counted."""
 
-    def __init__(self, reply: Reply, detail: str = "") -> None:
+    def __init__(self, reply: Reply, detail: str = "", *, why: str = "content") -> None:
         super().__init__(detail or reply.text)
         self.reply = reply
         self.detail = detail
+        self.why = why
 
 
 class SpoolError(RelayError):

@@ -68,3 +68,12 @@ def with_wish(mode: TlsMode, demand: TlsDemand, wish: TlsWish) -> tuple[TlsMode,
     if wish is TlsWish.OPTIONAL:
         return mode, replace(demand, has_dane=False, sts=None, is_sts_enforced=False)
     return mode, demand
+
+
+_VERSIONS = ("TLSv1.2", "TLSv1.3")
+
+
+def version_of(described: str) -> str:
+    """The version under which a session counts that is described by version and cipher; "" is no TLS."""
+    version = described.partition(" ")[0]
+    return version if version in _VERSIONS else "other" if version else "none"

@@ -104,7 +104,7 @@ class Connection(Watched, InheritedCommands):
         address, port = self._behind_proxy or (transport.get_extra_info("peername") or ("", 0))[:2]
         tls = describe(transport.get_extra_info("ssl_object"))
         if tls:
-            self._around.counters.tls_sessions += 1
+            self._around.counters.count_tls(tls)
         self.dialogue = Dialogue(self.settings, address, port, tls)
         if self._around.traces.active:
             self.retrace()

@@ -37,7 +37,7 @@ class InboundSession(Session):
         if answer is not replies.SENDER_OK or gate is None:
             return answer
         if not gate.takes_from(self.dialogue.address, self._around.clock.monotonic()):
-            self._around.counters.count_refused(452)
+            self._around.counters.count_refused(452, "rate")
             self.dialogue.reset()
             return _TOO_MUCH
         return answer
@@ -56,7 +56,7 @@ class InboundSession(Session):
             return answer
         envelope.recipients.pop()
         self.dialogue.refused_recipients += 1
-        self._around.counters.count_refused(550)
+        self._around.counters.count_refused(550, "recipient")
         self._bad_commands += 1
         if self._bad_commands >= self.settings.max_bad_commands:
             self._say_and_close(refusal)

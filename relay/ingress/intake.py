@@ -39,7 +39,7 @@ from relay.base.tasks import Tasks
 from relay.codec.data import find_fault
 from relay.codec.headers import Header, HeaderFault
 from relay.codec.sent_header import sent_header
-from relay.ingress.counters import Counters
+from relay.ingress.counters import Counters, counted_as
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +275,9 @@ class Intake(Generic[K]):
         if error is not None:
             self._give_up(submission, promise, error, admission)
             return
-        self._counters.count_accepted(message.account_id, message.size_bytes)
+        self._counters.count_accepted(
+            message.account_id, message.size_bytes, len(submission.envelope.recipients)
+        )
         try:
             if not admission.dropped:
                 self._on_stored(message)
@@ -307,8 +309,8 @@ class Intake(Generic[K]):
     ) -> None:
         if admission is not None:
             self._policy.give_back(submission, admission)
-        code = error.reply.code if isinstance(error, Refused) else 451
-        self._counters.count_refused(code)
+        code, why = counted_as(error)
+        self._counters.count_refused(code, why)
         if self._log.is_on:
             self._log(
                 "refused",
@@ -338,7 +340,7 @@ def _inspect(content: bytes, max_hops: int = MAX_HOPS) -> Header:
     except HeaderFault as fault_of_header:
         raise Refused(Reply(554, f"Message rejected: {fault_of_header}", "5.6.0")) from fault_of_header
     if len(header.fields) > max_hops and len(header.get_all(b"received")) > max_hops:
-        raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"))
+        raise Refused(Reply(554, "Message rejected: too many hops, this is a mail loop", "5.4.6"), why="loop")
     return header
 
 

@@ -269,7 +269,13 @@ class Sessions(set[Connection]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.ever = 0  # sessions that were opened
         self._is_empty = asyncio.Event()
+
+    def add(self, session: Connection) -> None:
+        """One more session."""
+        super().add(session)
+        self.ever += 1
 
     def discard(self, session: object) -> None:
         """One session is over."""

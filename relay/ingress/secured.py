@@ -93,8 +93,9 @@ class SecuredConnection(Connection):
             return
         self._stream = stream
         self._is_paused = False
-        self._around.counters.tls_sessions += 1
-        self.dialogue.begin_tls(describe(stream.get_extra_info("ssl_object")))
+        tls = describe(stream.get_extra_info("ssl_object"))
+        self._around.counters.count_tls(tls)
+        self.dialogue.begin_tls(tls)
         self._remark(f"TLS: {self.dialogue.tls}")
         self._resume()
 
@@ -131,18 +132,19 @@ class SecuredConnection(Connection):
         now = around.clock.monotonic()
         seen = {"client": self.dialogue.address, "credential": answer.username[:64]}
         if around.throttle.is_limited(address, answer.username, now):
-            around.counters.auth_failures += 1
+            around.counters.count_auth_failure("limited")
             log.warning("AUTH limited", extra=seen)
             self._refuse_auth(replies.AUTH_UNAVAILABLE, around.throttle.max_delay_s)
             return
         try:
             grant = around.accounts.authenticate(answer.username, answer.password)
         except Exception as error:
+            around.counters.count_auth_failure("unavailable")
             log.error("credentials cannot be looked up", extra=seen, exc_info=error)
             self._reply(replies.AUTH_UNAVAILABLE)
             return
         if grant is None:
-            around.counters.auth_failures += 1
+            around.counters.count_auth_failure("invalid")
             log.info("AUTH failed", extra=seen)
             self._refuse_auth(replies.AUTH_INVALID, around.throttle.fail(address, answer.username, now))
             return

@@ -49,6 +49,7 @@ class Session(SecuredConnection):
         self._chunks: ChunkedContent | None = None  # BDAT: what there is so far
         self._handed_in: DottedContent | ChunkedContent | None = None  # the intake has it
         self._is_last_chunk = False
+        self._complete_at = 0.0  # monotonic: the end of the data
 
     def _refuse_client(self) -> Pair | None:
         settings = self.settings
@@ -118,6 +119,7 @@ class Session(SecuredConnection):
             content.refuse(chunk.refusal)
         content.expect(chunk.size_bytes)
         if content.is_hopeless:
+            self._count_refusal(content.refusal)
             self._say_and_linger(content.refusal or replies.TROUBLE)
             return None
         self._is_last_chunk = chunk.is_last
@@ -133,6 +135,7 @@ class Session(SecuredConnection):
         assert content is not None
         rest = content.feed(chunk)
         if content.is_hopeless:
+            self._count_refusal(content.refusal)
             self._say_and_linger(content.refusal or replies.TROUBLE)
             return None
         if rest is None:
@@ -158,11 +161,12 @@ class Session(SecuredConnection):
         envelope = dialogue.envelope
         if content.refusal is not None or envelope is None:
             content.release()
-            self._around.counters.count_refused(552 if content.refusal is replies.TOO_LONG_MESSAGE else 452)
+            self._count_refusal(content.refusal)
             self._reply(content.refusal or replies.NEED_MAIL)
             self._end_transaction()
             return
         self._handed_in = content
+        self._complete_at = self._around.clock.monotonic()
         submission = Submission(dialogue.account_id, envelope, content.content, dialogue.client())
         try:
             promise = self._around.intake.accept(submission)
@@ -175,6 +179,11 @@ class Session(SecuredConnection):
         else:
             self._is_busy = True
             promise.add_done_callback(self._settle_and_resume)
+
+    def _count_refusal(self, refusal: Pair | None) -> None:
+        """Content was refused before the intake saw it."""
+        is_size = refusal is replies.TOO_LONG_MESSAGE
+        self._around.counters.count_refused(*((552, "size") if is_size else (452, "room")))
 
     def _settle_and_resume(self, promise: asyncio.Future[Accepted]) -> None:
         self._settle(promise)
@@ -190,6 +199,8 @@ class Session(SecuredConnection):
             error = promise.exception()
             if error is None:
                 accepted = promise.result()
+                took_s = self._around.clock.monotonic() - self._complete_at
+                self._around.counters.accept_seconds.observe(took_s)
                 said = (f"{accepted.id} {accepted.note}" if accepted.note else accepted.id).encode()
                 answer = (b"250 Ok %b\r\n" % said, b"250 2.6.0 Ok %b\r\n" % said)
             else:

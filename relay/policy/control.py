@@ -159,7 +159,8 @@ def _check_arn(
                 f"Access denied: User `{user or account_number(account_id)}' is not authorized to perform "
                 f"`ses:SendRawEmail' on resource `{resource}'",
                 "5.7.1",
-            )
+            ),
+            why="identity",
         )
 
 

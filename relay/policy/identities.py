@@ -74,7 +74,8 @@ def check_submission(
         ]
         failed += [one for one in _unverified(snapshot, account_id, "", recipients) if one not in failed]
     if failed:
-        raise Refused(Reply(554, _UNVERIFIED + _listed(failed, _TEXT_LIMIT - len(_UNVERIFIED)), "5.7.1"))
+        text = _UNVERIFIED + _listed(failed, _TEXT_LIMIT - len(_UNVERIFIED))
+        raise Refused(Reply(554, text, "5.7.1"), why="identity")
     return header_from
 
 
@@ -82,11 +83,12 @@ def _sending_account(snapshot: Snapshot, account_id: int, credential: str) -> Ac
     """The account, if it may send at all. Raises Refused."""
     account = snapshot.account(account_id)
     if account is None:
-        raise Refused(_NO_ACCOUNT, f"there is no account {account_id}")
+        raise Refused(_NO_ACCOUNT, f"there is no account {account_id}", why="access")
     if account.is_paused:
-        raise Refused(_SUSPENDED, f"account {account.name} is paused: {account.reason or 'no reason given'}")
+        reason = account.reason or "no reason given"
+        raise Refused(_SUSPENDED, f"account {account.name} is paused: {reason}", why="suspended")
     if credential and not snapshot.has_credential(credential):
-        raise Refused(_NO_CREDENTIAL, f"credential {credential} was disabled or deleted")
+        raise Refused(_NO_CREDENTIAL, f"credential {credential} was disabled or deleted", why="access")
     return account
 
 

@@ -22,6 +22,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any, Protocol, TypeAlias
 
 from relay.base.admission import Admission
@@ -59,7 +60,17 @@ class Asking(Protocol):
 class _Account:
     """What a worker knows of one account's limits."""
 
-    __slots__ = ("account", "is_asking", "is_ending", "lease", "refused", "refused_until", "waiters")
+    __slots__ = (
+        "account",
+        "asked_at",
+        "is_asking",
+        "is_ending",
+        "lease",
+        "refused",
+        "refused_until",
+        "throttled",
+        "waiters",
+    )
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -69,6 +80,8 @@ class _Account:
         self.is_ending = False  # a timer runs for the end of the lease
         self.refused_until = 0.0
         self.refused = Bound.RATE
+        self.asked_at = 0.0
+        self.throttled = {"refused": 0, "delayed": 0, "held": 0}  # messages
 
 
 class LeasedLimits:
@@ -100,6 +113,21 @@ class LeasedLimits:
         """Accounts of which something is in hand."""
         return sum(not one.lease.is_empty for one in self._accounts.values())
 
+    def accounts(self, most: int = 200) -> dict[str, dict[str, Any]]:
+        """Those who asked last, by number: name, limits, and how many messages were throttled."""
+        known = list(self._accounts.values())
+        if len(known) > most:
+            known = nlargest(most, known, key=lambda one: one.asked_at)
+        return {
+            str(one.account.id): {
+                "name": one.account.name,
+                "quota": one.account.max_24_hours,
+                "rate": one.account.max_send_rate,
+                "throttled": one.throttled.copy(),
+            }
+            for one in known
+        }
+
     def take(
         self, account: Account, recipients: Sequence[Recipient], admission: Admission[Any]
     ) -> Awaitable[None] | None:
@@ -124,7 +152,7 @@ class LeasedLimits:
                 self._start_asking(known)
             return None
         if now < known.refused_until and (quota or known.refused is Bound.RATE):
-            self._refuse(known.refused)
+            self._refuse(known, known.refused)
         return self._wait(known, tokens, quota, admission)
 
     def give_back(self, account_id: int, admission: Admission[Any]) -> None:
@@ -148,22 +176,25 @@ class LeasedLimits:
             self._start_asking(known)
         verdict = await verdict_to_come
         if verdict.way is Way.REFUSE:
-            self._refuse(verdict.bound)
+            self._refuse(known, verdict.bound)
         if verdict.way is Way.HOLD:
             self.held += 1
+            known.throttled["held"] += 1
             admission.is_held = True
             admission.note = f"held: the {_TEXTS[verdict.bound]} of the account is reached"
             return
         admission.tokens, admission.quota, admission.minute = tokens, quota, verdict.minute
         if verdict.way is Way.DELAY:
             self.delayed += 1
+            known.throttled["delayed"] += 1
             admission.due_at = max(self._clock.now() + verdict.wait_s, admission.due_at)
             moment = datetime.fromtimestamp(admission.due_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             admission.note = f"delayed until {moment} by the {_TEXTS[verdict.bound]} of the account"
 
-    def _refuse(self, bound: Bound) -> None:
+    def _refuse(self, known: _Account, bound: Bound) -> None:
         self.refused[bound.value] += 1
-        raise Refused(_REPLIES[bound])
+        known.throttled["refused"] += 1
+        raise Refused(_REPLIES[bound], why=bound.value)
 
     def _take_over(self, known: _Account, account: Account) -> None:
         """A later snapshot's account: with other limits, what was got under the former ones goes back."""
@@ -191,14 +222,15 @@ class LeasedLimits:
             self.refused["unknown"] += len(waiters)
             for _, _, future in waiters:
                 if not future.done():
-                    future.set_exception(Refused(UNKNOWN, f"the ledger of limits cannot be asked: {error}"))
+                    detail = f"the ledger of limits cannot be asked: {error}"
+                    future.set_exception(Refused(UNKNOWN, detail, why="trouble"))
         finally:
             known.is_asking = False
 
     async def _ask_once(self, known: _Account, waiters: list[Waiter]) -> None:
         account, lease = known.account, known.lease
         back = lease.end() if waiters else (0, [])  # the ledger decides, so it must have all of it
-        asked_at = self._clock.monotonic()
+        asked_at = known.asked_at = self._clock.monotonic()
         self.asked += 1
         answer = await self._ask(
             "lease",

@@ -42,6 +42,7 @@ def domain_for(identity: Identity | None, sender: str, default: str) -> str:
                 f"Message rejected: Mail FROM domain is not verified: {identity.mail_from} "
                 "has no MX record that leads to this relay",
                 "5.7.1",
-            )
+            ),
+            why="identity",
         )
     return default

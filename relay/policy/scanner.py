@@ -76,7 +76,7 @@ class Scanner:
         except NoAnswer as failure:
             self._note_failure(str(failure))
             if self.settings.failure == "defer":
-                raise Refused(_NOT_NOW, str(failure)) from failure
+                raise Refused(_NOT_NOW, str(failure), why="scanner") from failure
             return
         if self._is_failing:
             self._is_failing = False

@@ -82,7 +82,7 @@ class Suppression:
         try:
             found = await self._lists.find(list_of, forms, after)
         except DirectoryError as error:
-            raise Refused(UNKNOWN, str(error)) from error
+            raise Refused(UNKNOWN, str(error), why="trouble") from error
         for one, form in zip(suspects, forms, strict=True):
             reason = found.get(form)
             if reason is not None and (list_of == SERVICE or reason in reasons):

@@ -38,6 +38,7 @@ from typing import Any
 
 from relay.base.errors import SpoolError
 from relay.base.events import Change
+from relay.base.histogram import MOMENTS, NUMBERS, Histogram
 from relay.spool import content, remnant, rows, schema
 from relay.spool.faults import Fault, as_spool_error, fault_of, may_be_refused
 from relay.spool.gathering import PATIENCE_S, Gathering
@@ -98,7 +99,8 @@ class Committer:
         self.commits = 0
         self.changes = 0
         self.failures = 0
-        self.commit_seconds = 0.0
+        self.commit_seconds, self.sync_seconds = Histogram(MOMENTS), Histogram(MOMENTS)  # sync: COMMIT alone
+        self.commit_changes = Histogram(NUMBERS)
 
     @property
     def is_failing(self) -> bool:
@@ -232,7 +234,8 @@ class Committer:
             self.failure = None
         self.commits += 1
         self.changes += len(batch)
-        self.commit_seconds += monotonic() - started
+        self.commit_seconds.observe(monotonic() - started)
+        self.commit_changes.observe(len(batch))
         for change, _ in batch:
             if change.slots:
                 self._journal.clear(change.slots)
@@ -264,7 +267,9 @@ class Committer:
             if self.failure is not None:
                 schema.touch(connection)  # a write that needs the disk even if no change does
             gone = write(connection, changes)
+            began = monotonic()
             connection.execute("COMMIT")
+            self.sync_seconds.observe(monotonic() - began)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -70,6 +70,9 @@ CREATE TABLE uncertain (
 ) WITHOUT ROWID;
 """
 
+# Needed for counting only: an older relay keeps it too, so that it is no version of its own.
+_HELD = "CREATE INDEX IF NOT EXISTS recipient_held ON recipient (message) WHERE state = 2"
+
 _UPGRADES = {  # from the version, to the next
     1: "ALTER TABLE message ADD COLUMN return_path TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE message ADD COLUMN control TEXT NOT NULL DEFAULT '';",
@@ -119,6 +122,7 @@ def open_writer(folder: Path, page_size: int = 16384) -> sqlite3.Connection:
             raise sqlite3.DatabaseError(
                 f"{folder / DATABASE} has version {version}, this relay knows {VERSION}"
             )
+        connection.execute(_HELD)
     except BaseException:
         connection.close()
         raise

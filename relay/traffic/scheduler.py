@@ -29,6 +29,7 @@ from pathlib import Path
 from relay.base.budget import Budget
 from relay.base.clock import Clock
 from relay.base.events import Change, Deferral
+from relay.base.histogram import WAITS, Histogram
 from relay.base.message import Attempt, Message, Recipient, RecipientState
 from relay.base.outcome import Deferred, Outcome
 from relay.base.route import Source
@@ -77,6 +78,8 @@ class Scheduler:
         self.budget = budget
         self._shards = shards
         self._clock = clock
+        self.attempts = 0
+        self.first_attempt_seconds = Histogram(WAITS)  # since acceptance
         self._tasks = Tasks("traffic")
         self.backlogs = {number: Backlog() for number in shards}
         self.lanes = Lanes(connections, rules, clock, settings)
@@ -185,7 +188,17 @@ class Scheduler:
 
     def take(self, lane: str) -> Attempt | None:
         """The next attempt for a free connection of the lane."""
-        return self.lanes.take(lane)
+        attempt = self.lanes.take(lane)
+        if attempt is not None:
+            self.attempts += 1
+            if not attempt.recipients[0].attempts:
+                self.first_attempt_seconds.observe(self._clock.now() - attempt.message.arrived_at)
+        return attempt
+
+    @property
+    def in_flight(self) -> int:
+        """Recipients whose attempt a connection has in hand."""
+        return sum([len(attempt.recipients) for attempt in self.lanes.taken])
 
     async def content(self, attempt: Attempt) -> bytes | Path:
         """The content of an attempt's message that is not in memory. Raises SpoolCorrupt."""

@@ -18,6 +18,7 @@ from functools import partial
 from relay.base.errors import SpoolError
 from relay.base.message import Attempt
 from relay.base.outcome import STOPPED, Deferred, Outcome, Reason, Scope
+from relay.base.tls import version_of
 from relay.transport.deadline import Deadline
 from relay.transport.session import Session
 from relay.transport.work import Shared, Site
@@ -72,11 +73,15 @@ class Connection:
     async def _open(self) -> Session | Deferred:
         site = self._site
         self._generation = site.generation
+        began = self._pools.clock.monotonic()
         try:
-            return await self._pools.connector.connect(site.route)
+            opened = await self._pools.connector.connect(site.route)
         except Exception:
             log.exception("connecting failed", extra={"site": site.name})
             return Deferred(Scope.SITE, Reason.INTERNAL, None, "connecting failed on our side")
+        if isinstance(opened, Session):
+            self._pools.connect_seconds.observe(self._pools.clock.monotonic() - began)
+        return opened
 
     def _not_opened(self, failure: Deferred) -> None:
         """A site with other connections only refuses one more; else it is down."""
@@ -105,6 +110,7 @@ class Connection:
         site.open += 1
         self._pools.open += 1
         self._pools.opened_total += 1
+        self._pools.tls_versions[version_of(session.peer.tls)] += 1
         if site.open == 1:
             site.is_up = True
             try:
@@ -121,6 +127,7 @@ class Connection:
         session.abort()
         self._pools.open -= 1
         self._pools.closed_total += 1
+        self._pools.carried.observe(session.delivered)
 
     async def _converse(self, session: Session) -> bool:
         """Attempts until there is a reason to stop; True if the last wants a fresh connection."""
@@ -146,6 +153,8 @@ class Connection:
                     if pools.places.has_line or site.has_others_waiting or not await self._stay_idle():
                         break
                     continue
+                if session.delivered:
+                    pools.reused_total += 1
                 if site.queued > 0:
                     site.queued -= 1
             outcomes = await self._deliver(session, attempt)

@@ -30,7 +30,11 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 
 
 class DnsTrouble(Exception):
-    """No one knows at present."""
+    """No one knows at present. ``kind``: "timeout", "refused" (by each server) or "network"."""
+
+    def __init__(self, text: str, kind: str = "network") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class DnsExchange:
@@ -51,6 +55,7 @@ class DnsExchange:
         now = asyncio.get_running_loop().time
         ends_at = now() + self._timeout_s
         servers, pause_s, fault = list(self._servers), _PAUSE_S, "there is no name server"
+        kind_of_fault = "network"
         while servers:
             for server in tuple(servers):
                 query = question_of(
@@ -64,21 +69,24 @@ class DnsExchange:
                             reply = await _by_stream(server, query)
                 except TimeoutError:
                     fault = f"{server[0]} port {server[1]} did not answer in time"
+                    kind_of_fault = "timeout"
                 except (OSError, EOFError, ValueError) as broken:
                     fault = f"{server[0]} port {server[1]}: {broken}"
+                    kind_of_fault = "network"
                 else:
                     if reply.rcode in (NOERROR, NXDOMAIN):
                         return reply
                     fault = f"{server[0]} port {server[1]} says {RCODES.get(reply.rcode, reply.rcode)}"
+                    kind_of_fault = "refused"
                     servers.remove(server)
                 if now() >= ends_at:
-                    raise DnsTrouble(fault)
+                    raise DnsTrouble(fault, kind_of_fault)
             if now() + pause_s >= ends_at:
                 break
             if servers:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        raise DnsTrouble(fault)
+        raise DnsTrouble(fault, kind_of_fault)
 
 
 async def _by_datagram(server: tuple[str, int], query: bytes) -> DnsReply:

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from relay.base.clock import Clock
+from relay.base.histogram import MOMENTS, NUMBERS, Histogram
 from relay.base.route import Host, LaneLimits, Route
 from relay.base.tasks import Tasks
 from relay.base.tls_session import TlsSessionLog
@@ -78,6 +79,10 @@ class Pools:
         self.opened_total = 0
         self.closed_total = 0
         self.failed_total = 0  # connects that came to nothing
+        self.reused_total = 0  # attempts on a connection that had carried one before
+        self.carried = Histogram(NUMBERS)  # messages, by connection that has ended
+        self.connect_seconds = Histogram(MOMENTS)  # of those that came to a session
+        self.tls_versions = {"TLSv1.2": 0, "TLSv1.3": 0, "other": 0, "none": 0}
         self._sites: dict[str, SitePool] = {}  # by lane
         self._usual = LaneLimits(settings.connections_per_site, settings.messages_per_connection)
         self._limits: dict[str, LaneLimits] = {}  # of lanes with others

@@ -41,6 +41,7 @@ import dns.reversename
 from relay.base.clock import Clock
 from relay.base.endpoint import parse_endpoint
 from relay.base.errors import ConfigError
+from relay.base.histogram import MOMENTS, Histogram
 from relay.base.tasks import Tasks
 from relay.codec.dns_message import KINDS, NXDOMAIN, DnsReply, name_of
 from relay.codec.tlsa import Tlsa
@@ -76,6 +77,9 @@ class Resolver:
         self._exchange = DnsExchange(servers, timeout_s, is_trusted=self.is_trusted)
         self.questions = 0  # asked of the server
         self.failures = 0  # of them, without an answer
+        self.failures_by_kind = {"network": 0, "refused": 0, "timeout": 0}
+        self.hits = 0  # answered by the cache
+        self.seconds = Histogram(MOMENTS)  # of a question
 
     async def start(self, stack: AsyncExitStack) -> None:
         """End running questions when the stack unwinds."""
@@ -132,6 +136,7 @@ class Resolver:
         name = name.rstrip(".").lower()
         known = self._cache.get(name, kind, self._clock.monotonic())
         if known is not None and not is_fresh:
+            self.hits += 1
             return known
         key = (name, kind)
         task = self._running.get(key)
@@ -146,13 +151,14 @@ class Resolver:
 
     async def _question(self, name: str, kind: str) -> Answer:
         self.questions += 1
-        ttl_s = 0.0
+        ttl_s, began = 0.0, self._clock.monotonic()
         try:
             reply = await self._exchange.ask(_on_the_wire(name), KINDS[kind])
         except ValueError as fault:
             answer = Answer(Status.NO_DOMAIN, detail=f"{name} cannot exist: {fault}")
         except DnsTrouble as fault:
             self.failures += 1
+            self.failures_by_kind[fault.kind] += 1
             answer = Answer(Status.TEMPORARY, detail=f"{kind} of {name}: {fault}")
         else:
             ttl_s = reply.ttl_s
@@ -160,7 +166,9 @@ class Resolver:
             if self.is_trusted and answer.status is not Status.NO_DOMAIN:
                 answer = replace(answer, is_secure=reply.is_authentic, canonical=reply.canonical)
         lifetime = lifetime_s(answer.status, ttl_s, self._cache_settings)
-        answer = replace(answer, expires_at=self._clock.monotonic() + lifetime)
+        now = self._clock.monotonic()
+        self.seconds.observe(now - began)
+        answer = replace(answer, expires_at=now + lifetime)
         self._cache.put(name, kind, answer)
         return answer
 

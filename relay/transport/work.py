@@ -15,6 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from relay.base.clock import Clock
+from relay.base.histogram import Histogram
 from relay.base.message import Attempt
 from relay.base.outcome import Deferred, Outcome
 from relay.base.route import LaneLimits, Route
@@ -120,6 +122,11 @@ class Shared(Protocol):
     opened_total: int
     closed_total: int
     failed_total: int
+    reused_total: int
+    clock: Clock
+    carried: Histogram
+    connect_seconds: Histogram
+    tls_versions: dict[str, int]
 
     def must_yield(self, site: Site) -> bool:
         """A site must let one of its places go."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from relay.base.clock import Clock
 from relay.base.control import add_to
 from relay.base.events import Change, Deferral, Event, EventKind, Transcript, Uncertain
+from relay.base.histogram import WAITS, Histogram
 from relay.base.log import MessageLog
 from relay.base.message import Attempt, Message, Recipient
 from relay.base.outcome import Deferred, Delivered, Failed, Outcome, Reason
@@ -59,7 +60,7 @@ class Settler:
         self.failed = 0
         self.expired = 0
         self.reasons: dict[Reason, int] = dict.fromkeys(Reason, 0)
-        self.delivery_seconds = 0.0
+        self.delivery_seconds = Histogram(WAITS)  # since acceptance
         self._clock = clock
         self._log = message_log
         self._dice = dice
@@ -160,9 +161,9 @@ class Settler:
         self, change: Change, message: Message, recipient: Recipient, outcome: Delivered, now: float
     ) -> None:
         self.delivered += 1
-        self.delivery_seconds += now - message.arrived_at
         change.settled.append((message.key, recipient.number))
         reply, peer, seconds = str(outcome.reply), outcome.peer, now - message.arrived_at
+        self.delivery_seconds.observe(seconds)
         detail = _text(
             {
                 "recipient": recipient.address,

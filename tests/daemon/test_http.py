@@ -16,10 +16,10 @@ from relay.daemon.supervisor.http import HttpServer, operator_app
 class Relay:
     health = Health("ok", ())
 
-    async def metrics(self) -> bytes:
-        return b"relay_info 1\n"
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        return b"relay_info 1\n", accept or "text/plain; version=0.0.4; charset=utf-8"
 
-    async def judge(self) -> Health:
+    def judge(self) -> Health:
         return self.health
 
 
@@ -36,10 +36,14 @@ async def serving() -> AsyncIterator[tuple[Relay, tuple[str, int]]]:
     assert sock.fileno() == -1
 
 
-async def get(address: tuple[str, int], path: str, method: str = "GET") -> tuple[int, str, str]:
+async def get(
+    address: tuple[str, int], path: str, method: str = "GET", accept: str = ""
+) -> tuple[int, str, str]:
     """Status, content type and body."""
     reader, writer = await asyncio.open_connection(*address)
-    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n".encode()
+    )
     answer = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()
@@ -55,6 +59,7 @@ async def test_what_is_served(serving: tuple[Relay, tuple[str, int]]) -> None:
         "text/plain; version=0.0.4; charset=utf-8",
         "relay_info 1\n",
     )
+    assert (await get(address, "/metrics", accept="application/x-y"))[1] == "application/x-y"
     status, kind, body = await get(address, "/healthz")
     assert (status, kind, json.loads(body)) == (200, "application/json", {"status": "ok", "reasons": []})
     relay.health = Health("failing", ("worker 0 is not ready",))

@@ -28,10 +28,24 @@ def scrape(relay: RunningRelay) -> dict[str, float]:
 def test_prometheus_can_read_it(shared_relay: RunningRelay, shared_receiver: Receiver) -> None:
     before = scrape(shared_relay)
     shared_relay.wait_for_event(shared_relay.send(message("counted")), "delivered")
+    counted = [
+        "relay_messages_accepted_total",
+        "relay_recipients_accepted_total",
+        "relay_accept_seconds_count",
+        "relay_message_size_bytes_count",
+        "relay_attempts_total",
+        "relay_first_attempt_seconds_count",
+        "relay_recipients_delivered_total",
+        "relay_delivery_seconds_count",
+    ]
+    wait_until(lambda: all(scrape(shared_relay)[name] > before[name] for name in counted), "it is counted")
     after = scrape(shared_relay)
-    for name in ("relay_messages_accepted_total", "relay_recipients_delivered_total"):
-        assert after[name] - before[name] == 1, name
+    assert {name: after[name] - before[name] for name in counted} == dict.fromkeys(counted, 1)
     assert after["relay_worker_up"] == 2
+    assert after["relay_spool_sync_seconds_count"] >= after["relay_spool_commits_total"] > 0
+    assert after["relay_spool_free_bytes"] > after["relay_spool_reserve_bytes"] > 0
+    assert after["relay_tls_certificate_expiry_timestamp_seconds"] > after["relay_start_time_seconds"]
+    assert after["relay_worker_readings_age_seconds"] >= 0
     assert all(name.startswith("relay_") for name in after)
 
 

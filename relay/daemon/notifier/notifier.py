@@ -20,7 +20,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -43,8 +42,10 @@ from relay.daemon.notifier.following import Follower, Sink
 from relay.daemon.notifier.notifications import Notifications
 from relay.daemon.notifier.suppression_sink import SuppressionSink
 from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.publishing import publish, publish_once
 from relay.daemon.settings import config
 from relay.daemon.settings.changes import in_force
+from relay.daemon.vitals import Vitals
 from relay.directory.refresh import LiveSnapshot
 from relay.directory.snapshot import Snapshot
 from relay.directory.store import Directory
@@ -160,6 +161,7 @@ class Notifier:
         self._tasks = Tasks("notifier", self._task_failed)
         self._plan: config.Config | None = None
         self._exit_status = 0
+        self.vitals = Vitals(self.clock)
 
     async def run(self) -> int:
         """Work until told to stop; returns the exit status."""
@@ -177,13 +179,16 @@ class Notifier:
         async with AsyncExitStack() as stack:
             await self._tasks.start(stack)
             self._tasks.spawn(self._serve(link), "link")
-            self._tasks.spawn(self._beat(board), "heartbeat")
+            self._tasks.spawn(
+                self.vitals.beat(lambda: board.beat(self.orders.number, self.clock.monotonic())), "heartbeat"
+            )
             try:
                 await self.newsroom.start(stack)
             except (ConfigError, DirectoryError, SpoolError) as error:
                 log.error("notifier cannot start", extra={"why": str(error)})
                 return EX_CONFIG if isinstance(error, ConfigError) else EX_TEMPFAIL
             try:
+                await publish_once(link, self._readings)
                 text = await link.ask("ready")
                 if text is not None:
                     self._prepare(text)
@@ -191,6 +196,7 @@ class Notifier:
             except LinkError:
                 if not self._stop.is_set() and link.is_open:
                     raise
+            self._tasks.spawn(publish(link, self._readings), "publish")
             log.info("notifier ready", extra={"sinks": len(self.newsroom.followers)})
             await self._stop.wait()
         return self._exit_status
@@ -207,20 +213,13 @@ class Notifier:
         await link.serve()
         self._stop.set()
 
-    async def _beat(self, board: Board) -> None:
-        while True:
-            board.beat(self.orders.number, self.clock.monotonic())
-            await asyncio.sleep(1.0)
+    def _readings(self) -> dict[str, Any]:
+        return {**self.newsroom.readings(), **self.vitals.readings()}
 
     async def answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
         """Answer the supervisor."""
         if what == "readings":
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            return {
-                **self.newsroom.readings(),
-                "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                "peak_resident_bytes": usage.ru_maxrss * 1024,
-            }
+            return self._readings()
         if what == "topic test" and self.newsroom.notifications is not None:
             posted = await self.newsroom.notifications.test(fields["topic"])
             return {"is_taken": posted.is_taken, "said": posted.said}

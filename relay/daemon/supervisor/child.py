@@ -74,6 +74,8 @@ class Child:
         self.link = link
         self.is_ready = False
         self.is_aborted = False
+        self.published: dict[str, Any] = {}  # the readings that it sent last
+        self.published_at = 0.0  # monotonic
 
     @classmethod
     async def start(cls, outfit: Outfit, answer: Answer) -> Child:
@@ -101,6 +103,10 @@ class Child:
         """Send a signal, if the process is still there."""
         if self.process.returncode is None:
             self.process.send_signal(number)
+
+    def publish(self, readings: dict[str, Any], now: float) -> None:
+        """It has sent its readings; ``now`` is monotonic."""
+        self.published, self.published_at = readings, now
 
     async def readings(self) -> dict[str, Any] | None:
         """What the worker counts; None if it does not answer in time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from relay.admin.health import Health
-from relay.admin.metrics import CONTENT_TYPE
 
 
 class _Server(uvicorn.Server):
@@ -27,16 +26,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def operator_app(
-    metrics: Callable[[], Awaitable[bytes]], health: Callable[[], Awaitable[Health]]
-) -> Starlette:
-    """The scrape and the health."""
+def operator_app(metrics: Callable[[str], tuple[bytes, str]], health: Callable[[], Health]) -> Starlette:
+    """The scrape, given what the scraper says that it reads, and the health."""
 
-    async def show_metrics(_: Request) -> Response:
-        return Response(await metrics(), media_type=CONTENT_TYPE)
+    async def show_metrics(request: Request) -> Response:
+        text, kind = metrics(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": kind})
 
     async def show_health(_: Request) -> Response:
-        found = await health()
+        found = health()
         body = {"status": found.status, "reasons": list(found.reasons)}
         return JSONResponse(body, status_code=found.http_status)
 

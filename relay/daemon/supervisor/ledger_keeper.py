@@ -119,6 +119,10 @@ class LedgerKeeper:
             await self._get_to_know(account_id, 0.0)
         return self._ledger.sent(account_id, self._time.now())
 
+    def used(self, account_id: int) -> int:
+        """Recipients of an account in the last 24 hours, as far as the ledger has counted; does not wait."""
+        return self._ledger.sent(account_id, self._time.now())
+
     async def _lease(self, holder: int, account_id: int, fields: dict[str, Any]) -> dict[str, Any]:
         if account_id not in self._ledger.accounts:
             await self._get_to_know(account_id, float(fields["created_at"]))

@@ -51,6 +51,11 @@ class NotifierProcess:
         """It works."""
         return self.child is not None and self.child.is_ready
 
+    @property
+    def published(self) -> dict[str, Any]:
+        """The readings that it sent last; none while it does not work."""
+        return self.child.published if self.child is not None and self.child.is_ready else {}
+
     def start(self, after: asyncio.Event) -> None:
         """Start it a while after ``after`` is set, and keep it running."""
         self._tasks.spawn(self._keep(after), "notifier")
@@ -138,10 +143,12 @@ class NotifierProcess:
 
     async def _answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
         """``ready`` is answered with the configuration, if it has changed since it got it."""
-        if what != "ready":
-            return await self._requests(0, what, fields)
         child = self.child
         assert child is not None
+        if what == "publish":
+            return child.publish(fields["readings"], self._clock.monotonic())
+        if what != "ready":
+            return await self._requests(0, what, fields)
         child.is_ready = True
         return self.text if child.text != self.text else None
 

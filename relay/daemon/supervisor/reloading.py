@@ -61,6 +61,7 @@ class Reloading:
         self._on_change = on_change
         self.last: Reload | None = None
         self.done = self.failed = 0
+        self.done_at = clock.now()  # since when what is in force is
         self._workers = workers
         self._notifier = notifier
         self._clock = clock
@@ -94,6 +95,7 @@ class Reloading:
                 )
                 raise
             self.done += 1
+            self.done_at = self._clock.now()
             waits = ", ".join(need)
             self.last = Reload(self._clock.now(), True, f"needs a restart: {waits}" if waits else "", by)
             log.info("configuration taken over", extra={"needs_restart": waits or "nothing", "by": by})

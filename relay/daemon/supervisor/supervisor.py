@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 import relay
-from relay.admin import health, metrics
+from relay.admin.health import Health
 from relay.base.clock import SystemClock
 from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
@@ -37,10 +37,12 @@ from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
 from relay.daemon.supervisor.queue_requests import REQUESTS, QueueRequests
 from relay.daemon.supervisor.reloading import Reloading
+from relay.daemon.supervisor.scrape import Scrape
 from relay.daemon.supervisor.site_keeper import SiteKeeper
 from relay.daemon.supervisor.trace_requests import REQUESTS as TRACE_REQUESTS
 from relay.daemon.supervisor.trace_requests import TraceRequests
 from relay.daemon.supervisor.workers import Workers
+from relay.daemon.vitals import Vitals
 from relay.directory.store import Directory
 from relay.policy.ledger import QuotaWarning
 
@@ -63,7 +65,7 @@ class Supervisor:
         self._drain = asyncio.Event()
         self._at_once = asyncio.Event()
         self._reloading: Reloading | None = None  # once there is someone to pass it on to
-        self._started_at = self._clock.now()
+        self._vitals = Vitals(self._clock)
         self._exit_status = 0
 
     async def run(self) -> int:
@@ -122,9 +124,20 @@ class Supervisor:
                 self._workers, self._notifier, self._clock, self._drain.is_set, self._reloading.told
             )
             self._tasks.spawn(self._overview.note_on(), "overview")
+            self._scrape = Scrape(
+                lambda: self.config,
+                self._workers,
+                self._notifier,
+                self._ledger,
+                self._reloading,
+                self._vitals,
+                self._clock,
+            )
+            self._tasks.spawn(self._vitals.beat(lambda: None), "vitals")
             await control.serve(self.config.spool.path, self.answer, stack)
             if opened.metrics is not None:
-                self._serve(HttpServer(operator_app(self._metrics, self._health)), opened.metrics, stack)
+                app = operator_app(self._scrape.metrics, self._health)
+                self._serve(HttpServer(app), opened.metrics, stack)
             if opened.public is not None:
                 section = self.config.directory
                 directory = Directory(section.url, section.key_file, section.region)
@@ -206,22 +219,8 @@ class Supervisor:
 
     # -- what others ask ----------------------------------------------------------------------------------
 
-    async def _metrics(self) -> bytes:
-        restarts = {number: one.count for number, one in self._workers.restarts.items()}
-        own = metrics.SupervisorReadings(
-            self._workers.readiness(),
-            restarts,
-            self._started_at,
-            relay.__version__,
-            metrics.NotifierReadings(
-                self._notifier.is_ready, self._notifier.restarts.count, await self._notifier.readings()
-            ),
-        )
-        return metrics.render(await self._workers.readings(), own)
-
-    async def _health(self) -> health.Health:
-        readings = await self._workers.readings()
-        return health.judge(self._workers.readiness(), readings, is_draining=self._drain.is_set())
+    def _health(self) -> Health:
+        return self._scrape.health(is_draining=self._drain.is_set())
 
     async def answer(self, what: str, fields: dict[str, Any], by: str = "") -> Any:  # noqa: ANN401
         """Answer the CLI; ``by``: which user it runs as."""

@@ -192,9 +192,11 @@ class Workers:
 
         async def answer(what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
             """``ready`` is answered with the configuration, if it has changed since the worker got it."""
+            child = self.children[number]
+            if what == "publish":
+                return child.publish(fields["readings"], self._clock.monotonic())
             if what != "ready":
                 return await self._requests(life, what, fields)
-            child = self.children[number]
             child.is_ready = True
             if len(self.ready) == self.count:
                 self.all_ready.set()

@@ -167,7 +167,7 @@ class Feedback:
             await self._to_postmaster(recipient, mail)
             return
         if door not in (Door.RETURN_PATH, Door.COMPLAINTS):
-            raise Refused(_NOT_HERE)
+            raise Refused(_NOT_HERE, why="recipient")
         report = await self._in_thread(read, content)
         message_id = message_id or proved_by(report, doors.key)
         is_proved = bool(message_id)

@@ -41,6 +41,7 @@ from relay.daemon.translate import (
     own_domain,
     return_path_domain,
 )
+from relay.daemon.worker.census import Census
 from relay.daemon.worker.explaining import Explaining
 from relay.daemon.worker.feedback import Feedback, Ways
 from relay.daemon.worker.notices import Notices
@@ -172,6 +173,8 @@ class Works:
         for number in [own, *orphans]:
             self.shards[number] = await Shard.open(spool.path, number, limits, self.clock, stack)
         self._build()
+        self.census = Census({number: shard.folder for number, shard in self.shards.items()}, self.clock)
+        await self.census.start(stack)
         await self.tasks.start(stack)
         stack.push_async_callback(self.limits.end)
         await self.feedback.start(stack)  # before mail leaves: the simulator brings what comes back to it

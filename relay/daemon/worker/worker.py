@@ -16,7 +16,6 @@ import faulthandler
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -34,8 +33,10 @@ from relay.daemon.board import Board, SharedTally
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.publishing import publish, publish_once
 from relay.daemon.settings import config
 from relay.daemon.settings.changes import in_force
+from relay.daemon.vitals import Vitals
 from relay.daemon.worker.activity import Activity
 from relay.daemon.worker.quota_warning import warn_of_quota
 from relay.daemon.worker.readings import readings
@@ -71,6 +72,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._tasks = Tasks("worker", self._task_failed)
         self.exit_status = 0
+        self.vitals = Vitals(self.clock)
 
     async def run(self) -> int:
         """Work until told to stop; returns the exit status."""
@@ -89,7 +91,9 @@ class Worker:
             await self._tasks.start(stack)
             await self.tracing.start(stack)
             self._tasks.spawn(self._serve(link), "link")
-            self._tasks.spawn(self._beat(board), "heartbeat")
+            self._tasks.spawn(
+                self.vitals.beat(lambda: board.beat(self.orders.number, self.clock.monotonic())), "heartbeat"
+            )
             stack.callback(self.lines.flush)
             sockets = [[socket.socket(fileno=fd) for fd in fds] for fds in self.orders.sockets]
             limits = self.works.config.limits
@@ -105,6 +109,7 @@ class Worker:
             gc.freeze()  # what is there now lives as long as we do: a full collection need not look at it
             gc.set_threshold(*_COLLECT)
             await self._say_ready(link)
+            self._tasks.spawn(publish(link, self._readings), "publish")
             await self._stop.wait()
             log.info("worker drains")
         return self.exit_status
@@ -112,6 +117,7 @@ class Worker:
     async def _say_ready(self, link: Link) -> None:
         """Say so, and take over the configuration if it has changed while we started."""
         try:
+            await publish_once(link, self._readings)
             text = await link.ask("ready")
         except LinkError:
             if self._stop.is_set() or not link.is_open:
@@ -138,21 +144,13 @@ class Worker:
         await link.serve()
         self._stop.set()
 
-    async def _beat(self, board: Board) -> None:
-        while True:
-            board.beat(self.orders.number, self.clock.monotonic())
-            await asyncio.sleep(1.0)
+    def _readings(self) -> dict[str, Any]:
+        return {**readings(self.works), **self.vitals.readings()}
 
     async def answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401
         """Answer the supervisor."""
         if what == "readings":
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            return {
-                **readings(self.works),
-                "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                "resident_bytes": _resident_bytes(),
-                "peak_resident_bytes": usage.ru_maxrss * 1024,
-            }
+            return self._readings()
         if what == "prepare":
             return self._prepare(fields["text"])
         if what == "take over":
@@ -200,11 +198,6 @@ class Worker:
         self.lines.set_form(settings.log.level, settings.log.format)
         limits = settings.limits
         self.tally.limit, self.tally.limit_per_address = limits.connections, limits.connections_per_address
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> int:
