@@ -261,10 +261,15 @@ class Opening:
         return failed
 
     def _keep(self, wire: Wire, mode: TlsMode) -> None:
-        """Let the next connection resume this TLS; tickets of TLS 1.3 came before the answer to EHLO."""
+        """Let the next connection resume this TLS; tickets of TLS 1.3 came before the answer to EHLO.
+
+        In the context that made it: the one of this mode may be another by now, after a reload."""
         connection = wire.tls_connection()
-        if connection is not None and mode is not TlsMode.DANE_ONLY:
-            self._context(mode).keep(connection)
+        if connection is None or mode is TlsMode.DANE_ONLY:
+            return
+        context = connection.context
+        if isinstance(context, ResumingContext):
+            context.keep(connection)
 
     def _context(self, mode: TlsMode) -> ResumingContext:
         return self._contexts.context(mode, self._route.client_certificate, self._route.client_key)

@@ -59,7 +59,9 @@ class ResumingContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def keep(self, connection: ssl.SSLObject) -> None:
-        """Remember the session of a connection that has proved what it had to."""
+        """Remember the session of a connection of this context that has proved what it had to.
+
+        OpenSSL takes no session of another context: each handshake with that name would fail."""
         name, session = connection.server_hostname, connection.session
         if not isinstance(name, str) or session is None or not session.has_ticket:
             return

@@ -129,6 +129,27 @@ async def test_what_was_proved_long_ago_is_proved_anew(tmp_path, monkeypatch):
         assert await opened(peer, contexts, TlsMode.REQUIRED) is False
 
 
+class Reloaded(TlsContexts):
+    """Forgets once, right after a handshake was given its context."""
+
+    is_due = True
+
+    def context(self, *use):
+        found = super().context(*use)
+        if self.is_due:
+            self.is_due = False
+            self.forget()
+        return found
+
+
+@pytest.mark.parametrize("mode", [TlsMode.OPPORTUNISTIC, TlsMode.WRAPPER])
+async def test_a_reload_during_a_handshake_leaves_no_session_that_does_not_fit(tmp_path, mode):
+    contexts = Reloaded(trusting(tmp_path)._ca_file)
+    tls = server_context(tmp_path, SERVER)
+    async with ScriptedPeer(tls=tls, wrapper=mode is TlsMode.WRAPPER) as peer:
+        assert [await opened(peer, contexts, mode) for _ in range(3)] == [False, False, True]
+
+
 async def test_dane_sees_the_whole_chain_each_time(tmp_path):
     contexts = TlsContexts()
     async with ScriptedPeer(tls=server_context(tmp_path, SERVER, ROOT)) as peer:
