@@ -82,6 +82,7 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
 def missed(found: dict[str, Any]) -> list[str]:
     """What was not as it must be; nothing, if all is good."""
     wrong = {
+        "the end": bool(found["undone"]),
         "promises": not found["promises_kept"],
         "notifications": not found["hearing_good"],
         "damaged messages at a receiver": bool(found["faults"]),
