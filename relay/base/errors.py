@@ -10,6 +10,7 @@
         SpoolFull              no room on disk or in memory: 452 4.3.1
         SpoolCorrupt           a record that does not prove itself; it is set aside
       DirectoryError           an operation on accounts, credentials, identities that cannot be done
+      BackupError              a backup or restore that cannot be made; says why and what to do
       ProtocolError            the peer's dialogue
         LocalProtocolError     our bug
         RemoteProtocolError    their fault
@@ -60,6 +61,10 @@ class SpoolCorrupt(SpoolError):
 
 class DirectoryError(RelayError):
     """An operation on the directory that cannot be done; the text says why and what to do."""
+
+
+class BackupError(RelayError):
+    """A backup or a restore that cannot be done; the text says why and what to do."""
 
 
 class ProtocolError(RelayError):

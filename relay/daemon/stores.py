@@ -11,6 +11,7 @@ Pure but for looking which shards there are.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,9 +63,9 @@ def stores_of(config: Config) -> list[Store]:
 
 
 def known_schema(name: str) -> int:
-    """The newest schema that we know of a database of that name."""
+    """The newest schema that we know of a database of that name; of others any, since nobody here asks."""
     if name == schema.DATABASE:
         return schema.VERSION
-    if name == LIMITS:
-        return LIMITS_SCHEMA
-    return BOOKS.get(name, int(HEAD))
+    if name == DIRECTORY:
+        return int(HEAD)
+    return {LIMITS: LIMITS_SCHEMA, **BOOKS}.get(name, sys.maxsize)

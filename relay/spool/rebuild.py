@@ -56,7 +56,7 @@ def rebuild(folder: Path, now: float) -> sqlite3.Connection:
     try:
         _save_all(folder, connection, aside)
         _drop_halves(connection)
-        _leave_gap(folder, connection, now)
+        leave_gap(folder, connection, now)
     finally:
         connection.close()
     (building / schema.DATABASE).rename(folder / _NEW)
@@ -209,7 +209,7 @@ class _Rescue:
         return last if isinstance(last, int) else None, True
 
 
-def _leave_gap(folder: Path, connection: sqlite3.Connection, now: float) -> None:
+def leave_gap(folder: Path, connection: sqlite3.Connection, now: float) -> None:
     """What was lost may have been seen: by how far each consumer has come, and by more than a log holds."""
     (last,) = connection.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()
     positions, seen = Positions(folder.parent), [0]

@@ -14,6 +14,7 @@ from relay.base.reply import Reply
         (errors.SpoolFull, [errors.SpoolError, errors.RelayError]),
         (errors.SpoolCorrupt, [errors.SpoolError, errors.RelayError]),
         (errors.DirectoryError, [errors.RelayError]),
+        (errors.BackupError, [errors.RelayError]),
         (errors.LocalProtocolError, [errors.ProtocolError, errors.RelayError]),
         (errors.RemoteProtocolError, [errors.ProtocolError, errors.RelayError]),
     ],

@@ -72,6 +72,8 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "events": partial(_of, "consumers"),
     "trace": partial(_of, "trace", "trace"),
     "stats": partial(_of, "stats", "stats"),
+    "backup": partial(_of, "backup", "backup"),
+    "restore": partial(_of, "restore", "restore"),
     "manual": partial(_of, "manual", "manual"),
 }
 
