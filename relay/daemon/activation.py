@@ -9,7 +9,10 @@ some of its own.
 
 All workers accept from the one socket of an address, although several with SO_REUSEPORT would wake one worker
 alone: connections that wait in a socket of which systemd holds no copy are reset when the relay ends, and how
-many workers there are, a unit file cannot know. Two workers of one socket share short sessions about evenly.
+many workers there are, a unit file cannot know. Measured with two workers and sessions of a greeting and a
+QUIT: 64 clients at once are shared out 51 to 49, 8 clients 54 to 46 or 62 to 38; the CPU of a session is the
+same as with sockets of their own. One client alone costs half as much again (235 to 290 instead of 165 µs),
+since both wake for it.
 
 Not here: FDSTORE, since the sockets are systemd's anyway, and sockets of another kind than TCP.
 """

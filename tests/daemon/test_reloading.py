@@ -1,6 +1,7 @@
 """A reload: what is wrong changes nothing anywhere, and how the last one went is remembered."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Party:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.refuses = ""
+        self.all_ready = asyncio.Event()
 
     async def prepare(self, text: str) -> None:
         if self.refuses:
@@ -134,3 +136,19 @@ async def test_a_signal_raises_nothing_and_is_remembered_as_one(room: Room) -> N
     room.write("")
     await asyncio.gather(room.reloading.logged(), room.reloading.run("root"))
     assert room.reloading.done == 2
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_systemd_hears_of_each_that_begins_and_ends(
+    room: Room, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    """Also of one by the command line; before the first READY, a reload must not say it in its place."""
+    said: list[str] = []
+    monkeypatch.setattr("relay.daemon.systemd.notify", said.append)
+    room.workers.refuses = "no" if is_refused else ""
+    for is_ready in (False, True):
+        if is_ready:
+            room.workers.all_ready.set()
+        with suppress(LinkError):
+            await room.reloading.run("root")
+    assert said == [f"RELOADING=1\nMONOTONIC_USEC={int(room.clock.monotonic() * 1e6)}", "READY=1"]

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,36 @@ def test_a_reload_that_fails_ends_in_ready_too(start_relay: StartRelay, systemd:
     assert "did you mean 'spool'?" in relay.log()
 
 
+def test_the_watchdog_goes_on_while_a_worker_is_mended(
+    start_relay: StartRelay, systemd: socket.socket
+) -> None:
+    """A worker that is stopped does not even hear SIGABRT: SIGKILL follows. While the supervisor itself is
+    stopped, nobody feeds."""
+    relay = start_relay(workers=1, heartbeat="2s")
+    told(systemd, until="READY")
+    (stopped,) = relay.worker_pids()
+    os.kill(stopped, signal.SIGSTOP)
+
+    def is_mended() -> bool:
+        fed = b"WATCHDOG=1" in systemd.recv(4096)  # in time, again and again
+        return fed and relay.log().count("worker ready") == 2
+
+    wait_until(is_mended, "another worker takes its place", 60)
+    assert relay.worker_pids() != [stopped]
+    assert "worker hangs; killed" in relay.log()
+    assert "watchdog is not fed" not in relay.log()
+    relay.signal(signal.SIGSTOP)
+    systemd.settimeout(1.5)  # 15 times the interval
+    with suppress(TimeoutError):
+        for _ in range(100):  # what was said before, and nothing more
+            systemd.recv(4096)
+        pytest.fail("a supervisor that is stopped goes on")
+    relay.signal(signal.SIGCONT)
+    systemd.settimeout(30)
+    assert systemd.recv(4096) == b"WATCHDOG=1"
+    relay.stop()
+
+
 def test_workers_end_by_themselves_when_the_supervisor_is_killed(start_relay: StartRelay) -> None:
     relay = start_relay()
     below = relay.worker_pids()
@@ -103,17 +134,6 @@ def test_clients_are_refused_at_once_while_it_drains(start_relay: StartRelay) ->
     client.close()
     assert relay.process is not None
     assert relay.process.wait(30) == 0
-
-
-def test_a_worker_that_is_stopped_is_replaced(start_relay: StartRelay) -> None:
-    """It does not even hear SIGABRT: SIGKILL follows."""
-    relay = start_relay(workers=1, heartbeat="2s")
-    (stopped,) = relay.worker_pids()
-    os.kill(stopped, signal.SIGSTOP)
-    wait_until(lambda: stopped not in relay.worker_pids() and relay.worker_pids(), "it is replaced", 60)
-    wait_until(relay.is_ready, "the new one is ready")
-    assert "worker hangs; killed" in relay.log()
-    relay.stop()
 
 
 def test_a_worker_that_starts_after_a_reload_fits_its_sockets(start_relay: StartRelay) -> None:

@@ -25,6 +25,13 @@ def test_states_arrive(heard: socket.socket) -> None:
     assert heard.recv(999) == b"EXTEND_TIMEOUT_USEC=70500000"
 
 
+def test_a_systemd_that_does_not_read_keeps_nobody_waiting(heard: socket.socket) -> None:
+    """Its socket holds a dozen messages; a loop that waited there would look as if it hung."""
+    for _ in range(1000):
+        systemd.notify("WATCHDOG=1", is_said_again=True)
+    assert heard.recv(99) == b"WATCHDOG=1"
+
+
 def test_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"relay-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

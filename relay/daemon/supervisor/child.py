@@ -2,6 +2,7 @@
 
 Decisions: ``Restarts`` says how long to wait before the next start (at once after a long life, doubling from
 0.1 to 10 seconds while the worker dies young); ``hang_signal`` what to send to one whose loop is silent.
+Until it is heard of for the first time, a worker has ``FIRST_BEAT_S``: it loads its modules then.
 
 A worker inherits its sockets, its end of the link, the board and a memfd with the configuration; nothing else
 of the supervisor, and nothing of systemd's. It is in a session of its own, so that a Ctrl-C reaches the
@@ -23,7 +24,8 @@ from relay.daemon.link import LIMIT_BYTES, Answer, Link
 from relay.daemon.orders import Orders
 
 _LONG_LIFE_S = 60.0
-_GRACE_S = 5.0  # SIGABRT writes where it hung; a process that is stopped does not even hear it
+GRACE_S = 5.0  # SIGABRT writes where it hung; a process that is stopped does not even hear it
+FIRST_BEAT_S = 60.0
 _NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -47,7 +49,7 @@ def hang_signal(silent_s: float, limit_s: float, was_aborted: bool) -> int | Non
         return None
     if not was_aborted:
         return signal.SIGABRT
-    return signal.SIGKILL if silent_s > limit_s + _GRACE_S else None
+    return signal.SIGKILL if silent_s > limit_s + GRACE_S else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Child:
         self.text = outfit.texts[1]
         self.process = process
         self.link = link
+        self.started_at = 0.0  # by the monotonic clock
         self.is_ready = False
         self.is_aborted = False
         self.published: dict[str, Any] = {}  # the readings that it sent last

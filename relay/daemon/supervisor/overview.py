@@ -48,6 +48,7 @@ class Overview:
         self._clock = clock
         self._is_draining = is_draining
         self._history = History()
+        self.latest: dict[int, dict[str, Any]] = {}  # the readings that were noted last
         self._started_at = clock.now()
         self._last_reload = last_reload
 
@@ -55,7 +56,8 @@ class Overview:
         """Note the counters for ever."""
         await self._workers.all_ready.wait()
         while True:
-            self._history.note(self._clock.monotonic(), await self._workers.readings())
+            self.latest = await self._workers.readings()
+            self._history.note(self._clock.monotonic(), self.latest)
             await asyncio.sleep(_NOTE_S)
 
     async def answer(self, what: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,17 +74,12 @@ class Reloading:
 
     async def logged(self) -> None:
         """As ``run``, for a signal: who sent it reads the log."""
-        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1e6)}")
-        try:
+        with suppress(RelayError):  # logged
             await self.run(SIGNAL)
-        except RelayError:
-            pass  # logged
-        finally:
-            systemd.notify("READY=1")
 
     async def run(self, by: str) -> list[str]:
         """Take over the file as it is now; returns the settings that need a restart. Raises RelayError."""
-        async with self._lock:
+        async with self._lock, self._told_to_systemd():
             try:
                 need = await self._take_over()
             except RelayError as error:
@@ -100,6 +96,19 @@ class Reloading:
             self.last = Reload(self._clock.now(), True, f"needs a restart: {waits}" if waits else "", by)
             log.info("configuration taken over", extra={"needs_restart": waits or "nothing", "by": by})
             return need
+
+    @asynccontextmanager
+    async def _told_to_systemd(self) -> AsyncIterator[None]:
+        """READY says that it is over, also where nothing changed: whether it failed, who asked hears. Before
+        the relay is ready for the first time, READY would say too much."""
+        if not self._workers.all_ready.is_set():
+            yield
+            return
+        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock.monotonic() * 1e6)}")
+        try:
+            yield
+        finally:
+            systemd.notify("READY=1")
 
     async def _take_over(self) -> list[str]:
         text, file = config.read(self._boot.path)

@@ -32,6 +32,7 @@ from relay.daemon.link import LinkError
 from relay.daemon.public import public_app
 from relay.daemon.settings import config
 from relay.daemon.supervisor import control, files, last_life, opening, overview, startup
+from relay.daemon.supervisor.announcing import Announcing
 from relay.daemon.supervisor.http import HttpServer, operator_app
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
@@ -48,7 +49,6 @@ from relay.policy.ledger import QuotaWarning
 
 log = logging.getLogger(__name__)
 
-_START_STEP_S = 10.0
 _PUBLIC_CONNECTIONS = 100
 _MARGIN_S = 10.0  # above what the workers may take
 
@@ -147,7 +147,14 @@ class Supervisor:
                     _PUBLIC_CONNECTIONS,
                 )
                 self._serve(page, opened.public, stack)
-            self._tasks.spawn(self._announce(), "announce")
+            announcing = Announcing(
+                self._workers,
+                self._boot.workers.heartbeat,
+                self._clock,
+                lambda: self._overview.latest,
+                self._drain.is_set,
+            )
+            self._tasks.spawn(announcing.run(), "announce")
             await self._drain.wait()
             await self._end()
         log.info("relay ended", extra={"status": self._exit_status})
@@ -188,24 +195,6 @@ class Supervisor:
         """Without the tasks that keep the workers we are no supervisor: end, and be started anew."""
         self._exit_status = 1
         self._drain.set()
-
-    async def _announce(self) -> None:
-        """Tell systemd and the log once all workers are ready; then keep the watchdog fed."""
-        workers = self._workers
-        while not workers.all_ready.is_set():
-            if not any(one.count for one in workers.restarts.values()):
-                systemd.extend(3 * _START_STEP_S)  # a long recovery is no failure
-            try:
-                async with asyncio.timeout(_START_STEP_S):
-                    await workers.all_ready.wait()
-            except TimeoutError:
-                log.info("workers start", extra={"ready": len(workers.ready), "of": workers.count})
-        log.info("relay ready", extra={"workers": workers.count, "version": relay.__version__})
-        systemd.notify(f"READY=1\nSTATUS={workers.count} workers")
-        interval_s = systemd.watchdog_interval_s()
-        while interval_s is not None:
-            systemd.notify("WATCHDOG=1")
-            await asyncio.sleep(interval_s)
 
     async def _end(self) -> None:
         """Drain the workers within the bound, or at once if asked again."""

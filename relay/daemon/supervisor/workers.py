@@ -25,7 +25,8 @@ from relay.daemon.board import Board
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.link import LinkError
 from relay.daemon.settings.config import Config
-from relay.daemon.supervisor.child import Child, Outfit, Restarts, hang_signal
+from relay.daemon.supervisor.child import FIRST_BEAT_S, Child, Outfit, Restarts, hang_signal
+from relay.daemon.supervisor.watchdog import Pulse, silent_s
 from relay.spool.recover import shards_in
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,17 @@ class Workers:
         """Per worker, whether it works."""
         ready = {child.number for child in self.ready}
         return {number: number in ready for number in range(self.count)}
+
+    def pulses(self) -> list[Pulse]:
+        """What the board and the processes say of whether each lives."""
+        return [
+            Pulse(
+                child.number,
+                child.started_at if child.process.returncode is None else None,
+                self._board.last_beat(child.number),
+            )
+            for child in self.children.values()
+        ]
 
     async def readings(self) -> dict[int, dict[str, Any]]:
         """What each worker counts; one that does not answer is missing."""
@@ -160,6 +172,7 @@ class Workers:
             child = await Child.start(self._outfit(number), self._answering(number))
         except OSError as error:
             return f"not started: {error}"  # no process or descriptor to be had: that may pass
+        child.started_at = self._clock.monotonic()
         self.children[number] = child
         self._tasks.spawn(child.link.serve(), f"link {number}")
         if self.is_draining:
@@ -216,12 +229,13 @@ class Workers:
             is_late, last = now - last > 2 * _WATCH_S, now
             if is_late:
                 continue  # the whole machine stood still: let the workers breathe first
-            for child in self.children.values():
-                beat = self._board.last_beat(child.number)
-                number = hang_signal(now - beat, limit_s, child.is_aborted) if beat else None
+            for pulse in self.pulses():
+                silence_s, child = silent_s(pulse, now), self.children[pulse.number]
+                allowed_s = limit_s if pulse.last_beat else max(limit_s, FIRST_BEAT_S)
+                number = hang_signal(silence_s, allowed_s, child.is_aborted)
                 if number is not None:
-                    silent_s = round(now - beat, 1)
-                    log.error("worker hangs; killed", extra={"dead": child.number, "silent_s": silent_s})
+                    shown = {"dead": child.number, "silent_s": round(silence_s, 1)}
+                    log.error("worker hangs; killed", extra=shown)
                     child.is_ready, child.is_aborted = False, True
                     child.kill(number)
 
