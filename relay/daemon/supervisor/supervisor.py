@@ -21,7 +21,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import relay
 from relay.admin.health import Health
 from relay.base.clock import SystemClock
 from relay.base.simulator import simulator_domain
