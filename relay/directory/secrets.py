@@ -27,6 +27,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from relay.base.credential import is_open_to_others
 from relay.base.errors import DirectoryError
 
 KEY_ID_PREFIX = "RLAY"
@@ -112,7 +113,7 @@ class Vault:
             raise DirectoryError(
                 f"{path}: the key file is not a regular file; name one in directory.key_file"
             )
-        if mode & 0o077:
+        if is_open_to_others(mode, path):
             raise DirectoryError(
                 f"{path}: the key file is open to others (mode {stat.S_IMODE(mode):04o}); "
                 f"run `chmod 600 {path}`, and think of its keys as known if others did read it"

@@ -25,10 +25,10 @@ import asyncio
 import errno
 import os
 import ssl
-import stat
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from relay.base.credential import is_open_to_others
 from relay.base.errors import ConfigError
 from relay.base.outcome import Deferred, Peer, Reason, Scope
 from relay.base.reply import Reply
@@ -352,7 +352,7 @@ def read_password(path: str) -> str:
     """The first line of a password file that only its owner can read. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            if is_open_to_others(os.fstat(file.fileno()).st_mode, path):
                 raise ConfigError(f"password file {path}: others may read it; chmod 600 {path}")
             text = file.read(_MAX_PASSWORD_BYTES).decode("utf-8")
     except OSError as fault:

@@ -101,6 +101,26 @@ def test_a_relative_database_is_relative_to_the_file() -> None:
     assert parse("[directory]\nurl='sqlite:///d.db'", HERE).directory.url == "sqlite:////etc/relay/d.db"
 
 
+def test_credentials_stand_in_place_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x.service")
+    text = CERTIFICATE.replace("a.key", "credential:tls.key")
+    route = '[[route]]\ndomain = "*"\nnext_hop = "h.example:25"\nusername = "u"\ntls = "required"\n'
+    config = parse(text + route + 'password_file = "credential:password"', HERE)
+    assert config.tls.certificate == Path("/etc/relay/a.crt")
+    assert config.tls.private_key == Path("/run/credentials/x.service/tls.key")
+    assert config.route[0].password_file == Path("/run/credentials/x.service/password")
+    with pytest.raises(ConfigError, match=r"^/etc/relay/relay.toml: \"credential:a/b\" names no credential"):
+        parse(CERTIFICATE.replace("a.key", "credential:a/b"), HERE)
+
+
+def test_a_directory_is_not_made_among_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x.service")
+    text = '[directory]\nkey_file = "credential:relay.key"\n'
+    with pytest.raises(ConfigError, match=r"\[directory\] url: name it where key_file is a credential"):
+        parse(text, HERE)
+    assert parse(text + 'url = "sqlite:///d.db"', HERE).directory.url == "sqlite:////etc/relay/d.db"
+
+
 def test_no_file_names_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="relay init"):
         load(tmp_path / "none.toml")

@@ -95,6 +95,24 @@ def test_a_password_that_others_may_read_is_refused(made: Path, tmp_path: Path) 
     assert "secret" not in str(caught.value)
 
 
+def test_a_credential_is_used_where_the_service_got_it(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tmp_path / "credentials"
+    given.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+    change = in_place_of("tls.key", Path("credential:tls.key"))
+    (line,) = wrong(made, tmp_path, change)  # once, not also as a file that is missing
+    assert line.startswith(
+        '"credential:tls.key": the service was not given it; add LoadCredential=tls.key:PATH'
+    )
+    (given / "tls.key").write_bytes((made / "tls.key").read_bytes())
+    assert wrong(made, tmp_path, change) == []
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    (line,) = wrong(made, tmp_path, change)
+    assert "credentials are there while relay.service runs" in line
+
+
 NAMED = "[relay]\nhostname = 'mail.example.com'\n"
 PORT = "[[listener]]\naddress = '127.0.0.1:25'\nrole = 'inbound'\n"
 SUBMISSION = (

@@ -77,6 +77,7 @@ class RunningRelay:
         self.log_file = folder / "relay.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.handed: Sequence[socket.socket] = ()  # listening sockets that it is started with, as by systemd
+        self.within: Sequence[str] = ()  # what becomes the relay: the start of its command line
         folder.mkdir(parents=True, exist_ok=True)
         for name in SHARED_FILES:
             shutil.copy(prepared.folder / name, folder / name)
@@ -121,6 +122,7 @@ class RunningRelay:
             self.process = subprocess.Popen(
                 [
                     *handing_over(self.handed),
+                    *self.within,
                     *(sys.executable, "-m", "relay", "--config", str(self.file), "run"),
                 ],
                 pass_fds=[one.fileno() for one in self.handed],

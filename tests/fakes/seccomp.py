@@ -72,10 +72,15 @@ def allowed(filters: list[str]) -> set[str]:
     return found
 
 
+def library() -> ctypes.CDLL:
+    """libseccomp, which systemd itself uses. Raises OSError where it is missing."""
+    return ctypes.CDLL("libseccomp.so.2", use_errno=True)
+
+
 def restrict(unit: Path) -> None:
     """Lay the unit's restrictions on this process and all that it becomes."""
     given = settings(unit)
-    lib = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    lib = library()
     lib.seccomp_init.restype = ctypes.c_void_p
 
     refuse = _ERRNO | getattr(errno, given["SystemCallErrorNumber"][0])

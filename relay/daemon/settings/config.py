@@ -2,7 +2,8 @@
 
 ``load(path)`` reads the file that ``path``, else ``RELAY_CONFIG``, else ``/etc/relay/relay.toml`` names. An
 unknown key is an error that names the nearest known one; every error names the file and the setting, all
-errors are reported at once. Relative paths are relative to the file. Every setting has a default but
+errors are reported at once. Relative paths are relative to the file; a path may be a credential of systemd's
+instead ("credential:NAME"). Every setting has a default but
 those which only the site can know; ``conf/relay.toml`` shows them all with unit and reason.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from relay.base import credential
 from relay.base.errors import ConfigError
 from relay.daemon.settings.section import Section
 from relay.daemon.settings.sections import Config, LimitsSection, ListenerSection, RelaySection
@@ -82,15 +84,23 @@ def _absolute(config: Config, folder: Path) -> Config:
 
     def of(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, Path):
-            return folder / value
+            return credential.located(value) or folder / value
         if isinstance(value, list):
             return [of(one) for one in value]
         if isinstance(value, Section):
             return value.model_copy(update={n: of(getattr(value, n)) for n in type(value).model_fields})
         return value
 
-    config = of(config)
+    try:
+        config = of(config)
+    except ConfigError as error:
+        raise ConfigError(f"{config.path}: {error}") from None
     url = config.directory.url
+    if not url and credential.is_credential(config.directory.key_file):
+        raise ConfigError(
+            f"{config.path}: [directory] url: name it where key_file is a credential: the default is beside "
+            'the key file; e.g. "sqlite:////var/lib/relay/directory.db"'
+        )
     if not url:
         url = f"sqlite:///{config.directory.key_file.parent / 'directory.db'}"
     elif url.startswith("sqlite:///") and not url.startswith("sqlite:////"):

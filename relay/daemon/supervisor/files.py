@@ -10,15 +10,16 @@ Blocking; it reads files, loads keys and binds to addresses, and opens neither c
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from relay.base import credential
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError
 from relay.base.route import TlsMode
 from relay.daemon.inbound import doors_of
 from relay.daemon.settings import shaping_sections
-from relay.daemon.settings.config import Config
+from relay.daemon.settings.config import Config, Section
 from relay.daemon.translate import endpoint_text, load_service_keys, routing_rules, tls_rules
 from relay.directory.secrets import KeyFile
 from relay.ingress.tls import Certificate
@@ -31,13 +32,16 @@ from relay.transport.tls_rules import TlsRules
 
 def check(config: Config) -> None:
     """Raises ConfigError, a line for each file or setting that cannot be used."""
-    wrong: list[str] = []
+    credentials = [path for path in _paths(config) if credential.is_credential(path)]
+    lacking = {str(path): why for path in credentials if (why := credential.missing(path))}
+    wrong = list(lacking.values())
 
     def tried(what: str, trial: Callable[[], object]) -> None:
         try:
             trial()
         except RelayError as error:
-            wrong.extend(f"{what}{line}" for line in str(error).splitlines())
+            lines = [f"{what}{line}" for line in str(error).splitlines()]
+            wrong.extend(line for line in lines if not any(path in line for path in lacking))
 
     tls = config.tls
     if tls.certificate and tls.private_key:
@@ -64,6 +68,18 @@ def check(config: Config) -> None:
     tried("[delivery] resolver: ", lambda: Resolver(SystemClock(), server, timeout_s))
     if wrong:
         raise ConfigError("\n".join(f"{config.path}: {line}" for line in wrong))
+
+
+def _paths(value: object) -> Iterator[Path]:
+    """All files that the configuration names."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _paths(one)
+    elif isinstance(value, Section):
+        for name in type(value).model_fields:
+            yield from _paths(getattr(value, name))
 
 
 def _password(file: Path) -> Callable[[], object]:
