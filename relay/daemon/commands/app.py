@@ -53,6 +53,14 @@ def _identity() -> typer.Typer:
     return identity.app
 
 
+@cache
+def _config() -> typer.Typer:
+    from relay.daemon.commands import config_diff, running
+
+    running.config_app.command("diff")(config_diff.diff)
+    return running.config_app
+
+
 SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "run": partial(_of, "running", "run"),
     "reload": partial(_of, "running", "reload"),
@@ -61,7 +69,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "demo": partial(_of, "demo", "demo"),
     "doctor": partial(_of, "doctor", "doctor"),
     "tls-policy": partial(_of, "tls_policy", "tls_policy"),
-    "config": partial(_of, "running", "config_app"),
+    "config": _config,
     "account": _account,
     "credential": partial(_of, "credential"),
     "identity": _identity,
@@ -71,6 +79,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "consumers"),
     "trace": partial(_of, "trace", "trace"),
+    "log": partial(_of, "log"),
     "stats": partial(_of, "stats", "stats"),
     "backup": partial(_of, "backup", "backup"),
     "restore": partial(_of, "restore", "restore"),

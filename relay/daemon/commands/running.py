@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from relay.daemon import logs
 from relay.daemon.commands.rows import print_row
 from relay.daemon.exits import EX_CONFIG, EX_TEMPFAIL
 from relay.daemon.settings import config
+from relay.daemon.settings.difference import masked
 from relay.daemon.supervisor import control
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
@@ -129,7 +129,7 @@ def check(as_json: AsJson = False) -> None:
         ),
         "workers": settings.workers.effective_count,
         "spool": str(settings.spool.path),
-        "directory": _masked(settings.directory.url),
+        "directory": masked(settings.directory.url),
         "routes": len(settings.route),
     }
     print_row(row, as_json=as_json)
@@ -139,11 +139,6 @@ def check(as_json: AsJson = False) -> None:
 def show() -> None:
     """Print every setting as it is in force, as JSON."""
     settings = loaded()
-    url = _masked(settings.directory.url)
+    url = masked(settings.directory.url)
     directory = settings.directory.model_copy(update={"url": url})
     typer.echo(settings.model_copy(update={"directory": directory}).model_dump_json(indent=2))
-
-
-def _masked(url: str) -> str:
-    """A database's URL without its password: what is printed gets pasted into tickets."""
-    return re.sub(r"(://[^/@]*?:)[^/]*@", r"\1***@", url)

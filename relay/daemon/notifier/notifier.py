@@ -37,6 +37,7 @@ from relay.daemon import logs
 from relay.daemon.board import Board
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
+from relay.daemon.log_levels import Levels
 from relay.daemon.notifier.counting import Counting
 from relay.daemon.notifier.following import Follower, Sink
 from relay.daemon.notifier.notifications import Notifications
@@ -159,6 +160,7 @@ class Notifier:
         self.clock = SystemClock()
         self._stop = asyncio.Event()
         self._tasks = Tasks("notifier", self._task_failed)
+        self._levels = Levels(settings.log.level, settings.log.format, "notifier")
         self._plan: config.Config | None = None
         self._exit_status = 0
         self.vitals = Vitals(self.clock)
@@ -225,6 +227,8 @@ class Notifier:
             return {"is_taken": posted.is_taken, "said": posted.said}
         if what == "prepare":
             return self._prepare(fields["text"])
+        if what == "log levels":
+            return self._levels.override(fields["overrides"])
         if what == "take over":
             return self._take_over()
         raise LinkError(f"unknown request {what!r}")
@@ -238,7 +242,7 @@ class Notifier:
         if plan is None:
             raise LinkError("nothing was prepared")
         self.newsroom.take_over(plan)
-        logs.configure(plan.log.level, plan.log.format, "notifier")
+        self._levels.follow(plan.log.level, plan.log.format)
 
 
 def pass_over_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

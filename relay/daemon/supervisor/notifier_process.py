@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from relay.base.clock import Clock
@@ -38,6 +39,7 @@ class NotifierProcess:
         self.text = boot_text
         self.child: Child | None = None
         self.restarts = Restarts()
+        self.on_ready: Callable[[Child], None] | None = None  # hears of one that works from now on
         self._boot_text = boot_text
         self._config = settings
         self._clock = clock
@@ -150,6 +152,8 @@ class NotifierProcess:
         if what != "ready":
             return await self._requests(0, what, fields)
         child.is_ready = True
+        if self.on_ready is not None:
+            self.on_ready(child)
         return self.text if child.text != self.text else None
 
     async def _watch(self) -> None:

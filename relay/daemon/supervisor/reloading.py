@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import relay
 from relay.base.clock import Clock
 from relay.base.errors import RelayError
 from relay.daemon import systemd
@@ -71,6 +72,11 @@ class Reloading:
     def told(self) -> dict[str, Any] | None:
         """The last one, ready for JSON; None while there was none."""
         return None if self.last is None else asdict(self.last)
+
+    def texts(self) -> dict[str, str]:
+        """What is in force comes of these: the text of the start, and that of the last reload."""
+        path = str(self._boot.path)
+        return {"boot_text": self.boot_text, "text": self.text, "path": path, "version": relay.__version__}
 
     async def logged(self) -> None:
         """As ``run``, for a signal: who sent it reads the log."""

@@ -25,15 +25,19 @@ from relay.admin.health import Health
 from relay.base.clock import SystemClock
 from relay.base.simulator import simulator_domain
 from relay.base.tasks import Tasks
-from relay.daemon import logs, sns_certificate, sockets, systemd
+from relay.daemon import sns_certificate, sockets, systemd
 from relay.daemon.exits import EX_CONFIG
 from relay.daemon.link import LinkError
+from relay.daemon.log_levels import Levels
 from relay.daemon.public import public_app
 from relay.daemon.settings import config
 from relay.daemon.supervisor import control, files, last_life, opening, overview, startup
 from relay.daemon.supervisor.announcing import Announcing
+from relay.daemon.supervisor.child import Child
 from relay.daemon.supervisor.http import HttpServer, operator_app
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
+from relay.daemon.supervisor.log_requests import REQUESTS as LOG_REQUESTS
+from relay.daemon.supervisor.log_requests import LogRequests
 from relay.daemon.supervisor.notifier_process import NotifierProcess
 from relay.daemon.supervisor.queue_requests import REQUESTS, QueueRequests
 from relay.daemon.supervisor.reloading import Reloading
@@ -59,6 +63,7 @@ class Supervisor:
         self.config = settings
         self._boot, self._boot_text = settings, text
         self._clock = SystemClock()
+        self._levels = Levels(settings.log.level, settings.log.format)
         self._tasks = Tasks("supervisor")
         self._vital = Tasks("supervisor", self._vital_task_failed)
         self._drain = asyncio.Event()
@@ -108,7 +113,7 @@ class Supervisor:
             self._sites = SiteKeeper(self._clock, self._call, self._tasks)
             self._workers.on_end = self._sites.forget
             self._traces = TraceRequests(self._workers, self._clock, self._tasks)
-            self._workers.on_ready = self._traces.worker_ready
+            self._workers.on_ready = self._worker_ready
             stack.push_async_callback(self._workers.kill)
             self._workers.start()
             self._notifier = NotifierProcess(
@@ -116,6 +121,8 @@ class Supervisor:
             )
             stack.push_async_callback(self._notifier.kill)
             self._notifier.start(self._workers.all_ready)
+            self._logs = LogRequests(self._workers, self._notifier, self._levels, self._clock, self._tasks)
+            self._notifier.on_ready = self._logs.child_ready
             self._reloading = Reloading(
                 self._boot_text, self._boot, self._workers, self._notifier, self._clock, self._taken_over
             )
@@ -184,7 +191,11 @@ class Supervisor:
 
     def _taken_over(self, settings: config.Config) -> None:
         self.config = settings
-        logs.configure(settings.log.level, settings.log.format)
+        self._levels.follow(settings.log.level, settings.log.format)
+
+    def _worker_ready(self, child: Child) -> None:
+        self._traces.worker_ready(child)
+        self._logs.child_ready(child)
 
     def _unusable(self) -> None:
         self._exit_status = EX_CONFIG
@@ -217,6 +228,8 @@ class Supervisor:
             return await self._overview.answer(what, fields)
         if what == "reload" and self._reloading is not None:
             return await self._reloading.run(by)
+        if what == "config" and self._reloading is not None:
+            return self._reloading.texts()
         if what == "submit":
             if not workers.ready or self._drain.is_set():
                 raise LinkError("no worker is ready; try again, or see the relay's log")
@@ -225,6 +238,8 @@ class Supervisor:
             return await self._notifier.ask(what, **fields)
         if what == "usage":
             return {"sent": await self._ledger.sent(fields["account"], is_limited=fields["is_limited"])}
+        if what in LOG_REQUESTS:
+            return await self._logs.answer(what, fields, by)
         if what in TRACE_REQUESTS:
             return await self._traces.answer(what, fields, by)
         if what in REQUESTS:

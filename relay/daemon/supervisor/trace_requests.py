@@ -26,6 +26,7 @@ from relay.daemon.supervisor.child import Child
 from relay.daemon.supervisor.workers import Workers
 
 log = logging.getLogger(__name__)
+log.setLevel(logging.WARNING)  # who did what is told at any level of all others
 
 REQUESTS = ("trace begin", "trace next", "trace end")
 MAX_TRACES = 8
@@ -96,7 +97,7 @@ class TraceRequests:
         try:
             await child.link.ask("trace begin", 5.0, number=trace.number, chosen=trace.chosen.fields())
         except RelayError as error:
-            log.info("a worker is not traced", extra={"trace": trace.number, "why": str(error)})
+            log.warning("a worker is not traced", extra={"trace": trace.number, "why": str(error)})
 
     def worker_ready(self, child: Child) -> None:
         """A worker has started: what runs goes on there."""

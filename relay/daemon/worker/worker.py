@@ -32,6 +32,7 @@ from relay.daemon import logs
 from relay.daemon.board import Board, SharedTally
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
+from relay.daemon.log_levels import Levels
 from relay.daemon.orders import VARIABLE, Orders
 from relay.daemon.publishing import publish, publish_once
 from relay.daemon.settings import config
@@ -66,6 +67,8 @@ class Worker:
         self.boot = boot
         self.clock = SystemClock()
         self.lines = logs.Lines(self.clock, settings.log.level, settings.log.format, orders.number)
+        self.levels = Levels(settings.log.level, settings.log.format, orders.number)
+        self.levels.add(self.lines)
         self.works = Works(settings, orders.number, self.clock, self.lines)
         self._activity = Activity(self.works, self.clock)
         self._plan: Plan | None = None
@@ -174,6 +177,8 @@ class Worker:
             return self._activity.look(**fields)
         if what == "sites":
             return self.works.outbound.scheduler.lanes.listed(**fields)
+        if what == "log levels":
+            return self.levels.override(fields["overrides"])
         if what == "trace begin":
             return self.tracing.begin(**fields)
         if what == "trace end":
@@ -194,8 +199,7 @@ class Worker:
             raise LinkError("nothing was prepared")
         self.works.take_over(plan)
         settings = plan.config
-        logs.configure(settings.log.level, settings.log.format, self.orders.number)
-        self.lines.set_form(settings.log.level, settings.log.format)
+        self.levels.follow(settings.log.level, settings.log.format)
         limits = settings.limits
         self.tally.limit, self.tally.limit_per_address = limits.connections, limits.connections_per_address
 
