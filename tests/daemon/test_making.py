@@ -1,26 +1,34 @@
 """A backup of a relay at rest: what is in it, and what stops it. At work: ``tests/scenarios``."""
 
+import asyncio
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections import namedtuple
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from relay.base.clock import SystemClock
-from relay.base.errors import BackupError
-from relay.daemon.backup import making, verifying
+from relay.base.errors import BackupError, SpoolCorrupt
+from relay.base.message import Message
+from relay.daemon.backup import making, restoring, verifying
 from relay.daemon.backup.archive_reader import opened
 from relay.daemon.backup.archive_writer import ArchiveWriter
+from relay.daemon.backup.places import Places, part_of
+from relay.daemon.settings.config import load
 from relay.directory.database import HEAD
 from relay.spool import schema
+from relay.spool.shard import Shard
 from tests.fakes.clock import ManualClock
-from tests.fakes.stopped_relay import StoppedRelay
+from tests.fakes.disk import small_disk
+from tests.fakes.spool import done, message, storing
+from tests.fakes.stopped_relay import StoppedRelay, waiting
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["backup", "backup.tar"]
@@ -230,3 +238,91 @@ async def test_no_file_may_be_that_large(stopped: StoppedRelay, tmp_path: Path, 
     assert done.stderr.startswith(f"relay: no backup was made as {tmp_path / kind}: "), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert [one.name for one in tmp_path.iterdir()] == ["relay"]
+
+
+class Traffic:
+    """Messages come and go in two shards, some with files of their own; what is known of each is in sets."""
+
+    def __init__(self, relay: StoppedRelay, seed: int) -> None:
+        self._relay, self._dice = relay, random.Random(seed)
+        self.accepted: set[str] = set()  # the promise was given
+        self.ending: set[str] = set()  # its end was at least begun
+        self.ended: set[str] = set()  # it was on the disk
+        self.is_over = False
+
+    async def run(self, shard: Shard) -> None:
+        there: list[Message] = []
+        while not self.is_over:
+            for _ in range(self._dice.randrange(1, 5)):
+                size = self._dice.choice((300, 300, 4000, 7000, 60_000))
+                one = message(
+                    *[f"{n}@example.org" for n in range(self._dice.randrange(1, 4))], content=b"x" * size
+                )
+                await shard.commit(storing(one))
+                self.accepted.add(one.id)
+                there.append(one)
+            while len(there) > self._dice.randrange(5, 60):
+                one = there.pop(self._dice.randrange(len(there)))
+                self.ending.add(one.id)
+                await shard.commit(done(one))
+                self.ended.add(one.id)
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_was_promised_before_and_not_finished_by_its_end_is_in_it(
+    tmp_path: Path, seed: int
+) -> None:
+    relay = StoppedRelay(tmp_path / "relay")
+    traffic, target = Traffic(relay, seed), tmp_path / KINDS[seed % 2]
+    async with AsyncExitStack() as stack:
+        shards = [await relay.opened(number, stack) for number in (1, 2)]
+        running = asyncio.gather(*[traffic.run(shard) for shard in shards])
+        while len(traffic.accepted) < 200:
+            await asyncio.sleep(0.01)
+        before, ended = set(traffic.accepted), set(traffic.ended)
+        manifest = await asyncio.to_thread(making.make, relay.config, target, SystemClock(), share=0.5)
+        finished, accepted = set(traffic.ending), set(traffic.accepted)
+        traffic.is_over = True
+        await running
+    with opened(target) as archive:
+        assert verifying.verify(archive) == []
+        places = Places.of(archive.manifest, configuration=tmp_path / "drill")
+        restoring.restore(archive, places, part_of([]), 1_800_000_000.0, hold=True, force=False)
+    found = waiting(tmp_path / "drill/spool")
+    assert before - finished <= set(found)
+    assert ended
+    assert not set(found) & ended
+    assert len(found) == manifest.messages
+    assert len(accepted) > len(before)  # it was at work meanwhile
+    again = StoppedRelay.at(load(tmp_path / "drill/relay.toml"))
+    async with AsyncExitStack() as stack:  # and a worker finds nothing to complain of
+        for number in (1, 2):
+            shard = await again.opened(number, stack)
+            assert shard.corrupt == 0
+            keys = await shard.control(lambda c: c.execute("SELECT key FROM message").fetchall())
+            contents = await shard.contents([_with_key(key) for (key,) in keys])
+            assert not [one for one in contents.values() if isinstance(one, SpoolCorrupt)]
+
+
+def _with_key(key: int) -> Message:
+    one = message()
+    one.key = key
+    return one
+
+
+async def test_the_disk_runs_full_on_the_way(
+    stopped: StoppedRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = namedtuple("room", "total used free")
+    with small_disk(tmp_path / "disk", "200K") as disk:
+        for kind in KINDS:
+            with pytest.raises(BackupError, match=r"has 0 MB free, the backup needs up to"):
+                make(stopped, disk / kind)
+            with monkeypatch.context() as patch:
+                patch.setattr(making.shutil, "disk_usage", lambda _: room(0, 0, 1 << 40))
+                with pytest.raises(
+                    BackupError, match=rf"no backup was made as .*/{kind}: .*(full|No space left)"
+                ):
+                    make(stopped, disk / kind)
+            assert list(disk.iterdir()) == []

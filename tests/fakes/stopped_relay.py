@@ -25,8 +25,18 @@ class StoppedRelay:
     """See above."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config: Config = load(first.make(folder, first.Choices(HOSTNAME)))
+        self._use(load(first.make(folder, first.Choices(HOSTNAME))))
+
+    @classmethod
+    def at(cls, config: Config) -> "StoppedRelay":
+        """One that is there."""
+        relay = cls.__new__(cls)
+        relay._use(config)
+        return relay
+
+    def _use(self, config: Config) -> None:
+        self.folder = config.path.parent
+        self.config = config
         self.spool = self.config.spool.path
         self.ids: list[str] = []
 
