@@ -111,6 +111,27 @@ def _inbound(patient: Patient) -> list[Finding]:
     return []
 
 
+async def examine_host(
+    names: Names, helo: str, addresses: Sequence[str], helo_of: Mapping[str, str]
+) -> list[Finding]:
+    """All findings about the addresses that mail leaves from and the names that are said there."""
+    reverse, helo_addresses = await asyncio.gather(
+        asyncio.gather(*[_reverse(names, one, helo_of.get(one, "")) for one in addresses]),
+        names.addresses(helo),
+    )
+    facts = Facts(
+        domain=helo,
+        organisation="",
+        helo=helo,
+        host=helo,
+        mail_from=helo,
+        mail_from_kind=MailFrom.SENDER,
+        reverse=tuple(reverse),
+        helo_addresses=helo_addresses,
+    )
+    return list(judge_host(facts))
+
+
 async def _gather(names: Names, patient: Patient) -> Facts:
     organisation = organisational_domain(patient.domain)
     sender = f"postmaster@{patient.mail_from}"

@@ -52,3 +52,72 @@ class Unit:
     active: str  # "active", "failed", "inactive", "activating"
     result: str = ""  # "success", "exit-code", "oom-kill", "watchdog", ...
     status: int = 0  # of the last main process
+
+
+@dataclass(frozen=True, slots=True)
+class PortSeen:
+    """What a listener said to a client of ours; ``before`` and ``after`` TLS: the keywords of EHLO."""
+
+    address: str
+    tls: str  # as configured: "starttls", "wrapper", "none"
+    auth: str  # "required", "none"
+    role: str = "submission"
+    greeting: str = ""  # its first line
+    before: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+    tls_version: str = ""
+    ends_at: float = 0.0  # of the certificate that was shown; 0: none was
+    fault: str = ""  # what broke the dialogue
+    is_for_proxies: bool = False  # only a proxy could speak to it
+    is_trusting: bool = True  # loopback is among its trusted networks, or it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How long writes to the disk took, in seconds, sorted."""
+
+    path: str
+    took_s: tuple[float, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSeen:
+    """What the kernel says of its clock; None: it does not say."""
+
+    is_synchronised: bool | None = None
+    error_s: float = 0.0  # at most, by the kernel's own estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Bounds of the kernel and of the processes; 0 or -1: not known."""
+
+    descriptors: int = -1  # RLIMIT_NOFILE, the least of the relay's processes, else ours
+    descriptors_used: int = 0  # the most of one process
+    backlog: int = 0  # net.core.somaxconn
+    memory: int = 0  # bytes that may be had
+    is_of_the_relay: bool = False  # the numbers are those of its processes
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """A file that holds a secret, or a folder of the relay's."""
+
+    what: str  # "[tls] private_key"
+    path: str
+    mode: int = 0
+    owner: int = 0
+    fault: str = ""
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A try to reach a receiver's server, as deliveries would."""
+
+    host: str
+    greeting: str = ""
+    has_starttls: bool = False
+    took_s: float = 0.0
+    fault: str = ""

@@ -83,7 +83,7 @@ class Database:
         Alembic is loaded only if there is something to do: that takes 0.15 s, which a restart does not have
         to spare.
         """
-        if self._is_current():
+        if self.is_current():
             return
         import alembic.command
         import alembic.config
@@ -105,7 +105,7 @@ class Database:
                 f"the directory {self} was written by a newer version of the relay ({error}): run that one"
             ) from error
 
-    def _is_current(self) -> bool:
+    def is_current(self) -> bool:
         """The tables are those of this version. False also if no one can say: migrate() then says why."""
         if self._is_sqlite and not os.path.exists(self._file):
             return False

@@ -75,6 +75,10 @@ class Directory:
         """Make the tables, or bring them to what this version needs."""
         self._database.migrate()
 
+    def is_current(self) -> bool:
+        """Whether the tables are those of this version; False also if no one can say."""
+        return self._database.is_current()
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()

@@ -1,5 +1,6 @@
 """``relay doctor``, as the administrator types it, against a DNS server on loopback."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from relay.directory.keys import public_record
 from relay.directory.records import OnMailFromFailure
 from tests.daemon.commandline import CommandLine
 from tests.fakes.dns import FakeDns
+from tests.fakes.prepared import Port
 from tests.scenarios.receiver import LoopThread
 
 HOST, ADDRESS = "relay.example.net", "8.8.8.8"
@@ -99,16 +101,48 @@ def test_a_mail_from_domain_that_waits_is_named_and_used_once_seen(doctor: Docto
     assert doctor.json("doctor", "example.org", "--ip", ADDRESS)["mail_from"] == own
 
 
-def test_without_a_name_a_line_for_each(doctor: Doctor) -> None:
+def test_without_a_name_the_host_and_a_line_for_each(doctor: Doctor) -> None:
     doctor.directory.identities.add("shop", "other.example")
     status, printed = doctor.status("--ip", ADDRESS)
     assert status == 1
-    head, first, second = printed.splitlines()
+    host, _, table = printed.partition("\n\n")
+    head, first, second = table.splitlines()
     assert head.split() == ["NAME", "ACCOUNT", "PROBLEMS", "WARNINGS", "FIRST"]
     assert first.split()[:4] == ["example.org", "shop", "0", "0"]
     assert "identity: nothing may be sent from other.example: it is pending" in second
-    remarks = doctor._run(("doctor", "--ip", ADDRESS), None).stderr
-    assert "no [[listener]]" in remarks  # what is odd about the configuration comes first
+    assert "problem  relay        no relay answers on " in host
+    assert "warning  config       no [[listener]]" in host
+    assert f"ok       reverse DNS  {ADDRESS} is {HOST}, and that leads back" in host
+    assert "note     identities   pending: other.example" in host
+
+
+def test_only_the_host_and_as_json(doctor: Doctor) -> None:
+    status, printed = doctor.status("--host", "--ip", ADDRESS, "--json")
+    shown = json.loads(printed)
+    assert (status, shown["identities"]) == (1, [])
+    by_about = {one["about"]: one for one in shown["host"]}
+    assert set(by_about["relay"]) == {"level", "about", "seen", "fix"}
+    assert by_about["relay"]["fix"] == "`relay status` says why"
+    assert by_about["resolver"]["level"] == "ok"
+    assert by_about["directory"]["level"] == "ok"
+    levels = [one["level"] for one in shown["host"]]
+    order = ["problem", "warning", "unknown", "note", "ok"]
+    assert levels == sorted(levels, key=order.index)  # the worst comes first
+
+
+def test_a_resolver_that_does_not_answer(doctor: Doctor) -> None:
+    doctor.dns.zone[HOST] = "SERVFAIL"
+    found = {one["about"]: one for one in json.loads(doctor.status("--host", "--json")[1])["host"]}
+    assert found["resolver"]["level"] == "problem"
+    assert "[delivery] resolver" in found["resolver"]["fix"]
+
+
+def test_a_host_that_is_to_be_reached(doctor: Doctor) -> None:
+    port = Port()
+    _, printed = doctor.status("--host", "--outbound", f"127.0.0.1:{port.number}")
+    assert f"127.0.0.1:{port.number} cannot be reached: Connection refused" in printed
+    port.free()
+    assert doctor._run(("doctor", "--outbound", "a b"), None).exit_code == 2
 
 
 @pytest.mark.parametrize(

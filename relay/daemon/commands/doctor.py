@@ -1,9 +1,15 @@
-"""``relay doctor``: an identity's mail as receivers will judge it, and what to publish where they frown."""
+"""``relay doctor``: the host and the mail, examined.
+
+With the name of an identity: its mail as receivers will judge it, and what to publish where they frown.
+Without one: the host (configuration, ports, TLS, DNS, disk, clock, bounds, directory), each finding with what
+mends it, then all identities, a line each. It works without a running relay and without what is not there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated
@@ -13,51 +19,112 @@ import typer
 from relay.admin.doctor import Patient, examine
 from relay.admin.finding import Finding, Level
 from relay.base.clock import SystemClock
-from relay.daemon.commands.directory import opened
+from relay.base.endpoint import parse_endpoint
+from relay.base.errors import ConfigError, RelayError
+from relay.daemon.checkup import host
+from relay.daemon.commands.directory import directory_of, opened
 from relay.daemon.commands.rows import Row, print_row, print_rows
+from relay.daemon.commands.running import loaded
 from relay.daemon.settings.config import Config, load
-from relay.daemon.supervisor import files
+from relay.daemon.supervisor import control, files
 from relay.daemon.translate import endpoint_text
 from relay.daemon.worker.patients import patient_of, snapshot_of
 from relay.transport.resolve import Resolver
 
 _AT_ONCE = 8
+_ASK_S = 5.0
 
 
 def doctor(
-    name: Annotated[str, typer.Argument(help="An identity; without it all are looked at, a line each.")] = "",
+    name: Annotated[str, typer.Argument(help="An identity; without it the host and all identities.")] = "",
     ip: Annotated[
         list[str] | None, typer.Option(help="An address that mail leaves from, as receivers see it.")
     ] = None,
     account: Annotated[
         str | None, typer.Option(help="Its account, where several hold the same name.")
     ] = None,
+    host_only: Annotated[bool, typer.Option("--host", help="Only the host, no identities.")] = False,
+    outbound: Annotated[
+        list[str] | None,
+        typer.Option(help="Try to reach this host (HOST or HOST:PORT), as deliveries would."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Judge SPF, DKIM, DMARC and the host as receivers do; exit status 1 if there is a problem."""
-    config = None
+    """Examine the host, or an identity's mail as receivers do; exit status 1 if there is a problem."""
+    if not name:
+        _whole(_addresses(ip), account, outbound or (), host_only, as_json)
+        return
     with opened() as directory:
         config = load(None)
         files.check(config)
         addresses = _addresses(ip)
-        held = (
-            [directory.mail_froms.show(name, account)] if name else list(directory.identities.list(account))
-        )
+        held = [directory.mail_froms.show(name, account)]
         snapshot = snapshot_of(directory)
         patients = [patient_of(one, snapshot, config, addresses, directory) for one in held]
         found = asyncio.run(_examine(config, patients))
-    if name:
-        _print(held[0].account, patients[0], found[0], as_json)
+    _print(held[0].account, patients[0], found[0], as_json)
+    _end(found)
+
+
+def _whole(
+    addresses: tuple[str, ...],
+    account: str | None,
+    outbound: Sequence[str],
+    host_only: bool,
+    as_json: bool,
+) -> None:
+    """The host, then the identities."""
+    config = loaded()
+    try:
+        for one in outbound:
+            parse_endpoint(one, 25)
+    except ConfigError as error:
+        raise typer.BadParameter(f"--outbound: {error}") from None
+    try:
+        answer = asyncio.run(control.ask(config.spool.path, "status", _ASK_S))
+    except RelayError:
+        answer = None
+    found = asyncio.run(host.examine(host.Question(config, answer, addresses, outbound)))
+    rows, of_identities = ([], []) if host_only else _identities(config, addresses, account)
+    if as_json:
+        typer.echo(json.dumps({"host": [_member(one) for one in found], "identities": rows}, indent=2))
     else:
-        for remark in files.remarks(config):
-            typer.echo(f"relay: {remark}", err=True)
-        rows = [
-            _summary(one.identity.name, one.account, findings)
-            for one, findings in zip(held, found, strict=True)
-        ]
-        print_rows(rows, as_json=as_json, nothing="no identities; add one with `relay identity add`")
+        _print_findings(found)
+        if not host_only:
+            typer.echo()
+            print_rows(rows, as_json=False, nothing="no identities; add one with `relay identity add`")
+    _end([found, *of_identities])
+
+
+def _identities(
+    config: Config, addresses: tuple[str, ...], account: str | None
+) -> tuple[list[Row], list[list[Finding]]]:
+    """A line for each, and their findings; none where the directory cannot be had, which the host tells."""
+    try:
+        directory = directory_of(config)
+        try:
+            held = list(directory.identities.list(account))
+            snapshot = snapshot_of(directory)
+            patients = [patient_of(one, snapshot, config, addresses, directory) for one in held]
+        finally:
+            directory.close()
+    except RelayError as error:
+        typer.echo(f"relay: {error}", err=True)
+        return [], []
+    found = asyncio.run(_examine(config, patients))
+    rows = [
+        _summary(one.identity.name, one.account, findings) for one, findings in zip(held, found, strict=True)
+    ]
+    return rows, found
+
+
+def _end(found: Sequence[Sequence[Finding]]) -> None:
     if any(finding.level is Level.PROBLEM for findings in found for finding in findings):
         raise typer.Exit(1)
+
+
+def _member(one: Finding) -> Row:
+    return {"level": one.level.value, "about": one.about, "seen": one.seen, "fix": one.publish}
 
 
 def _addresses(given: Sequence[str] | None) -> tuple[str, ...]:
@@ -115,6 +182,10 @@ def _print(account: str, patient: Patient, findings: Sequence[Finding], as_json:
         f"{patient.domain} of {account}: from {addresses} as {patient.helo}, "
         f"MAIL FROM <...@{patient.mail_from}>\n"
     )
+    _print_findings(findings)
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
     for one in findings:
         typer.echo(f"{one.level.value:<8} {one.about:<12} {one.seen}")
         for line in one.publish.splitlines():
