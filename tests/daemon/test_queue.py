@@ -160,7 +160,7 @@ def test_what_is_done_is_logged_with_who_did_it(queue: Queue) -> None:
     changed = next(line for line in lines if 'event="queue changed"' in line)
     assert " recipients=1 " in changed
     assert by in changed
-    assert 'relay_queue_operations_total{operation="hold",worker=' in queue.relay.http("/metrics")[1]
+    queue.relay.wait_for_scrape('relay_queue_operations_total{worker=".",operation="hold"} ')
 
 
 def test_what_holds_a_message_is_explained(queue: Queue) -> None:

@@ -12,6 +12,7 @@ the supervisor and whatever it left behind, by pid, and prints the log, which py
 
 import asyncio
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -217,6 +218,16 @@ class RunningRelay:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def wait_for_scrape(self, pattern: str) -> str:
+        """Until a line of /metrics begins so (a regular expression): what is shown is a second old, more on
+        a busy machine. The line."""
+
+        def found() -> str:
+            match = re.search(f"^{pattern}.*$", self.http("/metrics")[1], re.MULTILINE)
+            return match[0] if match else ""
+
+        return str(wait_until(found, f"a scrape shows {pattern}"))
 
     def command(self, *words: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         """``relay`` with these words."""

@@ -445,7 +445,7 @@ def test_the_workers_of_a_relay_count_together_and_one_reports(
             relay.wait_for_event(relay.send(message("x"), f"a@{asking}"), "delivered")
             if all(one["tls_sessions"] for one in relay.ask("status")["readings"].values()):
                 break
-        assert 'relay_delivery_tls_failures_total{kind="certificate-expired"' in relay.http("/metrics")[1]
+        relay.wait_for_scrape('relay_delivery_tls_failures_total{worker=".",kind="certificate-expired"}')
         right = net.mail["right"]
         wait_until(lambda: strict in _reports(right, f"tls@{asking}"), "the report arrives", 60.0)
         _, report = _reports(right, f"tls@{asking}")[strict]

@@ -112,7 +112,7 @@ def test_refusals_pause_an_account_and_those_that_do_not_count_do_not(
     shown = json.loads(relay.command("account", "show", ACCOUNT, "--json").stdout)
     assert shown["state"] == "paused"
     assert "bounce rate 80% (8 of 10)" in shown["reason"]
-    assert f'relay_account_bounce_rate{{account="{ACCOUNT}"}} 0.8' in relay.http("/metrics")[1]
+    relay.wait_for_scrape(f'relay_account_bounce_rate{{account="{ACCOUNT}"}} 0.8')
 
     sent = 26
 

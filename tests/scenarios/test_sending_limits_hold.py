@@ -196,8 +196,10 @@ def test_all_of_a_quota_may_be_used(start_relay: StartRelay, receiver: Receiver)
     )
     events = relay.command("events", "tail", "--json", "-n", "100000").stdout.decode()
     assert events.count("sending-quota") == 2
-    _, scraped = relay.http("/metrics")
-    assert 'relay_limits_refused_total{limit="quota",worker="0"}' in scraped
+    relay.wait_for_scrape('relay_limits_refused_total{worker="0",limit="quota"} [1-9]')
+    relay.wait_for_scrape(f'relay_account_sent_recipients{{account="{ACCOUNT}"}} 150.0')
+    relay.wait_for_scrape(f'relay_account_left_recipients{{account="{ACCOUNT}"}} 0.0')
+    relay.wait_for_scrape(f'relay_account_throttled_total{{outcome="refused",account="{ACCOUNT}"}} [1-9]')
     # A larger one is in force within a second; what is sent to the simulator never counted.
     limit(relay, quota=151)
     relay.send(message("the last"))
