@@ -1,10 +1,10 @@
 """A backup of a relay at work: its clients notice nothing, and what it holds is all that was promised."""
 
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from tests.fakes.prepared import SENDER, wait_until
 from tests.fakes.running import RunningRelay
@@ -12,6 +12,8 @@ from tests.fakes.stopped_relay import waiting
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.load import Load
 from tests.scenarios.receiver import Receiver
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LARGE = 400_000
 
@@ -33,30 +35,21 @@ def backup(relay: RunningRelay, target: Path) -> "subprocess.CompletedProcess[by
     return done
 
 
-def test_killed_taken_lost_and_restored(start_relay: StartRelay, receiver: Receiver, tmp_path: Path) -> None:
-    """Mail flows to one receiver, and waits for another one. A backup is killed, the next one made; all is
-    lost; the backup is restored, and held; released, what waited arrives, and nothing that was promised
-    before the backup is missing."""
+def test_taken_lost_and_restored(start_relay: StartRelay, receiver: Receiver, tmp_path: Path) -> None:
+    """Mail flows to one receiver, and waits for another one. A backup is made, all is lost, the backup is
+    restored, and held; released, what waited arrives, and nothing that was promised before it is missing."""
     more = '[[route]]\ndomain = "waits.example"\nnext_hop = "127.0.0.1:1"\ntls = "none"\n'
     relay = start_relay(next_hop=receiver.port, more=more, retry='["1h"]')
     late = [relay.send(to_nobody(f"late-{n}", LARGE * (n % 2)), f"{n}@waits.example") for n in range(6)]
     target = tmp_path / "backup.tar"
-    with Load(relay, clients=2, per_session=20) as load:
-        load.wait_for(50)
-        words = [sys.executable, "-m", "relay", "--config", str(relay.file), "backup", str(target)]
-        killed = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        part = target.with_name("backup.tar.part")
-        wait_until(lambda: part.exists() or killed.poll() is not None, "a backup is at work")
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-        target.unlink(missing_ok=True)  # on a machine that stands still it was done before the signal came
+    with Load(relay, clients=1, per_session=10) as load:
+        load.wait_for(30)
         promised = list(load.ids)
         subjects = set(load.promised)
         backup(relay, target)
         finished = delivered(relay)
         count = len(load.promised)
-        load.wait_for(count + 50)  # it goes on
-    assert not part.exists()
+        load.wait_for(count + 20)  # it goes on
     relay.stop()
     shutil.rmtree(relay.spool)
 
