@@ -9,6 +9,12 @@ from relay.admin.metric import Metric, counter, gauge
 
 OF_WORKER: tuple[Metric, ...] = (
     counter(
+        "account_accepted",
+        "relay_account_messages_accepted",
+        "Messages promised with a 250, of the hundred accounts with the most of them.",
+        "account",
+    ),
+    counter(
         "limits_refused", "relay_limits_refused", "Messages refused by sending limits, by limit.", "limit"
     ),
     counter("limits_delayed", "relay_limits_delayed", "Messages that sending limits let leave later."),

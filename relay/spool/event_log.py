@@ -136,6 +136,15 @@ class EventLog:
                 waiting += last - offset - unused(connection, offset)
         return waiting, dropped
 
+    def waits_since(self, after: Mapping[int, int]) -> float | None:
+        """The time of the oldest event behind these offsets; None if none is there. Raises SpoolError."""
+        sql = "SELECT at FROM event WHERE offset > ? ORDER BY offset LIMIT 1"
+        found = []
+        for shard, end in self.last().items():
+            offset = after.get(shard, 0)
+            found += [float(at) for (at,) in self._rows(shard, sql, (offset if offset <= end else 0,))]
+        return min(found, default=None)
+
     def last(self) -> dict[int, int]:
         """The offset of the newest event of each shard; 0 where there is none. Raises SpoolError."""
         sql = "SELECT coalesce(max(offset), 0) FROM event"

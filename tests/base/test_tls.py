@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from relay.base.message import TlsWish
 from relay.base.route import Host, Route, TlsMode
-from relay.base.tls import USUAL_DEMAND, TlsDemand, with_wish
+from relay.base.tls import USUAL_DEMAND, TlsDemand, version_of, with_wish
 from relay.base.tls_session import TlsPolicy, TlsPolicyType
 
 USUAL = Route("mx:mx.example", (Host("mx.example"),))
@@ -37,3 +39,17 @@ def test_what_a_message_waived_is_not_reported() -> None:
     rule = TlsDemand(has_dane=False, is_explicit=True)  # the administrator's word, not the message's
     waived = [with_wish(TlsMode.OPPORTUNISTIC, one, TlsWish.OPTIONAL)[1] for one in (USUAL_DEMAND, rule)]
     assert [one.is_waived for one in (*waived, USUAL_DEMAND, rule)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("described", "version"),
+    [
+        ("TLSv1.3 TLS_AES_256_GCM_SHA384 (DANE)", "TLSv1.3"),
+        ("TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.2"),
+        ("TLSv1.1 X", "other"),
+        ("None", "other"),
+        ("", "none"),
+    ],
+)
+def test_versions_are_counted_under_few_words(described: str, version: str) -> None:
+    assert version_of(described) == version

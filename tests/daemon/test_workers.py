@@ -61,6 +61,9 @@ class FakeChild:
             if number == 9:
                 self.process.end(-9)
 
+    def publish(self, readings: dict[str, Any], now: float) -> None:
+        self.published, self.published_at = readings, now
+
     async def readings(self) -> dict[str, Any] | None:
         return {"accepted": self.number} if self.number else None
 
@@ -134,6 +137,16 @@ async def test_all_are_ready_once_the_last_one_says_so(room: Room) -> None:
 async def test_one_that_does_not_answer_is_missing_from_the_readings(room: Room) -> None:
     await room.all_ready()
     assert await room.workers.readings() == {1: {"accepted": 1}}
+    await room.tasks.end()
+
+
+async def test_readings_that_a_worker_sends_are_kept_with_their_time(room: Room) -> None:
+    await room.all_ready()
+    room.clock.advance(5)
+    assert await room.started[1].answer("publish", {"readings": {"accepted": 7}}) is None
+    assert room.started[1].published == {"accepted": 7}
+    assert room.started[1].published_at == room.clock.monotonic()
+    assert room.asked == []
     await room.tasks.end()
 
 

@@ -148,6 +148,14 @@ async def test_refused_as_ses_does(room: Room, changes: dict[str, Any], reply: s
         await room.admit(account)
     assert room.count("lease") == 3
     assert sum(room.limits.refused.values()) == 4
+    assert caught.value.why in ("rate", "quota")
+    (told,) = room.limits.accounts().values()
+    assert told == {
+        "name": account.name,
+        "quota": account.max_24_hours,
+        "rate": account.max_send_rate,
+        "throttled": {"refused": 4, "delayed": 0, "held": 0},
+    }
 
 
 async def test_the_simulator_passes_where_the_quota_is_used_up(room: Room) -> None:
@@ -177,6 +185,7 @@ async def test_smoothed(room: Room) -> None:
     assert third.note.startswith("delayed until 2027-01-15T08:00:0")
     assert third.note.endswith("Z by the maximum sending rate of the account")
     assert room.limits.delayed == 2
+    assert room.limits.accounts()[str(account.id)]["throttled"]["delayed"] == 2
     for _ in range(97):
         await room.admit(account)
     with pytest.raises(Refused) as caught:  # it would expire before
@@ -191,6 +200,15 @@ async def test_held(room: Room) -> None:
     assert admission.is_held
     assert admission.note == "held: the daily message quota of the account is reached"
     assert (admission.tokens, room.limits.held) == (0, 1)
+    assert room.limits.accounts()[str(account.id)]["throttled"]["held"] == 1
+
+
+async def test_the_accounts_told_are_those_that_asked_last(room: Room) -> None:
+    for number in range(1, 6):
+        room.clock.advance(1.0)
+        await room.admit(replace(ACCOUNT, id=number, name=f"a{number}"))
+    assert list(room.limits.accounts(most=2)) == ["5", "4"]
+    assert len(room.limits.accounts()) == 5
 
 
 async def test_a_ledger_that_cannot_be_asked_is_temporary(

@@ -26,6 +26,10 @@ async def test_many_changes_few_transactions(shards) -> None:
     await asyncio.gather(*[shard.commit(storing(one)) for one in kept])
     assert shard.committer.changes - changes == 1000
     assert shard.committer.commits - commits < 50
+    spool = shard.committer
+    assert spool.commit_seconds.count == spool.commit_changes.count == spool.commits
+    assert spool.commit_changes.sum == spool.changes
+    assert 0 < spool.sync_seconds.sum < spool.commit_seconds.sum
 
 
 async def test_a_future_resolves_after_commit_and_not_before(shards) -> None:

@@ -143,3 +143,16 @@ def test_how_many_wait_and_how_many_come_no_more(shards: Shards) -> None:
     assert log.behind({1: 2, 2: 0}) == (5, 4)
     assert log.behind({}) == (5, 0)  # whoever is new has missed nothing
     assert log.behind({1: 99}) == (5, 6)
+
+
+def test_since_when_the_oldest_waits(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    assert log.waits_since({}) is None
+    for at in (10.0, 20.0):
+        shards.add(1, 1, at=at)
+    shards.add(2, 2, at=15.0)
+    assert log.waits_since({}) == 10.0
+    assert log.waits_since({1: 1}) == 15.0
+    assert log.waits_since({1: 1, 2: 1}) == 20.0
+    assert log.waits_since({1: 2, 2: 1}) is None
+    assert log.waits_since({1: 99, 2: 1}) == 10.0  # of another log

@@ -47,7 +47,10 @@ async def test_deferred_and_taken_again_when_it_is_due(make) -> None:
     assert [(r.attempts, r.reply) for r in attempt.recipients] == [(1, "450 4.2.0 later")]
     assert attempt.message.content is None
     assert await world.scheduler.content(attempt) == b"Subject: hi\r\n\r\nhello\r\n"
+    assert (world.scheduler.attempts, world.scheduler.first_attempt_seconds.count) == (2, 1)
+    assert world.scheduler.in_flight == 1
     world.finish(attempt, OK)
+    assert world.scheduler.in_flight == 0
     assert await world.is_quiet()
 
 

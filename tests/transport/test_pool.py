@@ -163,6 +163,20 @@ async def test_a_connection_ends_after_its_messages():
         assert peer.commands.count("QUIT") == 2
 
 
+async def test_what_connections_carried_is_counted():
+    async with (
+        ScriptedPeer() as peer,
+        pooling(connections_per_site=1, messages_per_connection=5) as (pools, queue),
+    ):
+        queue.put(site(peer), 12)
+        await queue.settled(12)
+        await queue.until(lambda: pools.closed_total == 2)
+        assert pools.reused_total == 12 - 3
+        assert (pools.carried.count, pools.carried.sum) == (2, 10)
+        assert pools.connect_seconds.count == 3
+        assert pools.tls_versions == {"TLSv1.2": 0, "TLSv1.3": 0, "other": 0, "none": 3}
+
+
 async def test_a_site_not_known_to_be_up_gets_one_connection_first():
     async with ScriptedPeer({"GREETING": SILENT}) as peer, pooling() as (pools, queue):
         queue.put(site(peer), 10)

@@ -58,6 +58,15 @@ async def test_a_silent_server_is_temporary():
         answer = await resolver.mx("example.net")
         assert answer.status is Status.TEMPORARY
         assert resolver.failures == 1
+        assert resolver.failures_by_kind == {"network": 0, "refused": 0, "timeout": 1}
+        assert resolver.seconds.count == resolver.questions == 1
+
+
+async def test_what_the_cache_answers_is_counted():
+    async with resolving({"example.net": {"MX": ["10 mx.example.net."]}}) as (resolver, _, _):
+        for _ in range(3):
+            await resolver.mx("example.net")
+        assert (resolver.questions, resolver.hits, resolver.seconds.count) == (1, 2, 1)
 
 
 async def test_a_truncated_answer_is_asked_for_again_over_tcp():

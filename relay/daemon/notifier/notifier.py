@@ -38,6 +38,7 @@ from relay.daemon.board import Board
 from relay.daemon.exits import EX_CONFIG, EX_FAILED, EX_TEMPFAIL, EX_USAGE
 from relay.daemon.link import LIMIT_BYTES, Link, LinkError
 from relay.daemon.log_levels import Levels
+from relay.daemon.notifier.consumer_lag import ConsumerLag
 from relay.daemon.notifier.counting import Counting
 from relay.daemon.notifier.following import Follower, Sink
 from relay.daemon.notifier.notifications import Notifications
@@ -87,6 +88,8 @@ class Newsroom:
         stack.callback(self.directory.close)
         self.live = LiveSnapshot(self.directory, on_change=self._directory_changed)
         await self.live.start(stack)
+        self.lag = ConsumerLag(self.config.spool.path, self.clock)
+        await self.lag.start(stack)
         for sink in await self._sinks(stack):
             follower = Follower(self.config.spool.path, sink)
             await follower.start(stack)
@@ -143,6 +146,7 @@ class Newsroom:
         """What the notifier counts, for the scrape."""
         return {
             **self.counting.readings(),
+            **self.lag.readings(),
             **(self.notifications.readings() if self.notifications is not None else {}),
             "taken": {one.sink.name: one.taken for one in self.followers},
             "behind": {one.sink.name: one.behind for one in self.followers},

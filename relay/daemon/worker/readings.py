@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any
 
 from relay.base.histogram import MOMENTS, NUMBERS, Histogram, added
 from relay.daemon.worker.wiring import Works
+
+_ACCOUNTS = 100
 
 
 def readings(works: Works) -> dict[str, Any]:
@@ -148,6 +152,7 @@ def _of_policy(works: Works) -> dict[str, Any]:
         "limits_waited": limits.waited,
         "limits_leases": limits.leases,
         "limited_accounts": limits.accounts(),
+        "account_accepted": _by_account(works),
         "suppressed": works.suppression.suppressed,
         "suppression_asked": lists.asked,
         "suppression_entries": lists.entries,
@@ -155,6 +160,13 @@ def _of_policy(works: Works) -> dict[str, Any]:
         "directory_stale": works.live.is_stale,
         "directory_revision": works.live.current.revision,
     }
+
+
+def _by_account(works: Works) -> dict[str, int]:
+    """Accepted messages of the accounts with the most, by name."""
+    most = nlargest(_ACCOUNTS, works.counters.by_account.items(), key=itemgetter(1))
+    named = [(works.live.current.account(number), count) for number, count in most]
+    return {account.name: count for account, count in named if account is not None}
 
 
 def _added(histograms: Iterable[Histogram], bounds: tuple[float, ...]) -> dict[str, Any]:
