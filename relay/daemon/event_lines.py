@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.base.events import EventKind, Logged
+from relay.base.events import Event, EventKind, Logged
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 _SHOWN = 3  # recipients of a message
@@ -33,13 +33,17 @@ def as_json(one: Logged, cursor: str) -> str:
 def as_line(one: Logged) -> str:
     """The event in one line: time, kind, message, what happened."""
     event = one.event
+    when = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when} {event.kind.value:<13} {event.message_id or '-'} {said_of(event)}".rstrip()
+
+
+def said_of(event: Event) -> str:
+    """What happened, in words."""
     try:
         said = _WORDS[event.kind](json.loads(event.detail))
     except (ValueError, KeyError, TypeError, AttributeError):  # of an older relay: as it is
         said = event.detail
-    when = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    line = f"{when} {event.kind.value:<13} {event.message_id or '-'} {said}"
-    return "".join(c if c.isprintable() else "?" for c in line).rstrip()
+    return "".join(c if c.isprintable() else "?" for c in said).rstrip()
 
 
 def _send(detail: dict[str, Any]) -> str:

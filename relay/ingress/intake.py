@@ -379,8 +379,11 @@ def _detail(submission: Submission, identity: str) -> str:
     envelope = submission.envelope
     client = submission.client
     destination = ",".join([quoted(one.address) for one in envelope.recipients])
+    how = f'"protocol":{quoted(client.protocol)},' if client.protocol else ""
+    if client.tls:
+        how = f'{how}"tls":{quoted(client.tls)},'
     return (
         f'{{"source":{quoted(envelope.sender)},"destination":[{destination}],'
         f'"sourceIp":{quoted(client.address)},"credential":{quoted(client.credential)},'
-        f'"identity":{quoted(identity)},"sizeBytes":{len(submission.content)}}}'
+        f'{how}"identity":{quoted(identity)},"sizeBytes":{len(submission.content)}}}'
     )

@@ -141,6 +141,7 @@ async def test_signed_committed_scheduled_then_promised(bench):
         "source": "a@x.test",
         "destination": ["b@y.test"],
         "sourceIp": "192.0.2.1",
+        "protocol": "ESMTPSA",
         "identity": "",
         "credential": "KEY",
         "sizeBytes": len(CONTENT),

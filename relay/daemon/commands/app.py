@@ -78,6 +78,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "suppression": partial(_of, "suppression"),
     "bounce": partial(_of, "bounce"),
     "events": partial(_of, "consumers"),
+    "message": partial(_of, "message", "message"),
     "trace": partial(_of, "trace", "trace"),
     "log": partial(_of, "log"),
     "stats": partial(_of, "stats", "stats"),

@@ -28,7 +28,7 @@ def explain(
     """Explain why a message has not left: what binds, when it is tried next, what was said last."""
     settings = loaded()
     with filters.told():
-        found, why = _found(settings, message_id)
+        found, why = found_of(settings, message_id)
         if found is None:
             raise ValueError(f"{message_id} is not in the queue: delivered, bounced, deleted, or never here")
         if as_json:
@@ -39,7 +39,7 @@ def explain(
         _print(found)
 
 
-def _found(settings: Config, message_id: str) -> tuple[dict[str, Any] | None, str]:
+def found_of(settings: Config, message_id: str) -> tuple[dict[str, Any] | None, str]:
     """The answer, and why it is only the disk's ("" where the relay answered). Raises ValueError."""
     path = settings.spool.path
     filters.check_id(message_id)
