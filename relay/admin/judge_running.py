@@ -16,6 +16,7 @@ _YOUNG_S = 60.0  # what is not there yet may be coming
 _RESTARTS = 3
 _BEHIND = 10_000
 _NEAR = 0.9
+_NEAR_QUOTA = 0.8
 _BAD_STANDING = {2: "is under review", 3: "is about to be paused", 4: "is paused"}
 
 Answer = Mapping[str, Any]
@@ -38,6 +39,7 @@ def judge_running(
     if (runs := str(answer.get("version", installed))) != installed:
         said = f"version {runs} runs, {installed} is installed"
         yield Finding(Level.WARNING, "version", said, f"systemctl restart {service or 'relay'}")
+    yield from _quotas(answer)
     yield from _clients(readings, connections)
     yield from _sites(answer, readings)
     yield from _stopped(answer)
@@ -119,6 +121,19 @@ def _notifier(answer: Answer, age_s: float, log: str) -> Iterator[Finding]:
         if (words := _BAD_STANDING.get(int(standing))) is not None:
             said = f"account {account} {words}: its bounces or complaints are too many"
             yield Finding(Level.WARNING, "reputation", said, f"relay stats --account {account}")
+
+
+def _quotas(answer: Answer) -> Iterator[Finding]:
+    limits = answer.get("limits", {})
+    for account, quota in limits.get("account_quota", {}).items():
+        sent = limits.get("account_sent", {}).get(account, 0)
+        if sent < _NEAR_QUOTA * quota or not quota:
+            continue
+        is_up = sent >= quota
+        how = "used up" if is_up else "nearly used up"
+        said = f"account {account} has {how} its quota: {sent:,.0f} of {quota:,.0f}"
+        fix = f"relay account quota {account}; relay account set {account} --quota N"
+        yield Finding(Level.WARNING if is_up else Level.NOTE, "quota", said, fix)
 
 
 def _clients(readings: Mapping[str, Answer], connections: int) -> Iterator[Finding]:

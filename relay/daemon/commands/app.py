@@ -65,6 +65,7 @@ SUBCOMMANDS: dict[str, Callable[[], Loaded]] = {
     "run": partial(_of, "running", "run"),
     "reload": partial(_of, "running", "reload"),
     "status": partial(_of, "status", "status"),
+    "top": partial(_of, "top", "top"),
     "init": partial(_of, "init", "init"),
     "demo": partial(_of, "demo", "demo"),
     "doctor": partial(_of, "doctor", "doctor"),

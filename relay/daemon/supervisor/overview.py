@@ -4,8 +4,9 @@ Contract: ``status`` and ``top`` answer whoever may open the control socket, als
 silent: what is not known is left out. The counters are noted every ten seconds, so that a question needs no
 second one to know what the last minute and the last hour brought.
 
-Cost: one question for readings to each worker in ten seconds; a question for `relay top` is passed on to each
-worker, which answers a few sites and accounts however many there are.
+Cost: a few additions in ten seconds, of what the workers tell anyway. A question for `relay top` is passed on
+to each worker, which answers a few sites and accounts however many there are; `relay status` asks for all
+readings.
 
 Not here: whether that is well (``relay.admin.status``), and what needs the disk or the directory.
 """
@@ -23,6 +24,8 @@ from relay.admin import activity
 from relay.admin.history import LONGEST_S, History
 from relay.base.clock import Clock
 from relay.base.errors import RelayError
+from relay.daemon.supervisor.account_readings import account_readings
+from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
 from relay.daemon.supervisor.workers import Workers
 
@@ -42,6 +45,7 @@ class Overview:
         clock: Clock,
         is_draining: Callable[[], bool],
         last_reload: Callable[[], Mapping[str, Any] | None],
+        ledger: LedgerKeeper,
     ) -> None:
         self._workers = workers
         self._notifier = notifier
@@ -51,12 +55,13 @@ class Overview:
         self.latest: dict[int, dict[str, Any]] = {}  # the readings that were noted last
         self._started_at = clock.now()
         self._last_reload = last_reload
+        self._ledger = ledger
 
     async def note_on(self) -> None:
         """Note the counters for ever."""
         await self._workers.all_ready.wait()
         while True:
-            self.latest = await self._workers.readings()
+            self.latest = {one.number: one.published for one in self._workers.ready if one.published}
             self._history.note(self._clock.monotonic(), self.latest)
             await asyncio.sleep(_NOTE_S)
 
@@ -84,19 +89,22 @@ class Overview:
             "lately": {name: {"seconds": a.seconds, **a.counts} for name, a in lately.items()},
             "sites": activity.join_sites(looks, _STATUS_SITES),
             "stopped": activity.stopped(looks),
+            "limits": account_readings(self._ledger.used, list(readings.values())),
             "last_reload": self._last_reload(),
         }
 
     async def top(self, limit: int) -> dict[str, Any]:
-        """What each worker does now, and the ``limit`` busiest sites and accounts over all of them."""
-        readings, looks = await asyncio.gather(self._workers.readings(), self._looks(limit))
+        """What each worker told last, and the ``limit`` busiest sites and accounts over all of them."""
+        looks = await self._looks(limit)
+        heard = [child for child in self._workers.ready if child.published]
         return {
             "at": self._clock.now(),
             "version": relay.__version__,
             "started_at": self._started_at,
             "ready": self._workers.readiness(),
-            "readings": readings,
-            "notifier": await self._of_notifier(),
+            "readings": {child.number: child.published for child in heard},
+            "heard_at": {child.number: child.published_at for child in heard},
+            "notifier": {"ready": self._notifier.is_ready, **self._notifier.published},
             "sites": activity.join_sites(looks, limit),
             "accounts": activity.join_accounts(looks, limit),
             "draining": self._is_draining(),

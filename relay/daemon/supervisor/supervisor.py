@@ -127,7 +127,12 @@ class Supervisor:
                 self._boot_text, self._boot, self._workers, self._notifier, self._clock, self._taken_over
             )
             self._overview = overview.Overview(
-                self._workers, self._notifier, self._clock, self._drain.is_set, self._reloading.told
+                self._workers,
+                self._notifier,
+                self._clock,
+                self._drain.is_set,
+                self._reloading.told,
+                self._ledger,
             )
             self._tasks.spawn(self._overview.note_on(), "overview")
             self._scrape = Scrape(
