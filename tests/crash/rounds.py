@@ -13,7 +13,8 @@ starts cleanly with well-behaved sinks, all is released, and the queue runs empt
 - every message the sink took was whole, and no client waited in vain for an answer.
 
 All the time a topic's address, which fares no better than the receivers, hears of every Send, Delivery and
-Bounce, and the notifier is killed at moments of its own. What must hold of that is in ``told``.
+Bounce, and the notifier is killed at moments of its own. Since it starts after the workers, some rounds last
+until the topic has heard of something, and then all dies while more is told. What must hold is in ``told``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import asyncio
 import random
 import signal
 import time
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from tests.fakes.prepared import Port
 WAYS = ("one worker", "everything", "while it drains", "the supervisor")
 NARROW_PER_S = 40
 NOTIFIER_DIES, TOPIC_CHANGES = 0.3, 0.4  # in a round
+IS_TOLD_EACH, IS_TOLD_S = 3, 60.0  # of so many rounds one is told of mail, for which it waits so long at most
 
 
 @dataclass(slots=True)
@@ -166,6 +168,15 @@ class Topic:
             await self._process.end()
             self._process = None
 
+    async def hears(self, chance: random.Random) -> None:
+        """It is there, and has just heard of something; or has not, in all this time."""
+        if self._process is None:
+            await self._start("wild")
+        heard = len(told.taken(self.ledger))
+        with suppress(TimeoutError):
+            await until(lambda: len(told.taken(self.ledger)) > heard, IS_TOLD_S, "the topic hears")
+            await asyncio.sleep(chance.uniform(0.0, 0.5))
+
     async def comes_back(self) -> None:
         """It is there, and calm."""
         if self._process is None:
@@ -215,6 +226,8 @@ async def run(folder: Path, rounds: int, seed: int, connections: int = 8) -> Res
                 starts.append(time.monotonic() - started)
             await asyncio.sleep(chance.uniform(0.05, 0.8))
             await operator.does_something()
+            if number % IS_TOLD_EACH == 1:
+                await topic.hears(chance)
             if chance.random() < NOTIFIER_DIES:
                 rig.kill(rig.notifier_pids())
             if chance.random() < TOPIC_CHANGES:

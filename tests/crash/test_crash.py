@@ -24,6 +24,7 @@ async def test_what_had_its_250_arrives_however_often_the_relay_is_killed(tmp_pa
     assert result.given_up > 0, "mail whose time has passed is reported"
     assert sum(result.operations.values()) > 2, "the operator interferes"
     assert result.hearing.told >= result.accepted, "a topic hears of each"
+    assert result.hearing.told_meanwhile > 0, "of some while all is killed"
 
 
 def test_the_comparison_finds_what_is_lost_and_what_arrives_twice(tmp_path: Path):
