@@ -1,10 +1,10 @@
 """The configuration: one TOML file, read once into frozen sections.
 
 ``load(path)`` reads the file that ``path``, else ``RELAY_CONFIG``, else ``/etc/relay/relay.toml`` names. An
-unknown key is an error that names the nearest known one; every error names the file and the setting, all
-errors are reported at once. Relative paths are relative to the file; a path may be a credential of systemd's
-instead ("credential:NAME"). Every setting has a default but
-those which only the site can know; ``conf/relay.toml`` shows them all with unit and reason.
+unknown key is an error that names the nearest known one; every error names the file, the setting and, where
+it can be told, the line; all errors are reported at once. Relative paths are relative to the file; a path may
+be a credential of systemd's instead ("credential:NAME"). Every setting has a default but those which only the
+site can know; ``conf/relay.toml`` shows them all with unit and reason.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from relay.base import credential
 from relay.base.errors import ConfigError
+from relay.daemon.settings.places import line_of
 from relay.daemon.settings.section import Section
 from relay.daemon.settings.sections import Config, LimitsSection, ListenerSection, RelaySection
 
@@ -74,7 +75,7 @@ def parse(text: str, file: Path) -> Config:
     try:
         config = Config.model_validate({**table, "path": file})
     except ValidationError as error:
-        lines = [_explain(dict(one)) for one in error.errors()]
+        lines = [_explain(dict(one), text) for one in error.errors()]
         raise ConfigError("\n".join(f"{file}: {line}" for line in lines)) from None
     return _absolute(config, file.parent)
 
@@ -108,8 +109,13 @@ def _absolute(config: Config, folder: Path) -> Config:
     return config.model_copy(update={"directory": config.directory.model_copy(update={"url": url})})
 
 
-def _explain(error: dict[str, Any]) -> str:
-    """One line for one wrong setting, with the nearest known key where one was unknown."""
+def _explain(error: dict[str, Any], text: str) -> str:
+    """One line for one wrong setting, with the nearest known key where one was unknown, and its place."""
+    line = line_of(text, [part for part in error["loc"] if not str(part).startswith("function-")])
+    return _said(error) + (f" (line {line})" if line else "")
+
+
+def _said(error: dict[str, Any]) -> str:
     location = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     name = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden" and name in _GONE:
