@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError
+from relay.daemon import upgrades
 from relay.directory import keys, secrets
 from relay.directory.store import Directory
 
@@ -100,6 +101,7 @@ def make(folder: Path, choices: Choices) -> Path:
     if not (folder / "service.pem").exists():
         _write_secret(folder / "service.pem", keys.generate(keys.RSA))
     directory = Directory(f"sqlite:///{state.absolute() / 'directory.db'}", key_file, "us-east-1")
+    upgrades.check_directory(state.absolute() / "directory.db", SystemClock().now())
     directory.migrate()
     directory.close()
     text = _TEMPLATE.format(

@@ -33,15 +33,19 @@ from pathlib import Path
 
 import relay
 from relay.base.errors import ConfigError, SpoolError, StartError
+from relay.daemon import systemd
 from relay.daemon.settings.config import Config
 from relay.daemon.stores import Store, stores_of
+from relay.directory.database import HEAD
 from relay.spool import content, copies, recover, schema
 
 log = logging.getLogger(__name__)
 
 LAST_RUN_BY = "last-run-by"
 RESTORING = "restoring"
-_COPY = re.compile(r".+\.schema-(\d+)\.\d{8}T\d{6}Z(-\d+)?\.bak")
+_COPY = re.compile(r".+\.schema-(\d+)\.(\d{8}T\d{6}Z)(-\d+)?\.bak")
+_STAMP = "%Y%m%dT%H%M%SZ"
+_SLOW_BYTES_A_S = 10e6  # a disk that is slower than that may fail the start
 
 
 def check(config: Config, now: float) -> list[Path]:
@@ -56,6 +60,13 @@ def check(config: Config, now: float) -> list[Path]:
     _refuse_newer(spool, stores)
     older = [(store, found) for store, found in stores if found and found < store.known]
     return _keep(older, config.spool.disk_reserve, now)
+
+
+def check_directory(file: Path, now: float) -> list[Path]:
+    """The same for a directory alone, which `relay init` may find. Raises ConfigError or StartError."""
+    store, found = Store(file, int(HEAD), "[directory] url"), copies.schema_of(file)
+    _refuse_newer(file.parent, [(store, found)])
+    return _keep([(store, found)] if found and found < store.known else [], 0, now)
 
 
 def note_version(spool: Path) -> None:
@@ -82,6 +93,13 @@ def copies_of(file: Path) -> list[tuple[int, Path]]:
 def all_copies(config: Config) -> list[Path]:
     """Every copy that upgrades have left, of all stores."""
     return [copy for store in stores_of(config) for _, copy in copies_of(store.file)]
+
+
+def aged_copies(config: Config, before: float) -> list[Path]:
+    """Copies that were made before then, oldest first; by name: they have the times of the originals."""
+    limit = time.strftime(_STAMP, time.gmtime(before))
+    found = [(match[2], one) for one in all_copies(config) if (match := _COPY.fullmatch(one.name))]
+    return [one for stamp, one in sorted(found) if stamp < limit]
 
 
 def _refuse_newer(spool: Path, stores: Sequence[tuple[Store, int | None]]) -> None:
@@ -127,6 +145,7 @@ def _keep(older: Sequence[tuple[Store, int]], reserve: int, now: float) -> list[
             needed = [one for one in older if not _is_kept(one[0].file, one[1])]
             _check_room([store.file for store, _ in needed], reserve)
             for store, found in needed:
+                systemd.extend(60 + store.file.stat().st_size / _SLOW_BYTES_A_S)
                 kept.append(_copy(store.file, found, now))
                 log.warning(
                     "the tables of a new version; a copy of the old ones is kept",
@@ -172,7 +191,7 @@ def _check_room(files: Sequence[Path], reserve: int) -> None:
 
 
 def _copy(file: Path, version: int, now: float) -> Path:
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    stamp = time.strftime(_STAMP, time.gmtime(now))
     name = f"{file.name}.schema-{version}.{stamp}"
     target, number = file.with_name(f"{name}.bak"), 0
     while target.exists():

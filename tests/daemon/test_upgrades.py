@@ -276,6 +276,40 @@ def test_a_revision_that_is_no_number_is_newer(settings: Config) -> None:
         upgrades.check(settings, NOW)
 
 
+def test_copies_that_are_old_are_found_by_their_names(settings: Config) -> None:
+    file = shard_file(settings)
+    old_stores.shard(file, 3)
+    (first_one,) = upgrades.check(settings, NOW)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM uncertain")
+        connection.execute("DELETE FROM recipient WHERE message = 1")
+    (second,) = upgrades.check(settings, NOW + 86_400)
+    assert upgrades.all_copies(settings) == [first_one, second]
+    assert upgrades.aged_copies(settings, NOW) == []
+    assert upgrades.aged_copies(settings, NOW + 1) == [first_one]
+    assert upgrades.aged_copies(settings, NOW + 86_401) == [first_one, second]
+
+
+def test_a_directory_that_init_finds_is_kept_as_well(tmp_path: Path) -> None:
+    old_stores.directory(tmp_path / "directory.db", "0003")
+    first.make(tmp_path, first.Choices("relay.example.com"))
+    (name,) = kept(tmp_path)
+    assert copies.frozen_schema_of(tmp_path / name) == 3
+    assert version(tmp_path / "directory.db") == int(HEAD)
+
+
+def test_systemd_is_told_that_a_copy_takes_its_time(
+    settings: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_stores.shard(shard_file(settings), 3)
+    asked: list[float] = []
+    monkeypatch.setattr(upgrades.systemd, "extend", asked.append)
+    upgrades.check(settings, NOW)
+    upgrades.check(settings, NOW)
+    (seconds,) = asked
+    assert seconds > 60
+
+
 def test_no_room_for_the_copy(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     file = shard_file(settings)
     old_stores.shard(file, 3)

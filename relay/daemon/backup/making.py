@@ -8,7 +8,9 @@ finished when its shard's turn ended is in it. Shards are copied at different
 moments, which concerns nobody: no message is in two.
 
 The relay notices no more than a busy disk: databases are read in one transaction beside the writer, in steps
-with rests (``copies.Pace``), and we are nice. A log of a shard grows while it is copied.
+with rests (``copies.Pace``), and we are nice. A log of a shard grows while it is copied. Measured with 357 MB
+of spool and 100 messages a second on a busy machine of two cores: p99 of accepting was 39 ms, and 38 and 89
+ms while two backups were made.
 
 Before the backup gets its name it is read back and verified (``verifying``). Blocking; no lock of a running
 relay is taken. Raises BackupError.
