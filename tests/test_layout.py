@@ -49,6 +49,7 @@ COVERED_ELSEWHERE = {
     "relay/daemon/commands/filters.py": "tests/daemon/test_queue.py",
     "relay/daemon/commands/steer.py": "tests/daemon/test_queue.py",
     "relay/daemon/settings/delivery_sections.py": "tests/daemon/test_sections.py",
+    "relay/daemon/supervisor/overview.py": "tests/daemon/test_status.py",
     "relay/daemon/worker/outbound.py": "tests/daemon/test_wiring.py",
     "relay/daemon/settings/section.py": "tests/daemon/test_sections.py",
     "relay/daemon/notifier/topic_poster.py": "tests/daemon/test_posting.py",

@@ -15,6 +15,8 @@ from relay.admin.span import ago, span
 _YOUNG_S = 60.0  # what is not there yet may be coming
 _RESTARTS = 3
 _BEHIND = 10_000
+_LATE_S = 86400.0
+_OWN = "relay/"  # consumers of the relay's own
 _NEAR = 0.9
 _NEAR_QUOTA = 0.8
 _BAD_STANDING = {2: "is under review", 3: "is about to be paused", 4: "is paused"}
@@ -113,6 +115,12 @@ def _notifier(answer: Answer, age_s: float, log: str) -> Iterator[Finding]:
             yield Finding(
                 Level.WARNING, "events", said, "see `relay events consumers` and `relay topic list`"
             )
+    for consumer, seconds in own.get("consumer_behind_seconds", {}).items():
+        if seconds > _LATE_S and not consumer.startswith(_OWN):
+            count = own.get("consumer_behind", {}).get(consumer, 0)
+            said = f"consumer {consumer} has not read {count:,} events, the oldest for {span(seconds)}"
+            fix = f"start what reads them; `relay events forget {consumer}` if nothing does any more"
+            yield Finding(Level.NOTE, "events", said, fix)
     if own.get("topics_dropped"):
         said = f"{own['topics_dropped']} topics took nothing for too long and are told nothing more"
         fix = "relay topic list; then `relay topic test NAME` and `relay topic activate NAME`"

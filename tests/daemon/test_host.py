@@ -41,9 +41,8 @@ async def test_a_look_that_hangs_is_unknown(config: Config, monkeypatch: pytest.
         return []
 
     monkeypatch.setattr(host, "_ports", hang)
-    found = {one.about: one for one in await host.examine(host.Question(config, None), bound_s=5.0)}
-    assert found["ports"].seen == "was not over within 5 s"
-    assert "relay" in found
+    found = {one.about: one for one in await host.examine(host.Question(config, None), bound_s=1.0)}
+    assert found["ports"].seen == "was not over within 1 s"
 
 
 async def test_a_bug_in_one_look_leaves_the_others(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,13 @@
-"""Our own client, at a relay that runs and at peers that misbehave."""
+"""Our own client at peers that misbehave; at a relay that runs, see the scenario of the administrator."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from relay.daemon.checkup.port_dialogues import listeners, look, reach
+from relay.daemon.checkup.port_dialogues import look, reach
 from relay.daemon.settings.sections import ListenerSection
 from tests.fakes.prepared import HOSTNAME, Port
-from tests.fakes.running import RunningRelay
 
 LISTENER = ListenerSection(address="127.0.0.1:1", tls="starttls")
 
@@ -31,21 +30,6 @@ def peer(*says: bytes) -> Iterator[int]:
         thread.start()
         yield server.getsockname()[1]
         thread.join(10)
-
-
-def test_every_listener_of_a_relay(running: RunningRelay) -> None:
-    seen = {port: look(one, host, port, HOSTNAME) for one, host, port in listeners(running.settings)}
-    starttls, wrapper, trusted = (seen[n] for n in (running.starttls, running.wrapper, running.trusted))
-    assert starttls.greeting.startswith("220 ")
-    assert "STARTTLS" in starttls.before
-    assert "AUTH" not in starttls.before
-    assert "AUTH" in starttls.after
-    assert starttls.tls_version == "TLSv1.3"
-    assert starttls.ends_at == wrapper.ends_at > 0
-    assert "AUTH" in wrapper.after
-    assert (trusted.tls_version, trusted.is_trusting, trusted.fault) == ("", True, "")
-    assert seen[running.proxied].is_for_proxies
-    assert not any(one.fault for one in seen.values())
 
 
 def test_a_port_where_nobody_listens() -> None:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from typer.testing import CliRunner
 
 from relay.daemon import first
 from relay.daemon.commands.app import app
+from relay.daemon.commands.status import told_by_workers
 from relay.daemon.supervisor import last_life
-from tests.daemon.conftest import StartRelay
+from relay.spool.waiting import Counted
 from tests.fakes.clock import ManualClock
-from tests.fakes.prepared import message, wait_until
+from tests.fakes.prepared import ACCOUNT, message, wait_until
 from tests.fakes.running import RunningRelay
 
 
@@ -99,19 +99,45 @@ def test_a_configuration_that_cannot_be_read_is_its_own_status(file: Path) -> No
     assert "did you mean 'spool'?" in error
 
 
-def test_a_reload_that_was_refused_is_seen(start_relay: StartRelay) -> None:
-    relay = start_relay(workers=1)
-    text = relay.file.read_text()
-    relay.file.write_text(text + "[delivery.nonsense]\n")
-    relay.signal(signal.SIGHUP)
-    wait_until(lambda: relay.ask("status")["last_reload"], "the reload was refused")
-    status, said, _ = run(relay.file)  # which is not to be read now
-    assert status == 1, said
-    assert "a restart would fail" in said
-    relay.file.write_text(text)
-    status, said, _ = run(relay.file, "--all")
-    assert status == 1, said
-    assert "was refused, the old configuration is in force" in said.replace("\n" + " " * 21, " ")
-    assert "relay config check" in said
-    assert relay.command("reload").returncode == 0
-    assert run(relay.file)[0] == 0
+# -- what the supervisor answers ----------------------------------------------------------------------------
+
+
+def test_a_status_tells_of_now_and_of_lately(running: RunningRelay) -> None:
+    before = running.ask("status")
+    running.send(message("seen"))
+    after = running.ask("status")
+    assert after["lately"]["minute"]["accepted"] - before["lately"]["minute"]["accepted"] == 1
+    assert after["lately"]["hour"]["accepted"] >= 1
+    assert 0 < after["lately"]["hour"]["seconds"] < 3600
+    assert (after["draining"], after["restarts"]) == (False, {"0": 0, "1": 0})
+    assert running.process is not None
+    assert after["pid"] == running.process.pid
+    assert after["stopped"] == {"paused": [], "paused_count": 0, "suspended": [], "suspended_count": 0}
+
+
+def test_top_tells_of_sites_and_accounts(running: RunningRelay) -> None:
+    running.send(message("waits"))
+
+    def down() -> list[str]:
+        sites = running.ask("top", limit=5)["sites"]
+        return [one["why"] for one in sites if one["state"] in ("down", "probing")]
+
+    assert "connect" in wait_until(down, "the next hop that is down is seen")[0]
+    answer = running.ask("top", limit=1)
+    assert [one["account"] for one in answer["accounts"]] == [ACCOUNT]
+    assert len(answer["sites"]) == 1
+    assert set(answer["readings"]) == {"0", "1"}
+
+
+# -- a queue that this user may not read, or that is too long to be counted ---------------------------------
+
+
+def test_the_workers_have_counted() -> None:
+    readings = [
+        {"queue_recipients": {"due": 5, "held": 1}, "queue_oldest_seconds": {"due": 60.0, "held": 7200.0}},
+        {"queue_recipients": {"due": 2}, "queue_oldest_seconds": {"due": 90.0}},
+        {},
+    ]
+    found = told_by_workers(readings, 10_000.0, Counted((), (("x.example", 3, "450"),), True))
+    assert found == Counted((("due", 7, 9910.0), ("held", 1, 2800.0)), (("x.example", 3, "450"),), False)
+    assert told_by_workers(readings, 10_000.0, None).domains == ()

@@ -3,6 +3,7 @@
 import datetime
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,53 @@ def remake(folder: Path, days: float) -> None:
     (folder / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
-def test_a_healthy_relay_is_said_to_be_healthy(start_relay: StartRelay, receiver: Receiver) -> None:
+def test_all_is_well_then_a_reload_is_refused_a_port_is_closed_and_nothing_runs(
+    start_relay: StartRelay, receiver: Receiver
+) -> None:
     relay = start_relay(next_hop=receiver.port)
+    text = relay.file.read_text()
+    is_well(relay)
+    relay.file.write_text(text + "[delivery.nonsense]\n")
+    relay.signal(signal.SIGHUP)
+    wait_until(lambda: relay.ask("status")["last_reload"], "the reload was refused")
+    status, shown = asked(relay, "status")  # though the file cannot be read now
+    assert (status, shown["condition"]) == (1, "degraded")
+    refused, restart = shown["findings"]
+    assert "was refused, the old configuration is in force" in refused["seen"]
+    assert "a restart would fail" in restart["seen"]
+    closed = relay.far_proxied  # as if another listener had it: nobody has bound it at this address
+    relay.file.write_text(text + f'[[listener]]\naddress = "127.0.0.2:{closed}"\n')
+    status, shown = asked(relay, "doctor", "--host")
+    assert status == 1
+    assert "[[listener]]" in the(shown["host"], "config", "note")["seen"]
+    found = the(shown["host"], f"port {closed}", "problem")
+    assert f"127.0.0.2:{closed}: Connection refused" in found["seen"]
+    assert "`ss -ltnp`" in found["fix"]
+    relay.file.write_text(text)
+    assert relay.command("reload").returncode == 0
+    assert asked(relay, "status")[0] == 0
+    relay.stop()
+    status, shown = asked(relay, "status")
+    assert (status, shown["condition"]) == (2, "down")
+    assert "it was told to end" in shown["findings"][0]["seen"]
+    status, shown = asked(relay, "doctor", "--host")
+    assert (status, the(shown["host"], "relay", "problem")["fix"]) == (1, "`relay status` says why")
+
+
+def is_well(relay: RunningRelay) -> None:
     relay.wait_for_event(relay.send(message("well")), "delivered")
     status, shown = asked(relay, "status")
     assert (status, shown["condition"], shown["findings"]) == (0, "healthy", [])
     assert shown["lately"]["hour"]["delivered"] == 1
     _, shown = asked(relay, "doctor", "--host")
-    assert "problem" not in {one["level"] for one in shown["host"] if one["about"] not in ("disk speed",)}
+    assert "problem" not in {one["level"] for one in shown["host"] if one["about"] != "disk speed"}
     assert the(shown["host"], "relay", "ok")
-    assert len([one for one in shown["host"] if one["about"].startswith("port ")]) == 5
+    ports = {one["about"]: one for one in shown["host"] if one["about"].startswith("port ")}
+    assert len(ports) == 5
+    for port in (relay.starttls, relay.wrapper):
+        assert ports[f"port {port}"]["seen"].endswith("TLSv1.3, AUTH")
+    assert ports[f"port {relay.trusted}"]["seen"].endswith("no TLS")
+    assert ports[f"port {relay.proxied}"]["level"] == "unknown"
 
 
 def test_an_expired_certificate_and_one_that_was_renewed_but_not_taken_up(
@@ -106,22 +144,3 @@ def test_the_disk_reserve_is_reached(full: RunningRelay) -> None:
     status, shown = asked(relay, "doctor", "--host")
     assert status == 1
     assert "disk reserve is reached" in the(shown["host"], "disk", "problem")["seen"]
-
-
-def test_no_port_answers_and_nothing_runs(start_relay: StartRelay, receiver: Receiver) -> None:
-    relay = start_relay(next_hop=receiver.port, workers=1)
-    text = relay.file.read_text()
-    closed = relay.ports.far_proxied.number  # in the file another listener now has it; nobody has bound it so
-    relay.file.write_text(text + f'[[listener]]\naddress = "127.0.0.2:{closed}"\n')
-    status, shown = asked(relay, "doctor", "--host")
-    assert status == 1
-    found = the(shown["host"], f"port {closed}", "problem")
-    assert f"127.0.0.2:{closed}: Connection refused" in found["seen"]
-    assert "`ss -ltnp`" in found["fix"]
-    relay.file.write_text(text)
-    relay.stop()
-    status, shown = asked(relay, "status")
-    assert (status, shown["condition"]) == (2, "down")
-    assert "it was told to end" in shown["findings"][0]["seen"]
-    status, shown = asked(relay, "doctor", "--host")
-    assert (status, the(shown["host"], "relay", "problem")["fix"]) == (1, "`relay status` says why")

@@ -53,6 +53,7 @@ class Question:
     answer: Mapping[str, Any] | None
     addresses: Sequence[str] = ()  # that mail leaves from, as the administrator knows them; none: our own
     outbound: Sequence[str] = ()  # hosts to reach
+    differs: Sequence[str] = ()  # settings in which the running relay differs from the file
 
 
 async def examine(question: Question, bound_s: float = BOUND_S) -> list[Finding]:
@@ -109,7 +110,15 @@ def _running(question: Question) -> list[Finding]:
         seen = f"no relay answers on {config.spool.path}"
         return [Finding(Level.PROBLEM, "relay", seen, "`relay status` says why")]
     unit = service_unit.look()
-    found = list(
+    different = [
+        Finding(
+            Level.NOTE,
+            "config",
+            f"the running relay follows another value of {', '.join(question.differs[:_NAMED])}",
+            "`relay config diff` shows them; then `relay reload`, or a restart where that is needed",
+        )
+    ] * bool(question.differs)
+    found = different + list(
         judge_running(
             answer,
             SystemClock().now(),

@@ -12,7 +12,7 @@ import ipaddress
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from relay.base.clock import SystemClock
 from relay.base.endpoint import parse_endpoint
 from relay.base.errors import ConfigError, RelayError
 from relay.daemon.checkup import host
+from relay.daemon.commands.config_diff import compared
 from relay.daemon.commands.directory import directory_of, opened
 from relay.daemon.commands.rows import Row, print_row, print_rows
 from relay.daemon.commands.running import loaded
@@ -80,11 +81,8 @@ def _whole(
             parse_endpoint(one, 25)
     except ConfigError as error:
         raise typer.BadParameter(f"--outbound: {error}") from None
-    try:
-        answer = asyncio.run(control.ask(config.spool.path, "status", _ASK_S))
-    except RelayError:
-        answer = None
-    found = asyncio.run(host.examine(host.Question(config, answer, addresses, outbound)))
+    answer, differs = asyncio.run(_running(config))
+    found = asyncio.run(host.examine(host.Question(config, answer, addresses, outbound, differs)))
     rows, of_identities = ([], []) if host_only else _identities(config, addresses, account)
     if as_json:
         typer.echo(json.dumps({"host": [_member(one) for one in found], "identities": rows}, indent=2))
@@ -94,6 +92,20 @@ def _whole(
             typer.echo()
             print_rows(rows, as_json=False, nothing="no identities; add one with `relay identity add`")
     _end([found, *of_identities])
+
+
+async def _running(config: Config) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the running relay says of itself, and the settings in which it differs from the file."""
+    try:
+        async with control.asking(config.spool.path) as ask:
+            answer = dict(await ask("status", _ASK_S))
+            differences = compared(await ask("config", _ASK_S), config)
+    except control.NotRunning:
+        return None, []
+    except RelayError as error:
+        typer.echo(f"relay: {error}", err=True)
+        return None, []
+    return answer, [f"{one.setting} (needs a {one.takes})" for one in differences]
 
 
 def _identities(

@@ -15,6 +15,8 @@ import json
 import os
 import shutil
 import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,7 +81,7 @@ def gather(settings: Config) -> judging.Facts:
         _stopped(settings, unit) if answer is None else None,
         certificate_files.certificates(settings),
         spool_disk.look(path),
-        _waiting(path),
+        _waiting(path, answer),
     )
 
 
@@ -110,7 +112,7 @@ def _with_a_wrong_file(error: ConfigError) -> judging.Facts:
     unit, now = service_unit.look(), SystemClock().now()
     name = unit.name if unit is not None else ""
     facts = judging.Facts(now, "this host", str(path), relay.__version__, service=name, answer=answer)
-    return replace(facts, waiting=_waiting(path or Path()), more=wrong)
+    return replace(facts, waiting=_waiting(Path(facts.spool), answer), more=wrong)
 
 
 def _spool_in_a_wrong_file() -> Path | None:
@@ -169,12 +171,30 @@ def _booted_at() -> float:
     return next((float(line.split()[1]) for line in lines if line.startswith("btime ")), 0.0)
 
 
-def _waiting(path: Path) -> Counted | None:
-    """The queue on disk, where this user may read it."""
+def _waiting(path: Path, answer: Mapping[str, Any] | None) -> Counted | None:
+    """The queue on disk; where it is too long for that, or not for this user, as the workers last counted."""
     try:
-        return waiting(path)
+        found = waiting(path)
     except (SpoolError, OSError):
-        return None
+        found = None
+    readings = list((answer or {}).get("readings", {}).values())
+    if (found is None or found.is_cut) and any("queue_recipients" in one for one in readings):
+        return told_by_workers(readings, SystemClock().now(), found)
+    return found
+
+
+def told_by_workers(readings: Sequence[Mapping[str, Any]], now: float, found: Counted | None) -> Counted:
+    """The sums of what each worker has counted, with the domains that were ``found``."""
+    recipients: Counter[str] = Counter()
+    ages: dict[str, float] = {}
+    for one in readings:
+        recipients.update(one.get("queue_recipients", {}))
+        for state, age_s in one.get("queue_oldest_seconds", {}).items():
+            ages[state] = max(age_s, ages.get(state, 0.0))
+    states = tuple(
+        (state, n, now - ages[state] if ages.get(state) else 0.0) for state, n in recipients.items()
+    )
+    return Counted(states, found.domains if found is not None else (), is_cut=False)
 
 
 def _members(facts: judging.Facts, findings: list[Finding], condition: judging.Condition) -> dict[str, Any]:
