@@ -22,12 +22,12 @@ SENDER = f"app@{DOMAIN}"
 SHARED_FILES = ("relay.key", "tls.key", "tls.crt", "service.pem", "directory.db")
 
 
-def wait_until(is_true: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def wait_until(is_true: Callable[[], Any], what: str, timeout_s: float = 30.0, pause_s: float = 0.02) -> Any:
     """The first true answer; an AssertionError that names ``what`` if none comes in time."""
     deadline = time.monotonic() + timeout_s
     while not (answer := is_true()):
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return answer
 
 
