@@ -1,9 +1,8 @@
 """What happens when: chores, moods and deaths over a run of any length. Pure, and the same for the same seed.
 
-Growth shows in long lives only, so deaths are few where they would hide it: worker 0 dies with the supervisor
-and with the restart in the middle and at no other time; the notifier is killed in the first quarter only.
-The supervisor is killed shortly before the middle, in runs that are not short. Thus every kind of process has
-a life of nearly half the run. The other workers are killed throughout.
+Growth shows in long lives only, so deaths are early where they would hide it: the notifier is killed, then
+the supervisor (in runs that are not short), then all is restarted, when a quarter of the time has passed.
+After that supervisor, notifier and worker 0 live to the end; the other workers are killed throughout.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 MOODS = ("hang", "throttle", "bounce", "reset", "wild", "calm")
 SHORT_S = 120.0
+RESTART = 0.25
 _WORKER_EACH_S = 150.0
 
 
@@ -28,13 +28,13 @@ class Step:
 def plan(seconds: float, seed: int, chores: tuple[str, ...]) -> list[Step]:
     """All steps of a run, in order."""
     chance = random.Random(seed)
-    steps = [Step(seconds * 0.5, "restart")]
+    steps = [Step(seconds * RESTART, "restart")]
     if seconds >= SHORT_S:
-        steps.append(Step(seconds * 0.46, "kill supervisor"))
-        steps.append(Step(seconds * 0.12, "kill notifier"))
-    steps.append(Step(seconds * 0.24, "kill notifier"))
+        steps.append(Step(seconds * 0.17, "kill supervisor"))
+        steps.append(Step(seconds * 0.05, "kill notifier"))
+    steps.append(Step(seconds * 0.12, "kill notifier"))
     workers = max(1, round(seconds / _WORKER_EACH_S))
-    steps += [Step(seconds * (0.15 + 0.75 * at / workers), "kill worker") for at in range(workers)]
+    steps += [Step(seconds * (0.1 + 0.8 * at / workers), "kill worker") for at in range(workers)]
     for what, share in (("mood", 20), ("narrow", 15), ("topic", 12)):
         every_s = min(max(seconds / share, 2.0), 20.0)
         for at in range(1, int(seconds / every_s)):

@@ -49,9 +49,9 @@ class MoodySink(RecordingSink):
         if key.startswith("RCPT ") and key.endswith(f"@{NOBODY}"):
             return _NOBODY
         if self.mood == "throttle":
-            if key == "GREETING" and self._happens(0.3):
+            if key == "GREETING" and self._happens(0.1):
                 return "421 4.7.0 Too many connections, try again later"
-            if key == "MAIL" and self._happens(0.3):
+            if key == "MAIL" and self._happens(0.1):
                 return "451 4.7.1 Too much mail from you, slow down"
         elif self.mood == "bounce" and key == "RCPT" and self._happens(0.25):
             return _NOBODY

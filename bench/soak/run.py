@@ -1,8 +1,7 @@
 """A soak from its start to its figures: the plan carried out, the drain, the ledgers compared.
 
-The relay must be empty and have told everything within a bound at the end: a receiver that asked for less
-mail gets what has waited slowly, so the bound grows with the run. What is raised (a relay that does not start
-or end well) leaves the folder for a person to look at.
+The relay must be empty and have told everything within a bound at the end. What is raised (a relay that does
+not start or end well) leaves the folder for a person to look at.
 """
 
 from __future__ import annotations

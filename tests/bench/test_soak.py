@@ -70,9 +70,12 @@ def test_the_table_judges_long_lives_only() -> None:
         [life("worker 1", 100, 500), life("worker 0", 1800, 60), life("notifier", 1800, 0), life("x", 10, 0)]
     )
     assert [row["process"] for row in rows] == ["notifier", "worker 0", "worker 1"]
-    assert [row["grows"] for row in rows] == [[], ["rss_mb"], None]
+    assert [row["grows"] for row in rows] == [[], ["rss_mb"], []]
     shown = report.table(rows).splitlines()
     assert [one.split("  ")[-1] for one in shown[1:]] == ["flat", "rss_mb", "too short"]
+    (large,) = report.judge_all([life("worker 0", 400, 6000)])
+    assert large["grows"] == ["above 400 MB"]
+    assert report.table([large]).endswith("  above 400 MB")
 
 
 def test_the_plan_leaves_long_lives_and_is_the_same_for_the_same_seed() -> None:
@@ -80,9 +83,8 @@ def test_the_plan_leaves_long_lives_and_is_the_same_for_the_same_seed() -> None:
     assert steps == plan(3600, 5, ("a", "b")) == sorted(steps)
     assert steps != plan(3600, 6, ("a", "b"))
     at = {what: [one.at_s for one in steps if one.what == what] for what in {one.what for one in steps}}
-    assert at["restart"] == [1800]
-    assert at["kill supervisor"] == [3600 * 0.46], "before it a life of more than 25 minutes, after it one"
-    assert max(at["kill notifier"]) < 900
+    assert at["restart"] == [900], "after it a life of 45 minutes"
+    assert max(at["kill supervisor"] + at["kill notifier"]) < 900
     assert len(at["kill worker"]) == 24
     assert max(max(one) for one in at.values()) <= 3600
     assert {one.how for one in steps if one.what == "chore"} == {"a", "b"}
