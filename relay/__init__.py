@@ -69,6 +69,9 @@ control      what a message's X-SES-* fields ask of the relay; kept with it, tol
 simulator    the receiver inside the relay, at simulator.<service domain>, to try out an application
 suppression list  addresses to which nothing is sent: an account's own, and the service-wide one
 suppressed   on such a list when the message came in: accepted, and bounced without an attempt
+trace        what an operator watches of the sessions of others, while they happen
+trail        one session's lines on their way to those who trace it
+fate         what became of one recipient, as far as events tell
 finding      what the doctor says of one thing that receivers look at, and the record to publish
 report       the RFC 3464 message that tells the sender what became of recipients
 bounce       the report that they failed; others are of success, and the notice of delay, once a recipient

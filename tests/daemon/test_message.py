@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.base.ids import MessageIds
+from relay.daemon.commands.message import _print_news
 from tests.daemon.conftest import StartRelay
 from tests.daemon.test_running import run
 from tests.fakes.prepared import ACCOUNT, SENDER, message, wait_until
@@ -84,3 +85,38 @@ def test_what_names_no_message(tmp_path: Path, word: str) -> None:
     status, said, error = run(tmp_path / "relay.toml", "message", word)
     assert (status, said) == (1, "")
     assert "names no message of this relay" in error
+
+
+WAITING = {
+    "topic_id": 4, "topic": "orders", "since": 5.0, "attempts": 3, "due_at": 60.0, "is_aside": False,
+    "said": "503",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("news", "topics", "behind", "said"),
+    [
+        ([], [], 0, ""),
+        ([], ["orders"], 0, "nothing waits for the topics of its account (orders)"),
+        ([], ["orders"], 2, "2 of its events were not made notifications of yet"),
+        (
+            [WAITING],
+            ["orders"],
+            0,
+            "not taken by topic orders since 1970-01-01T00:00:05Z; 3 tries, tried again 1970-01-01T00:01:00Z: "
+            "503",
+        ),
+        ([{**WAITING, "topic": "", "is_aside": True}], [], 0, "not taken by topic number 4 since"),
+    ],
+)
+def test_what_topics_have_yet_to_take_is_told(
+    news: list[dict[str, object]],
+    topics: list[str],
+    behind: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _print_news({"notifications_waiting": news, "topics": topics, "events_not_looked_at": behind})
+    out = capsys.readouterr().out
+    assert out.strip().startswith(said)
+    assert bool(out) == bool(said)

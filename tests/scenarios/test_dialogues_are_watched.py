@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -196,6 +197,25 @@ def test_a_trace_ends_with_its_reader_and_with_the_relay(
     relay.stop()
     assert second.process.wait(30) == 1
     assert "the trace ended with the relay" in second.text()
+
+
+def test_one_who_does_not_read_holds_up_nobody_and_is_told_what_he_missed(
+    shared_relay: RunningRelay, shared_receiver: Receiver
+) -> None:
+    with watching(shared_relay, "--listener", f":{shared_relay.trusted}") as seen:
+        seen.process.send_signal(signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", shared_relay.trusted), timeout=60) as client:
+            replies = client.makefile("rb")
+            for _ in range(20):
+                client.sendall(b"NOOP\r\n" * 1000)
+                for _ in range(1000):
+                    replies.readline()
+            client.sendall(b"QUIT\r\n")
+            assert replies.read().endswith(b"221 Bye\r\n")
+        seen.process.send_signal(signal.SIGCONT)
+        left_out = int(seen.until(" lines left out").partition(" lines left out")[0].rpartition("… ")[2])
+    assert left_out > 0
+    assert seen.text().count("C: NOOP") < 20_000
 
 
 def test_it_ends_when_its_time_is_over(shared_relay: RunningRelay) -> None:

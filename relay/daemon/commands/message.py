@@ -52,17 +52,17 @@ def message(
 
 
 def _name(settings: Config, found: dict[str, Any]) -> None:
-    """The names of the account, and of the topics that have news to take; without them, the numbers do."""
-    found["account"] = ""
+    """The names of the account, and of its topics; without them, the numbers do."""
+    found["account"], found["topics"] = "", []
     with suppress(RelayError):
         directory = directory_of(settings)
         try:
             names = {one.id: one.name for one in directory.accounts.list()}
             found["account"] = names.get(found["account_id"], "")
-            if found["notifications_waiting"]:
-                topics = {one.topic.id: one.topic.name for one in directory.topics.list()}
-                for one in found["notifications_waiting"]:
-                    one["topic"] = topics.get(one["topic_id"], "")
+            topics = {one.topic.id: one.topic.name for one in directory.topics.list(found["account"] or None)}
+            found["topics"] = list(topics.values()) if found["account"] else []
+            for one in found["notifications_waiting"]:
+                one["topic"] = topics.get(one["topic_id"], "")
         finally:
             directory.close()
 
@@ -168,5 +168,10 @@ def _print_news(found: dict[str, Any]) -> None:
         said = f": {printable(one['said'])}" if one["said"] else ""
         tried = f"{one['attempts']} tries, {'put aside' if one['is_aside'] else state}{said}"
         typer.echo(f"\nnot taken by topic {topic} since {moment(one['since'])}; {tried}")
+    if found["topics"] and not found["notifications_waiting"] and not found["events_not_looked_at"]:
+        names = ", ".join(found["topics"])
+        typer.echo(
+            f"\nnothing waits for the topics of its account ({names}): what was for them, they have taken"
+        )
     if found["events_not_looked_at"]:
         typer.echo(f"\n{found['events_not_looked_at']} of its events were not made notifications of yet")

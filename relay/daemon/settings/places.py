@@ -2,8 +2,10 @@
 
 Contract, pure: ``line_of(text, location)`` is the number of the line that has the setting, or of its table
 where the setting itself is not there; 0 where neither is. ``location`` is as pydantic tells it: names, and
-numbers within tables of which there are many. The reader of TOML tells no positions, hence this look at lines; a text
-of several lines that looks like settings may lead it astray, by which an error names a line that is near.
+numbers within tables of which there are many.
+
+The reader of TOML tells no positions, hence this look at lines; a text of several lines that looks like
+settings may lead it astray, by which an error names a line that is near.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ class Supervisor:
         self._drain = asyncio.Event()
         self._at_once = asyncio.Event()
         self._reloading: Reloading | None = None  # once there is someone to pass it on to
+        self._is_reload_due = False
         self._vitals = Vitals(self._clock)
         self._exit_status = 0
 
@@ -126,6 +127,8 @@ class Supervisor:
             self._reloading = Reloading(
                 self._boot_text, self._boot, self._workers, self._notifier, self._clock, self._taken_over
             )
+            if self._is_reload_due:
+                self.handle_sighup()
             self._overview = overview.Overview(
                 self._workers,
                 self._notifier,
@@ -191,7 +194,9 @@ class Supervisor:
 
     def handle_sighup(self) -> None:
         """Read the configuration again."""
-        if self._reloading is not None:
+        if self._reloading is None:
+            self._is_reload_due = True  # as soon as there is someone to pass it on to
+        else:
             self._tasks.spawn(self._reloading.logged(), "reload")
 
     def _taken_over(self, settings: config.Config) -> None:
