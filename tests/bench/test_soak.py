@@ -149,7 +149,7 @@ async def test_a_process_is_watched_for_as_long_as_it_lives() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_of_seconds(tmp_path: Path) -> None:
-    words = ["--minutes", "0.2", "--rate", "60", "--seed", "1", "--folder", str(tmp_path / "soak")]
+    words = ["--minutes", "0.15", "--rate", "30", "--seed", "1", "--folder", str(tmp_path / "soak")]
     done = subprocess.run(
         [sys.executable, "-m", "bench.soak", *words], cwd=ROOT, capture_output=True, text=True, timeout=580
     )
