@@ -219,7 +219,7 @@ class RunningRelay:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def wait_for_scrape(self, pattern: str) -> str:
+    def wait_for_scrape(self, pattern: str, timeout_s: float = 30.0) -> str:
         """Until a line of /metrics begins so (a regular expression): what is shown is a second old, more on
         a busy machine. The line."""
 
@@ -227,7 +227,7 @@ class RunningRelay:
             match = re.search(f"^{pattern}.*$", self.http("/metrics")[1], re.MULTILINE)
             return match[0] if match else ""
 
-        return str(wait_until(found, f"a scrape shows {pattern}"))
+        return str(wait_until(found, f"a scrape shows {pattern}", timeout_s))
 
     def command(self, *words: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         """``relay`` with these words."""

@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import smtplib
 import subprocess
+import urllib.request
 
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.machine import need
-from tests.fakes.prepared import message, wait_until
+from tests.fakes.prepared import Port, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.conftest import StartRelay
 from tests.scenarios.receiver import Receiver
@@ -54,6 +58,58 @@ def test_promtool_has_nothing_to_say(shared_relay: RunningRelay) -> None:
     words = [need("promtool", "prometheus"), "check", "metrics"]
     ended = subprocess.run(words, input=text.encode(), capture_output=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def test_who_asks_for_open_metrics_gets_it(shared_relay: RunningRelay) -> None:
+    asks_for = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"}
+    wanted = urllib.request.Request(f"http://127.0.0.1:{shared_relay.metrics}/metrics", headers=asks_for)
+    with urllib.request.urlopen(wanted, timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+        families = {one.name: one for one in open_metrics(answer.read().decode())}
+    assert families["relay_messages_accepted"].type == "counter"
+    assert families["relay_accept_seconds"].type == "histogram"
+
+
+def test_what_became_of_clients_is_told_by_reason(shared_relay: RunningRelay) -> None:
+    relay = shared_relay
+    with relay.connect() as client, pytest.raises(smtplib.SMTPAuthenticationError):
+        client.login(relay.prepared.username, "wrong")
+    with relay.client() as client, pytest.raises(smtplib.SMTPDataError):
+        client.sendmail(
+            "app@stranger.example", "a@receiver.example", b"From: app@stranger.example\r\n\r\nhi\r\n"
+        )
+    one = 'worker="."'
+    for line in (
+        f'relay_client_auth_failures_total{{{one},reason="invalid"}} [1-9]',
+        f'relay_messages_refused_total{{{one},code="554",reason="identity"}} [1-9]',
+        f'relay_client_tls_versions_total{{{one},version="TLSv1.3"}} [1-9]',
+        f'relay_listener_connections_total{{{one},listener="[^"]*:{relay.starttls}"}} [1-9]',
+        'relay_process_open_fds{process="worker-0"} [1-9]',
+        'relay_process_start_time_seconds{process="notifier"} [1-9]',
+        'relay_consumer_behind_events{consumer="relay/statistics"} ',
+    ):
+        relay.wait_for_scrape(line, timeout_s=120.0)
+
+
+def test_a_worker_that_stands_still_holds_up_no_scrape(start_relay: StartRelay) -> None:
+    nobody = Port()
+    try:
+        relay = start_relay(next_hop=nobody.number, workers=1, retry='["1h"]')
+        relay.wait_for_event(relay.send(message("waits")), "deferred")
+        relay.wait_for_scrape('relay_queue_recipients{worker="0",state="waiting"} 1.0')
+        relay.wait_for_scrape('relay_queue_oldest_seconds{worker="0",state="waiting"} [0-9.]*[1-9]')
+        (worker,) = relay.worker_pids()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            relay.wait_for_scrape('relay_worker_readings_age_seconds{worker="0"} [3-9][.]')
+            found = scrape(relay)
+            assert found["relay_messages_accepted_total"] == 1, "what was said last is still shown"
+            assert found["relay_worker_up"] == 1
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        relay.wait_for_scrape('relay_worker_readings_age_seconds{worker="0"} [01][.]')
+    finally:
+        nobody.free()
 
 
 def test_health_follows_the_workers(start_relay: StartRelay, receiver: Receiver) -> None:

@@ -58,3 +58,19 @@ async def test_what_waits_for_a_rate_is_called_for_also_if_the_connection_leaves
     assert (queue.waiting, queue.call is not None) == (1, is_called)
     if queue.call is not None:
         queue.call.cancel()
+
+
+def test_with_many_lanes_their_states_are_looked_at_seldom() -> None:
+    clock = ManualClock()
+    lanes = Lanes(Nobody(), OneRule(SiteRule()), clock, TrafficSettings())
+    lanes.at(route("a.example"))
+    assert lanes.states_of_late() == {"open": 1}
+    for number in range(3999):
+        lanes.at(route(f"d{number}.example"))
+    clock.advance(1.0)
+    assert lanes.states_of_late() == {"open": 4000}
+    lanes.at(route("b.example"))
+    clock.advance(1.9)
+    assert lanes.states_of_late() == {"open": 4000}
+    clock.advance(0.2)
+    assert lanes.states_of_late() == {"open": 4001} == lanes.states()

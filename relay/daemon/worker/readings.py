@@ -3,7 +3,7 @@
 The names are the keys of ``relay.admin.metric_names``; a test compares the two. What is on disk is counted by
 ``census``, seldom; everything else is a number in memory.
 
-Cost: 0.2 ms a reading, once a second, and 0.1 ms for each thousand sites.
+Cost: 35 microseconds a reading, and 8 ms with 10,000 sites each five seconds (``Lanes.states_of_late``).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _of_queue(works: Works) -> dict[str, Any]:
 def _of_delivery(works: Works) -> dict[str, Any]:
     out = works.outbound
     s, p, resolver = out.settler, out.pools, out.resolver
-    states = out.scheduler.lanes.states()
+    states = out.scheduler.lanes.states_of_late()
     return {
         "attempts": out.scheduler.attempts,
         "first_attempt_seconds": out.scheduler.first_attempt_seconds.reading(),
