@@ -69,7 +69,7 @@ def _trusts(listener: ListenerSection, at: str) -> bool:
         address = ipaddress.ip_address(at)
     except ValueError:
         return False
-    return any(address in ipaddress.ip_network(str(one)) for one in listener.trusted_networks)
+    return any(address in ipaddress.ip_network(str(one), strict=False) for one in listener.trusted_networks)
 
 
 def _talk(
