@@ -103,8 +103,8 @@ WAITING = {
             [WAITING],
             ["orders"],
             0,
-            "not taken by topic orders since 1970-01-01T00:00:05Z; 3 tries, tried again 1970-01-01T00:01:00Z: "
-            "503",
+            "not taken by topic orders since 1970-01-01T00:00:05Z; 3 tries, "
+            "tried again 1970-01-01T00:01:00Z: 503",
         ),
         ([{**WAITING, "topic": "", "is_aside": True}], [], 0, "not taken by topic number 4 since"),
     ],
