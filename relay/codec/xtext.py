@@ -14,6 +14,8 @@ import re
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-~\x80-\U0010ffff]|\+[0-9A-F]{2}|\\x\{[0-9A-F]{2,6}\})*")
+_RFC822_UTF8 = re.compile(r"(?:[!-*,-<>-~\x80-\U0010ffff]|\+[0-9A-F]{2})*")
+_BYTE = re.compile(rb"\+([0-9A-F]{2})")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
 _CODED = re.compile(r"\\x\{([0-9A-F]{2,6})\}|\+([0-9A-F]{2})")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -61,15 +63,27 @@ def decode_xtext(text: str) -> str:
 
 
 def decode_address(value: str) -> str:
-    """``rfc822;xtext`` or ``utf-8;...`` (RFC 3461 4.2, RFC 6533 3) decoded. Raises ValueError."""
+    """``rfc822;xtext`` or ``utf-8;...`` (RFC 3461 4.2, RFC 6533 3) decoded. Raises ValueError.
+
+    Postfix (3.7) gives addresses beyond ASCII the type rfc822, and their UTF-8 as xtext; they become utf-8.
+    """
     kind, separator, text = value.partition(";")
     if not separator or not text or not _ADDRESS_TYPE.fullmatch(kind):
         raise ValueError("ORCPT without an address type")
+    is_plain = "+" not in text and text.isascii()
+    if not is_plain and kind.lower() == "rfc822" and _RFC822_UTF8.fullmatch(text):
+        octets = _BYTE.sub(lambda match: bytes((int(match[1], 16),)), text.encode())
+        if not octets.isascii():
+            return f"utf-8;{_printable(octets.decode())}"
     if kind.lower() != "utf-8":
         return f"{kind};{decode_xtext(text)}"
     if not _UTF8_XTEXT.fullmatch(text):
         raise ValueError("not utf-8-addr-xtext")
     decoded = _CODED.sub(lambda match: chr(int(match[1] or match[2], 16)), text)  # over U+10FFFF: ValueError
+    return f"{kind};{_printable(decoded)}"
+
+
+def _printable(decoded: str) -> str:
     if not decoded.isprintable():
         raise ValueError("ORCPT hides a control character")
-    return f"{kind};{decoded}"
+    return decoded

@@ -46,6 +46,7 @@ class Dialogue:
         "credential",
         "envelope",
         "has_chunks",
+        "has_failed_auth",
         "helo",
         "is_extended",
         "messages",
@@ -62,6 +63,7 @@ class Dialogue:
         self.tls = tls  # version and cipher; empty while in clear
         self.account_id = settings.account_id if settings.auth == "none" else 0
         self.credential = ""
+        self.has_failed_auth = False
         self.messages = 0
         self.forget()
 
@@ -145,7 +147,10 @@ class Dialogue:
             return replies.NEED_HELO
         if self.settings.auth == "none":
             return None
-        return replies.NEED_AUTH if self.tls else replies.NEED_TLS
+        if not self.tls:
+            return replies.NEED_TLS
+        # Sendmail goes on without AUTH where its password was refused; 530 would bounce what it has queued
+        return replies.AUTH_HAS_FAILED if self.has_failed_auth else replies.NEED_AUTH
 
     def mail(self, argument: str) -> Pair:
         """MAIL FROM (RFC 5321 4.1.1.2)."""

@@ -2,7 +2,9 @@
 
 Contract: after STARTTLS nothing that was said in clear counts, and no byte read before the handshake survives
 (RFC 3207 4.2). AUTH is taken only under TLS; a failure is answered late, and after ``max_auth_failures`` the
-session ends. A handshake that fails gives everything back that the connection held. No secret is logged.
+session ends. A client that sends mail all the same after a failure is refused for now, not for good: what
+it has queued waits for the right password. A handshake that fails gives everything back that the connection
+held. No secret is logged.
 
 Cost: once per session. The exchange and the limits themselves are in ``auth``, which does no I/O.
 """
@@ -160,6 +162,7 @@ class SecuredConnection(Connection):
         """Answer late: guessing takes time, and the event loop does not wait."""
         self._is_busy = True
         self._auth_failures += 1
+        self.dialogue.has_failed_auth = True
         self.loop.call_later(delay_s, self._speak_late, answer)
 
     def _speak_late(self, answer: Pair) -> None:

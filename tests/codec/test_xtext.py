@@ -52,3 +52,16 @@ def test_junk_is_refused_or_read(text):
 
 def test_what_was_decoded_is_not_decoded_again() -> None:
     assert decode_address("utf-8;a\\x{2B}41@example.org") == "utf-8;a+41@example.org"
+
+
+@pytest.mark.parametrize("encoded", ["gr+C3+BC+C3+9Fe@example.org", "gr\xfc\xdfe@example.org"])
+def test_postfix_calls_utf_8_rfc822(encoded):
+    assert decode_address(f"rfc822;{encoded}") == "utf-8;gr\xfc\xdfe@example.org"
+
+
+@pytest.mark.parametrize(
+    "encoded", ["a+C3@example.org", "a+C2+85@example.org", "\xfc+0A@example.org", "\xfc+"]
+)
+def test_what_is_not_utf_8_is_no_address(encoded):
+    with pytest.raises(ValueError, match=r"."):
+        decode_address(f"rfc822;{encoded}")

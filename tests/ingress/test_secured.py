@@ -86,6 +86,19 @@ async def test_wrong_passwords_end_the_session(serve, caplog):
     assert word not in caplog.text
 
 
+async def test_mail_after_a_wrong_password_may_come_again(serve):
+    """Sendmail sends MAIL although its AUTH was refused, and takes a 530 for the end of the message."""
+    server = await serve()
+    client = await encrypted(server)
+    wrong = b64encode(f"\0{KEY_ID}\0x".encode()).decode()
+    assert (await client.ask(f"AUTH PLAIN {wrong}")).startswith("535 ")
+    for words in ("MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>", "DATA"):
+        assert await client.ask(words) == "454 4.7.0 Authentication failed earlier in this session"
+    right = b64encode(f"\0{KEY_ID}\0{PASSWORD}".encode()).decode()
+    assert (await client.ask(f"AUTH PLAIN {right}")).startswith("235 ")
+    assert (await client.ask("MAIL FROM:<a@x.test>")).startswith("250 ")
+
+
 async def test_past_the_limit_passwords_are_not_looked_at(serve):
     server = await serve({"throttle": Throttle(max_per_address=1, delay_s=0.001, max_delay_s=0.002)})
     client = await encrypted(server)

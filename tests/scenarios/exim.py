@@ -14,25 +14,28 @@ import shutil
 import signal
 import smtplib
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from tests.fakes.machine import missing, need_root
 from tests.fakes.prepared import Port, wait_until
 from tests.scenarios.programs import open_folder
 
-_CONFIGURATION = """\
+_PLACE = """\
 exim_path = {folder}/exim
-primary_hostname = mx.exim.example
 spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/log/exim.pid
+exim_user = Debian-exim
+exim_group = Debian-exim
+"""
+_CONFIGURATION = """\
+primary_hostname = mx.exim.example
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port}
-exim_user = Debian-exim
 deliver_drop_privilege = true
-exim_group = Debian-exim
 keep_environment =
 host_lookup =
 helo_allow_chars = _
@@ -84,36 +87,30 @@ def _installed() -> Path:
     return folder
 
 
-class Exim:
-    """See above. ``routes``: the port of loopback where mail of a domain goes; all else goes to
-    ``next_hop``."""
+class RunningExim:
+    """A private Exim with the configuration ``text``; its daemon listens on ``port`` if the text says so."""
 
-    def __init__(self, next_hop: int, routes: Mapping[str, int]) -> None:
+    options: Sequence[str] = ()  # of the daemon
+
+    def __init__(self) -> None:
         need_root("exim4")
         self._installed = _installed()
-        self._folder = open_folder()
+        self.folder = self._folder = open_folder()
         self._port = Port()
         self.port = self._port.number
-        ways = list(enumerate(routes.items()))
-        self._text = _CONFIGURATION.format(
-            folder=self._folder,
-            port=self.port,
-            next_hop=next_hop,
-            routers="".join(_ROUTER.format(number=number, domain=domain) for number, (domain, _) in ways),
-            transports="".join(_TRANSPORT.format(number=number, port=port) for number, (_, port) in ways),
-        )
+        self.text = ""
 
-    def __enter__(self) -> "Exim":
+    def __enter__(self) -> Self:
         owner = pwd.getpwnam("Debian-exim")
         for name in ("spool", "log"):
             (self._folder / name).mkdir()
             os.chown(self._folder / name, owner.pw_uid, owner.pw_gid)
         file = self._folder / "exim.conf"
-        file.write_text(self._text)
+        file.write_text(_PLACE.format(folder=self._folder) + self.text)
         self._copy_program()
         with (self._folder / "start").open("wb") as log:
             self._process = subprocess.Popen(
-                [self._folder / "exim", "-C", file, "-bdf", "-q1s"],
+                [self._folder / "exim", "-C", file, "-bdf", *self.options],
                 env={"PATH": os.environ["PATH"]},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -159,3 +156,29 @@ class Exim:
         """Its logs, and what it said before there were any."""
         files = [self._folder / "start", *sorted((self._folder / "log").glob("*log"))]
         return "".join(one.read_text(errors="replace") for one in files if one.exists())
+
+    def run(self, *words: str) -> str:
+        """The program once more, for a run of the queue or a look at it; what it printed."""
+        command = [self._folder / "exim", "-C", self._folder / "exim.conf", *words]
+        done = subprocess.run(
+            command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+
+
+class Exim(RunningExim):
+    """See above. ``routes``: the port of loopback where mail of a domain goes; all else goes to
+    ``next_hop``."""
+
+    options = ("-q1s",)
+
+    def __init__(self, next_hop: int, routes: Mapping[str, int]) -> None:
+        super().__init__()
+        ways = list(enumerate(routes.items()))
+        self.text = _CONFIGURATION.format(
+            port=self.port,
+            next_hop=next_hop,
+            routers="".join(_ROUTER.format(number=number, domain=domain) for number, (domain, _) in ways),
+            transports="".join(_TRANSPORT.format(number=number, port=port) for number, (_, port) in ways),
+        )

@@ -120,15 +120,19 @@ class SmtpSink:
 
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
+pickup    unix  n - n 60    1 pickup
 cleanup   unix  n - n -     0 cleanup
 qmgr      unix  n - n 1     1 qmgr
 tlsmgr    unix  - - n 1000? 1 tlsmgr
+tlsproxy  unix  - - n -     0 tlsproxy
 rewrite   unix  - - n -     - trivial-rewrite
 bounce    unix  - - n -     0 bounce
 defer     unix  - - n -     0 bounce
 trace     unix  - - n -     0 bounce
 proxymap  unix  - - n -     - proxymap
 smtp      unix  - - n -     - smtp
+virtual   unix  - n n -     - virtual
+showq     unix  n - n -     - showq
 error     unix  - - n -     - error
 retry     unix  - - n -     - error
 anvil     unix  - - n -     1 anvil
@@ -138,12 +142,15 @@ postlog   unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """A private Postfix whose relayhost is ``relayhost``; ``settings`` are further lines of main.cf."""
+    """A private Postfix whose relayhost is ``relayhost``; ``settings`` are further lines of main.cf, and
+    ``recipe``, which may name the relayhost itself, is its end."""
+
+    recipe = ""
 
     def __init__(self, relayhost: str, settings: dict[str, str]) -> None:
         self._program = need("postfix", "postfix")
         need_root("postfix")
-        self._folder = folder = open_folder()
+        self.folder = self._folder = folder = open_folder()
         self._port = Port()
         self.port = self._port.number
         self._settings = {
@@ -166,7 +173,7 @@ class Postfix:
             "local_recipient_maps": "",
             "smtpd_peername_lookup": "no",
             "smtp_host_lookup": "native",
-            "relayhost": relayhost,
+            **({"relayhost": relayhost} if relayhost else {}),
             **settings,
         }
 
@@ -176,7 +183,7 @@ class Postfix:
             (self._folder / name).mkdir(parents=True)
         os.chown(self._folder / "data", owner.pw_uid, owner.pw_gid)
         text = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
-        (self._folder / "etc" / "main.cf").write_text(text)
+        (self._folder / "etc" / "main.cf").write_text(text + self.recipe)
         (self._folder / "etc" / "master.cf").write_text(_MASTER.format(port=self.port))
         for name in ("dynamicmaps.cf", "postfix-files"):
             with suppress(OSError):
