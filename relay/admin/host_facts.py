@@ -17,6 +17,7 @@ class CertificateSeen:
     is_self_signed: bool = False
     gap: str = ""  # where the chain is broken: the issuer that is missing or out of order
     fault: str = ""  # the pair cannot be used: why
+    is_key_seen: bool = True  # else this user may not read it, and whether it fits is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ def judge_certificate(seen: CertificateSeen, now: float, hostname: str = "") -> 
         )
         return
     yield judge_expiry(seen, now)
+    if not seen.is_key_seen:
+        said = f"whether the key fits {seen.file} is not known: this user may not read it"
+        yield Finding(Level.UNKNOWN, "TLS", said, "ask as root or the relay's user")
     if hostname and not any(_covers(name, hostname) for name in seen.names):
         names = ", ".join(seen.names[:5]) or "no name"
         yield Finding(

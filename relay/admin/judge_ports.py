@@ -32,7 +32,12 @@ def judge_port(port: PortSeen, file: CertificateSeen | None = None) -> Iterator[
         return
     wrong = list(_promises(port, about))
     yield from wrong
-    if file is not None and port.ends_at and abs(port.ends_at - file.ends_at) > _FILE_DIFFERS_S:
+    if (
+        file is not None
+        and file.ends_at
+        and port.ends_at
+        and abs(port.ends_at - file.ends_at) > _FILE_DIFFERS_S
+    ):
         seen = f"{port.address} shows another certificate than {file.file} holds"
         yield Finding(Level.WARNING, about, seen, "relay reload")
     if not wrong:

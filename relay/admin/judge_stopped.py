@@ -25,6 +25,7 @@ class Stopped:
     booted_at: float = 0.0
     holder: int = 0  # the process that holds the spool's lock, though it does not answer
     wrong: str = ""  # why the configuration cannot be used now
+    is_hidden: bool = False  # this user may not look into the spool's folder
 
 
 def judge_stopped(stopped: Stopped, now: float) -> list[Finding]:
@@ -54,6 +55,8 @@ def _why(stopped: Stopped, now: float) -> str:
         return "the kernel killed it because memory ran out"
     if unit is not None and unit.result == "watchdog":
         return "systemd's watchdog killed it because it did not answer"
+    if stopped.is_hidden and last is None:
+        return "why, this user may not see; ask as root or the relay's user"
     if last is None:
         if unit is not None and unit.status == EX_CONFIG:
             return "its configuration could not be used (exit status 78)"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relay.admin.finding import Finding, Level
-from relay.admin.span import amount, span
+from relay.admin.span import ago, amount, span
 from relay.admin.status import Condition, Facts
 
 WIDTH = 80
@@ -97,7 +97,8 @@ def _waiting(facts: Facts, width: int) -> Iterator[str]:
     oldest = min((at for _, count, at in waiting.states if count and at), default=0.0)
     age = f"; the oldest for {span(facts.now - oldest)}" if oldest else ""
     cut = " at least (too many to count at once)" if waiting.is_cut else ""
-    said = f"{', '.join(states)}{cut}{age}" if total else "nothing"
+    when = f" (counted {ago(facts.now - waiting.counted_at)})" if waiting.counted_at else ""
+    said = (f"{', '.join(states)}{cut}{age}" if total else "nothing") + when
     yield f"{'waiting':<{_LABEL}} {said}"
     for domain, count, reply in waiting.domains:
         start = f"{'':<{_LABEL}} {count:>9,}  {domain}"

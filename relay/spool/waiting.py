@@ -31,6 +31,7 @@ class Counted:
     states: tuple[tuple[str, int, float], ...]
     domains: tuple[tuple[str, int, str], ...]
     is_cut: bool
+    counted_at: float = 0.0  # where it was counted by others, some time ago
 
 
 def waiting(path: Path, top: int = 5, limit_s: float = 2.0, clock: Clock | None = None) -> Counted:

@@ -52,6 +52,11 @@ def test_a_chain_with_a_gap_and_one_that_signs_itself() -> None:
     assert own[1].level is Level.NOTE
 
 
+def test_a_key_that_this_user_may_not_read_is_no_problem() -> None:
+    found = list(judge_certificate(replace(GOOD, is_key_seen=False), NOW))
+    assert [one.level for one in found] == [Level.OK, Level.UNKNOWN]
+
+
 def test_a_pair_that_cannot_be_used_is_all_there_is_to_say() -> None:
     (found,) = judge_certificate(replace(GOOD, fault=f"{FILE} is not the certificate of the key"), NOW, "x")
     assert (found.level, found.seen) == (Level.PROBLEM, f"{FILE} is not the certificate of the key")

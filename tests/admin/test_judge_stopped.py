@@ -18,6 +18,7 @@ def life(ended: float = 0.0, status: int = 0, why: str = "") -> LastLife:
     ("stopped", "said", "fix"),
     [
         (Stopped("/s"), "it has not run with this configuration", "start it: `relay run`"),
+        (Stopped("/s", is_hidden=True), "why, this user may not see", "start it: `relay run`"),
         (Stopped("/s", life()), "it was killed, or crashed (it was started 2 h ago", "relay run"),
         (Stopped("/s", life(), booted_at=NOW - 60),
          "the machine went down under it (it was started 2 h ago, the machine 1 min ago)", "relay run"),

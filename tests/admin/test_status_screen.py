@@ -69,4 +69,6 @@ def test_one_that_is_down_has_no_figures_of_its_own() -> None:
 def test_a_queue_that_was_not_counted_to_its_end_says_so() -> None:
     lines = shown(replace(FACTS, waiting=replace(QUEUE, is_cut=True)))
     assert any("at least (too many to count at once)" in line for line in lines)
+    counted = replace(QUEUE, counted_at=NOW - 40)
+    assert any("(counted 40 s ago)" in line for line in shown(replace(FACTS, waiting=counted)))
     assert "waiting     nothing" in shown(replace(FACTS, waiting=Counted((("fresh", 0, 0.0),), (), False)))

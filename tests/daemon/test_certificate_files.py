@@ -45,6 +45,14 @@ def test_what_cannot_be_used_is_told_with_its_file(tmp_path: Path) -> None:
     assert "holds no certificate" in look(SETTING, chain, key).fault
 
 
+def test_a_key_that_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, key = make_pair(tmp_path, "a.example")
+    monkeypatch.setattr("relay.daemon.checkup.machine.may_see", lambda path: path != key)
+    seen = look(SETTING, chain, key)
+    assert (seen.fault, seen.is_key_seen) == ("", False)
+    assert seen.ends_at > seen.begins_at
+
+
 def test_a_chain_is_followed(tmp_path: Path) -> None:
     own, middle, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     leaf = made("a.example", "Middle", own, middle)

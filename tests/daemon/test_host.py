@@ -35,6 +35,16 @@ async def test_where_nothing_is_there_all_is_told_and_nothing_fails(config: Conf
     assert all(one.publish for one in found if one.level is Level.PROBLEM)
 
 
+def test_what_another_user_may_not_read_is_no_problem() -> None:
+    denied = Finding(
+        Level.PROBLEM, "config", "relay.toml: [tls] private_key: k: Permission denied", "mend it"
+    )
+    full = Finding(Level.PROBLEM, "disk", "the disk reserve is reached", "free space")
+    seen = host.as_seen_by_strangers(denied)
+    assert (seen.level, seen.publish) == (Level.UNKNOWN, "ask as root or the relay's user")
+    assert host.as_seen_by_strangers(full) is full
+
+
 async def test_a_look_that_hangs_is_unknown(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(_: host.Question) -> list[Finding]:
         await asyncio.Event().wait()

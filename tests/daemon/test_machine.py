@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from relay.admin.host_facts import ClockSeen
 from relay.daemon.checkup import machine
 from relay.daemon.settings.config import parse
@@ -28,6 +30,13 @@ def test_the_least_bound_of_several_processes(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable: 5 kB\n")
     seen = machine.machine([1, 2, 3], tmp_path)  # 3 has just ended
     assert (seen.descriptors, seen.descriptors_used, seen.memory, seen.backlog) == (512, 1, 5120, 0)
+
+
+def test_what_may_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.may_see(tmp_path)
+    assert machine.may_see(tmp_path / "gone")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert not machine.may_see(tmp_path)
 
 
 def test_the_processes_of_a_relay(tmp_path: Path) -> None:

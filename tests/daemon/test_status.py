@@ -134,10 +134,16 @@ def test_top_tells_of_sites_and_accounts(running: RunningRelay) -> None:
 
 def test_the_workers_have_counted() -> None:
     readings = [
-        {"queue_recipients": {"due": 5, "held": 1}, "queue_oldest_seconds": {"due": 60.0, "held": 7200.0}},
+        {
+            "queue_recipients": {"due": 5, "held": 1},
+            "queue_oldest_seconds": {"due": 60.0, "held": 7200.0},
+            "queue_counted_at": 9995.0,
+        },
         {"queue_recipients": {"due": 2}, "queue_oldest_seconds": {"due": 90.0}},
         {},
     ]
     found = told_by_workers(readings, 10_000.0, Counted((), (("x.example", 3, "450"),), True))
-    assert found == Counted((("due", 7, 9910.0), ("held", 1, 2800.0)), (("x.example", 3, "450"),), False)
+    assert found == Counted(
+        (("due", 7, 9910.0), ("held", 1, 2800.0)), (("x.example", 3, "450"),), False, 9995.0
+    )
     assert told_by_workers(readings, 10_000.0, None).domains == ()

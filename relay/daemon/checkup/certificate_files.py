@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 
 from relay.admin.host_facts import CertificateSeen
 from relay.base.errors import ConfigError
+from relay.daemon.checkup import machine
 from relay.daemon.settings.config import Config
 from relay.ingress.tls import Certificate
 
@@ -38,8 +39,10 @@ def look(setting: str, file: Path, key: Path) -> CertificateSeen:
         return CertificateSeen(setting, str(file), fault=f"{setting}: {file}: {error.strerror}")
     except ValueError as error:
         return CertificateSeen(setting, str(file), fault=f"{setting}: {file} holds no certificate: {error}")
+    is_key_seen = machine.may_see(key)
     try:
-        Certificate(file, key)
+        if is_key_seen:
+            Certificate(file, key)
     except ConfigError as error:
         return CertificateSeen(setting, str(file), fault=str(error))
     own = found[0]
@@ -51,6 +54,7 @@ def look(setting: str, file: Path, key: Path) -> CertificateSeen:
         own.not_valid_after_utc.timestamp(),
         is_self_signed=own.issuer == own.subject,
         gap=_gap(found),
+        is_key_seen=is_key_seen,
     )
 
 

@@ -42,6 +42,7 @@ from relay.transport.resolve import Resolver
 BOUND_S = 10.0
 _SMTP = 25
 _NAMED = 5
+_DENIED = ("permission denied", "unable to open")
 _ORDER = (Level.PROBLEM, Level.WARNING, Level.UNKNOWN, Level.NOTE, Level.OK)
 
 
@@ -74,7 +75,17 @@ async def examine(question: Question, bound_s: float = BOUND_S) -> list[Finding]
     }
     found = await asyncio.gather(*[_bounded(name, look, bound_s) for name, look in looks.items()])
     findings = [one for some in found for one in some]
+    if not machine.may_see(config.spool.path):
+        findings = [as_seen_by_strangers(one) for one in findings]
     return sorted(findings, key=lambda one: _ORDER.index(one.level))
+
+
+def as_seen_by_strangers(one: Finding) -> Finding:
+    """What only root and the relay's user may read is no problem where another user cannot."""
+    is_denied = any(words in one.seen.lower() for words in _DENIED)
+    if one.level is Level.PROBLEM and one.about in ("config", "directory", "TLS") and is_denied:
+        return Finding(Level.UNKNOWN, one.about, one.seen, "ask as root or the relay's user")
+    return one
 
 
 async def _bounded(name: str, look: Callable[[], Awaitable[list[Finding]]], bound_s: float) -> list[Finding]:

@@ -131,6 +131,17 @@ def file_of(what: str, path: Path, *, is_folder: bool = False) -> FileSeen:
     return FileSeen(what, str(path), stat.S_IMODE(found.st_mode), found.st_uid, is_folder=is_folder)
 
 
+def may_see(path: Path) -> bool:
+    """Whether this user may read it; what is not there hides nothing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return os.access(path, os.R_OK)
+
+
 def owner(config: Config) -> int | None:
     """The user that the relay runs as, where the configuration names one that there is."""
     try:

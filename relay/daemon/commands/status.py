@@ -31,7 +31,7 @@ from relay.admin.judge_stopped import Stopped
 from relay.admin.status_screen import WIDTH, screen
 from relay.base.clock import SystemClock
 from relay.base.errors import ConfigError, RelayError, SpoolError
-from relay.daemon.checkup import certificate_files, service_unit, spool_disk
+from relay.daemon.checkup import certificate_files, machine, service_unit, spool_disk
 from relay.daemon.exits import EX_CONFIG, EX_NOPERM
 from relay.daemon.settings import config
 from relay.daemon.settings.config import Config
@@ -130,8 +130,10 @@ def _stopped(settings: Config, unit: Unit | None) -> Stopped:
     from relay.daemon.supervisor import files  # loads all that a relay needs; one that runs is not asked this
 
     last, wrong = last_life.read(settings.spool.path), ""
+    is_hidden = not machine.may_see(settings.spool.path)
     try:
-        files.check(settings)
+        if not is_hidden:  # else files that only the relay may read would be told as wrong
+            files.check(settings)
     except ConfigError as error:
         wrong = str(error)
     return Stopped(
@@ -141,6 +143,7 @@ def _stopped(settings: Config, unit: Unit | None) -> Stopped:
         _booted_at(),
         _holder(settings.spool.path / "lock"),
         wrong,
+        is_hidden,
     )
 
 
@@ -174,7 +177,7 @@ def _booted_at() -> float:
 def _waiting(path: Path, answer: Mapping[str, Any] | None) -> Counted | None:
     """The queue on disk; where it is too long for that, or not for this user, as the workers last counted."""
     try:
-        found = waiting(path)
+        found = waiting(path) if machine.may_see(path) else None
     except (SpoolError, OSError):
         found = None
     readings = list((answer or {}).get("readings", {}).values())
@@ -185,6 +188,7 @@ def _waiting(path: Path, answer: Mapping[str, Any] | None) -> Counted | None:
 
 def told_by_workers(readings: Sequence[Mapping[str, Any]], now: float, found: Counted | None) -> Counted:
     """The sums of what each worker has counted, with the domains that were ``found``."""
+    at = min((float(one["queue_counted_at"]) for one in readings if "queue_counted_at" in one), default=0.0)
     recipients: Counter[str] = Counter()
     ages: dict[str, float] = {}
     for one in readings:
@@ -194,7 +198,7 @@ def told_by_workers(readings: Sequence[Mapping[str, Any]], now: float, found: Co
     states = tuple(
         (state, n, now - ages[state] if ages.get(state) else 0.0) for state, n in recipients.items()
     )
-    return Counted(states, found.domains if found is not None else (), is_cut=False)
+    return Counted(states, found.domains if found is not None else (), is_cut=False, counted_at=at)
 
 
 def _members(facts: judging.Facts, findings: list[Finding], condition: judging.Condition) -> dict[str, Any]:
