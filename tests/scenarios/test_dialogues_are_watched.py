@@ -71,7 +71,7 @@ def spoken(text: str, way: str) -> list[str]:
 def test_swaks_by_client_and_the_sink_by_domain(start_relay: Callable[..., RunningRelay]) -> None:
     """Two at once, each of its own side; a login that fails and one that does not, and no password."""
     with SmtpSink() as sink, ExitStack() as stack:
-        relay = start_relay(next_hop=sink.port)
+        relay = start_relay(next_hop=sink.port, workers=1)
         by_client = stack.enter_context(watching(relay, "--client", "127.0.0.0/8"))
         by_site = stack.enter_context(watching(relay, "--site", "receiver.example"))
         by_nobody = stack.enter_context(watching(relay, "--client", "192.0.2.1"))
@@ -165,7 +165,7 @@ def test_openssl_at_the_wrapper_port_and_one_session_is_enough(
     assert len({line.split()[1] for line in seen.text().splitlines()}) == 1
 
 
-def test_a_worker_that_is_started_anew_goes_on_being_watched(
+def test_a_trace_outlives_a_worker_and_ends_with_its_reader_and_with_the_relay(
     start_relay: Callable[..., RunningRelay], receiver: Receiver
 ) -> None:
     relay = start_relay(next_hop=receiver.port, workers=1)
@@ -183,20 +183,16 @@ def test_a_worker_that_is_started_anew_goes_on_being_watched(
             return seen.text().count("S: 221") > 1
 
         wait_until(is_seen, "its sessions are seen")
-
-
-def test_a_trace_ends_with_its_reader_and_with_the_relay(
-    start_relay: Callable[..., RunningRelay], receiver: Receiver
-) -> None:
-    relay = start_relay(next_hop=receiver.port, workers=1)
-    first, second = Watching(relay, "--client", "127.0.0.1"), Watching(relay, "--account", ACCOUNT)
-    first.end(signal.SIGKILL)
-    wait_until(lambda: relay.log().count("trace ends") == 1, "the supervisor knows that nobody reads")
-    relay.send(message("nobody hangs on it"))
-    assert receiver.wait_for("nobody hangs on it")
+        ended = relay.log().count("trace ends")
+        second = Watching(relay, "--account", ACCOUNT)
+        second.end(signal.SIGKILL)
+        wait_until(lambda: relay.log().count("trace ends") > ended, "the supervisor knows that nobody reads")
+        relay.send(message("nobody hangs on it"))
+        assert receiver.wait_for("nobody hangs on it")
+    third = Watching(relay, "--account", ACCOUNT)
     relay.stop()
-    assert second.process.wait(30) == 1
-    assert "the trace ended with the relay" in second.text()
+    assert third.process.wait(30) == 1
+    assert "the trace ended with the relay" in third.text()
 
 
 def test_one_who_does_not_read_holds_up_nobody_and_is_told_what_he_missed(
