@@ -130,7 +130,7 @@ private_addresses = "allow"
                 inbound=self.inbound,
                 service=_SERVICE,
                 bounces=_BOUNCES,
-                topic=self.topic.section,
+                topic=self.topic.section.replace('"1s"', '"5s"'),  # others use the machine too
             ),
             metrics=f"127.0.0.1:{self.metrics}",
             environment={"TMPDIR": str(folder / "tmp")},
