@@ -4,6 +4,7 @@ One machine for all tests of this file. They find the service running and leave 
 """
 
 import json
+import os
 import smtplib
 import socket
 import ssl
@@ -37,14 +38,21 @@ class Served:
         return self.machine.run("dpkg", "--force-unsafe-io", "-i", self.debian.package)
 
     def begin(self) -> None:
-        """What README.Debian says is next, and where mail goes."""
+        """What README.Debian says is next, a key that belongs to root, and where mail goes."""
         run = self.machine.run
         run("relay", "account", "create", "shop", "--contact", f"postmaster@{DOMAIN}", "--rate", "unlimited")
         made = json.loads(run("sh", "-c", "relay credential create shop --json 2>/dev/null"))
         self.login = (made["smtp_username"], made["smtp_password"])
         run("relay", "identity", "add", "shop", DOMAIN, "--verified")
-        with self.file.open("a") as file:
-            file.write(f"""
+        key = self.debian.path("/etc/relay/tls.key").rename(self.debian.path("/root/tls.key"))
+        os.chown(key, 0, 0)
+        with self.debian.path(DROP_IN).open("a") as drop_in:
+            drop_in.write("LoadCredential=tls.key:/root/tls.key\n")
+        text = self.file.read_text()
+        assert 'private_key = "tls.key"' in text
+        self.file.write_text(
+            text.replace('private_key = "tls.key"', 'private_key = "credential:tls.key"')
+            + f"""
 [workers]
 heartbeat = "{HEARTBEAT_S}s"
 [delivery]
@@ -53,7 +61,9 @@ private_addresses = "allow"
 domain = "*"
 next_hop = "127.0.0.1:{self.receiver.port}"
 tls = "none"
-""")
+"""
+        )
+        run("systemctl", "daemon-reload")
         run("systemctl", "restart", "relay")
 
     def systemctl(self, *words: str) -> None:
@@ -103,6 +113,13 @@ def test_the_package_starts_it(served: Served) -> None:
     served.send("it runs")
     assert "event=delivered" in machine.journal()
     assert "workers" in machine.show("StatusText")
+
+
+def test_a_key_of_root_is_handed_in_as_a_credential(served: Served) -> None:
+    served.send("with a key that the relay may not read")
+    with pytest.raises(AssertionError, match="Permission denied"):
+        served.machine.run("setpriv", "--reuid=relay", "--clear-groups", "cat", "/root/tls.key")
+    served.machine.run("relay", "config", "check")  # root finds it where systemd put it for the service
 
 
 def test_the_sandbox_is_in_force(served: Served) -> None:
