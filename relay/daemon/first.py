@@ -12,6 +12,7 @@ import datetime
 import ipaddress
 import os
 import pwd
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,16 @@ class Choices:
     state: Path | None = None  # key file and directory; None: with the configuration
     spool: Path | None = None  # None: "spool" beside the configuration
     user: str = ""  # to whom what is made belongs, and as whom the relay runs
+
+
+def all_addresses() -> tuple[str, ...]:
+    """What to listen on for everyone who can reach this machine: IPv6 only where it has any."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return ("0.0.0.0",)  # noqa: S104
+    return ("0.0.0.0", "[::]")  # noqa: S104
 
 
 def make(folder: Path, choices: Choices) -> Path:

@@ -1,5 +1,6 @@
 """The first configuration: works as it stands, overwrites nothing, keeps its secrets."""
 
+import errno
 import os
 import pwd
 import ssl
@@ -75,6 +76,16 @@ def test_what_changes_may_be_kept_elsewhere(made: Path, tmp_path: Path) -> None:
     assert settings.directory.key_file == tmp_path / "lib" / "relay.key"
     assert settings.directory.url == f"sqlite:///{tmp_path}/lib/directory.db"
     assert sorted(one.name for one in etc.iterdir()) == ["relay.toml", "service.pem", "tls.crt", "tls.key"]
+
+
+def test_a_machine_without_ipv6_listens_on_ipv4_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert first.all_addresses()[0] == "0.0.0.0"
+
+    def no_such_family(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(first.socket, "socket", no_such_family)
+    assert first.all_addresses() == ("0.0.0.0",)
 
 
 def test_a_user_who_is_not_there(tmp_path: Path) -> None:

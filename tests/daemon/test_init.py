@@ -4,6 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from relay.daemon import first
 from relay.daemon.commands.app import app
 from relay.daemon.settings.config import load
 
@@ -29,6 +30,15 @@ def test_it_says_what_to_do_next(tmp_path: Path) -> None:
     status, said, error = run(str(tmp_path))
     assert (status, said) == (1, "")
     assert error == f"relay: {tmp_path}/relay.toml exists; change it, or name another folder\n"
+
+
+def test_it_listens_for_everyone_who_can_reach_the_machine(tmp_path: Path) -> None:
+    assert run(str(tmp_path), "--hostname", "mail.example.com")[0] == 0
+    hosts = [one.strip("[]") for one in first.all_addresses()]
+    settings = load(tmp_path / "relay.toml")
+    assert [one.address for one in settings.listener] == [
+        [(host, port) for host in hosts] for port in (587, 465)
+    ]
 
 
 def test_it_fails_in_one_line(tmp_path: Path) -> None:

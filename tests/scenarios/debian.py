@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 HOSTNAME = "mail.debian.example"
 CLONE_NEWNET = 0x40000000
 _NSPAWN = ("--quiet", "--register=no", "--link-journal=no", f"--hostname={HOSTNAME}", "--resolv-conf=off")
-_BOOT_S = _END_S = 60.0
+_BOOT_S = _END_S = 150.0
 
 
 class Debian:
@@ -161,7 +161,7 @@ class Machine:
 
     def wait_until(self, is_true: Callable[[], Any], what: str) -> None:
         """For what programs of the machine are asked: not as often as the others are."""
-        wait_until(is_true, what, 60, 0.25)
+        wait_until(is_true, what, 150, 0.25)
 
     def show(self, name: str, unit: str = "relay.service") -> str:
         """A property of a unit."""

@@ -17,7 +17,7 @@ from tests.fakes.prepared import DOMAIN, SENDER, message
 from tests.scenarios.debian import Debian, Machine, newer
 from tests.scenarios.receiver import Receiver
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 CONFIGURATION = "/etc/relay/relay.toml"
 DROP_IN = "/etc/systemd/system/relay.service.d/test.conf"
@@ -189,6 +189,9 @@ def test_with_the_socket_unit_a_restart_refuses_nobody(served: Served) -> None:
     restarting.join()
     assert served.pid() != pid
     served.send("through the sockets of systemd")
+    # The socket unit and the first configuration are about the same addresses.
+    assert "systemd listens on" not in served.machine.journal()
+    assert "is bound by the relay" not in served.machine.journal()
 
 
 def test_it_is_upgraded_and_goes(served: Served) -> None:

@@ -17,7 +17,9 @@ def init(
     hostname: Annotated[
         str, typer.Option(help="Our name, as it stands in DNS.", show_default="the machine's")
     ] = "",
-    listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+    listen: Annotated[
+        str, typer.Option(help="Address to listen on.", show_default="all, of IPv4 and of IPv6")
+    ] = "",
     user: Annotated[
         str,
         typer.Option(help="The user the relay will run as; what is made belongs to it.", show_default="us"),
@@ -32,10 +34,11 @@ def init(
     """
     is_system = folder.absolute() == Path("/etc/relay")
     plus = 2000 if high_ports else 0
+    hosts = (listen,) if listen else first.all_addresses()
     choices = first.Choices(
         hostname=hostname or socket.getfqdn(),
-        starttls=(f"{listen}:{587 + plus}",),
-        wrapper=(f"{listen}:{465 + plus}",),
+        starttls=tuple(f"{host}:{587 + plus}" for host in hosts),
+        wrapper=tuple(f"{host}:{465 + plus}" for host in hosts),
         state=Path("/var/lib/relay") if is_system else None,
         spool=Path("/var/spool/relay") if is_system else None,
         user=user,
