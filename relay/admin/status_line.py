@@ -1,7 +1,7 @@
 """The relay in one line, as `systemctl status` shows it (STATUS= of sd_notify). Pure.
 
-First what is wrong, where something is; then what the workers have at hand and what they have done since each
-of them started. What a worker that does not answer has done, is missing.
+First what is wrong, where something is; then what waits (on disk as it was last counted), what the workers
+have at hand, and what they have done since each of them started. One that does not answer is missing in it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from typing import Any
 
 from relay.admin.health import judge
 
-_NOW = {
-    "client_sessions": "client sessions",
-    "connections": "connections out",
-    "window": "recipients in memory",
-}
+_NOW = {"client_sessions": "client sessions", "connections": "connections out"}
 _DONE = ("accepted", "delivered", "deferred", "failed")
 _REASONS = 3
 
@@ -27,7 +23,8 @@ def status_line(
     health = judge(ready, workers, is_draining=is_draining)
     working = sum(ready.values())
     said = [f"{working} workers" if working == len(ready) else f"{working} of {len(ready)} workers"]
-    said += [f"{_sum(workers, name)} {words}" for name, words in _NOW.items()]
+    waiting = sum(sum(readings.get("queue_recipients", {}).values()) for readings in workers.values())
+    said += [f"{waiting} recipients waiting", *(f"{_sum(workers, name)} {_NOW[name]}" for name in _NOW)]
     done = ", ".join(f"{name} {_sum(workers, name)}" for name in _DONE)
     reasons = list(health.reasons[:_REASONS])
     if len(health.reasons) > _REASONS:

@@ -2,12 +2,15 @@
 
 from relay.admin.status_line import status_line
 
-WELL = {"client_sessions": 2, "connections": 5, "window": 7, "accepted": 100, "delivered": 90, "failed": 1}
+WELL = {
+    "queue_recipients": {"due": 4, "held": 3, "fresh": 0},
+    **{"client_sessions": 2, "connections": 5, "accepted": 100, "delivered": 90, "failed": 1},
+}
 
 
 def test_when_all_is_well() -> None:
     assert status_line({0: True, 1: True}, {0: WELL, 1: WELL}) == (
-        "ok: 2 workers, 4 client sessions, 10 connections out, 14 recipients in memory; "
+        "ok: 2 workers, 14 recipients waiting, 4 client sessions, 10 connections out; "
         "accepted 200, delivered 180, deferred 0, failed 2"
     )
 

@@ -60,7 +60,7 @@ def test_the_filters_are_in_force() -> None:
 def test_it_does_all_it_has_to(
     tmp_path: Path, prepared: Prepared, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay = RunningRelay(tmp_path / "relay", prepared, next_hop=receiver.port)
+    relay = RunningRelay(tmp_path / "relay", prepared, next_hop=receiver.port, workers=1)
     relay.within = WITHIN
     given = tmp_path / "credentials"
     given.mkdir()
