@@ -39,7 +39,7 @@ def relay(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, shared_receiver: Receiver
 ) -> Iterator[RunningRelay]:
     folder = tmp_path_factory.mktemp("smarthost")
-    with RunningRelay(folder, prepared, next_hop=shared_receiver.port) as started:
+    with RunningRelay(folder, prepared, next_hop=shared_receiver.port, workers=1) as started:
         yield started
         started.stop()
         assert "Traceback" not in started.log()
@@ -206,13 +206,13 @@ def test_our_own_trouble_is_waited_out(
     server: MailServer, relay: RunningRelay, shared_receiver: Receiver, tmp_path: Path
 ) -> None:
     subject = subject_of(server, "not scanned")
-    relay.configure(more=f'[content]\nscanner = "unix:{tmp_path}/clamd"\n')
+    relay.configure(1, f'[content]\nscanner = "unix:{tmp_path}/clamd"\n')
     reload(relay, TAKEN_OVER)
     try:
         server.send(SENDER, [TO], message(subject))
         server.waits_with("451 4.7.1 Temporary service failure")
     finally:
-        relay.configure(more="")
+        relay.configure(1, "")
         reload(relay, TAKEN_OVER)
     server.flush_until(lambda: subject in shared_receiver.subjects(), "it arrives")
 

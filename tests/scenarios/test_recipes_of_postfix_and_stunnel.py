@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.certificate import make_pair
-from tests.fakes.prepared import SENDER, message, wait_until
+from tests.fakes.prepared import SENDER, Prepared, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.dialogue import newcomer
 from tests.scenarios.mail_server import Target
@@ -20,8 +20,19 @@ TO = "someone@receiver.example"
 
 
 @pytest.fixture(scope="module")
-def postfix(shared_relay: RunningRelay) -> Iterator[PostfixBehind]:
-    with PostfixBehind(Target(shared_relay), by_sender=True) as started:
+def relay(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, shared_receiver: Receiver
+) -> Iterator[RunningRelay]:
+    folder = tmp_path_factory.mktemp("recipes")
+    with RunningRelay(folder, prepared, next_hop=shared_receiver.port, workers=1) as started:
+        yield started
+        started.stop()
+        assert "Traceback" not in started.log()
+
+
+@pytest.fixture(scope="module")
+def postfix(relay: RunningRelay) -> Iterator[PostfixBehind]:
+    with PostfixBehind(Target(relay), by_sender=True) as started:
         yield started
 
 
@@ -30,11 +41,11 @@ def test_postfix_knows_every_setting(postfix: PostfixBehind) -> None:
 
 
 def test_each_sender_has_the_login_of_its_domain(
-    postfix: PostfixBehind, shared_relay: RunningRelay, shared_receiver: Receiver
+    postfix: PostfixBehind, relay: RunningRelay, shared_receiver: Receiver
 ) -> None:
-    directory = shared_relay.directory()
+    directory = relay.directory()
     login = newcomer(directory, "shop", "shop.example.org")
-    shared_relay.wait_for_directory(directory)
+    relay.wait_for_directory(directory)
     directory.close()
     postfix.write_login(*postfix.target.login, "shop.example.org", *login)
     postfix.take_over()
@@ -42,15 +53,15 @@ def test_each_sender_has_the_login_of_its_domain(
     postfix.send(SENDER, [TO], message("of the other"))
     shared_receiver.wait_for("of the shop")
     shared_receiver.wait_for("of the other")
-    accepted = [line for line in shared_relay.log().splitlines() if " event=accepted " in line]
+    accepted = [line for line in relay.log().splitlines() if " event=accepted " in line]
     assert [line for line in accepted if "sender=orders@shop.example.org" in line and login[0] in line]
     assert [line for line in accepted if f"sender={SENDER}" in line and login[0] not in line]
 
 
 def test_postfix_keeps_its_session_for_the_next_message(
-    shared_relay: RunningRelay, shared_receiver: Receiver
+    relay: RunningRelay, shared_receiver: Receiver
 ) -> None:
-    with PostfixBehind(Target(shared_relay)) as postfix:
+    with PostfixBehind(Target(relay)) as postfix:
         postfix.send(SENDER, [TO], message("the first"))
         shared_receiver.wait_for("the first")
         postfix.send(SENDER, [TO], message("the second"))
@@ -67,15 +78,15 @@ def send_through(stunnel: Stunnel, login: tuple[str, str], subject: str) -> None
 
 
 @pytest.mark.parametrize("way", [WRAPPER, STARTTLS])
-def test_stunnel_adds_the_tls(shared_relay: RunningRelay, shared_receiver: Receiver, way: str) -> None:
-    with Stunnel(shared_relay, way) as stunnel:
-        send_through(stunnel, Target(shared_relay).login, f"stunnel, {way}")
+def test_stunnel_adds_the_tls(relay: RunningRelay, shared_receiver: Receiver, way: str) -> None:
+    with Stunnel(relay, way) as stunnel:
+        send_through(stunnel, Target(relay).login, f"stunnel, {way}")
     got = shared_receiver.wait_for(f"stunnel, {way}")
     assert "with ESMTPSA" in got.parsed.get_all("received")[0]
 
 
-def test_stunnel_refuses_a_certificate_of_another_ca(shared_relay: RunningRelay, tmp_path: Path) -> None:
-    stunnel = Stunnel(shared_relay)
+def test_stunnel_refuses_a_certificate_of_another_ca(relay: RunningRelay, tmp_path: Path) -> None:
+    stunnel = Stunnel(relay)
     stunnel.trust(make_pair(tmp_path, "localhost")[0])
     with stunnel:
         with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
