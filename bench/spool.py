@@ -51,7 +51,8 @@ async def measure(folder: Path, size: int, messages: int, concurrency: int) -> N
         c = shard.committer
         print(
             f"{size} bytes: {messages / wall:.0f} msgs/s, {cpu / messages * 1e6:.0f} us CPU a message, "
-            f"{c.changes / c.commits:.1f} changes and {c.commit_seconds.sum / c.commits * 1e3:.2f} ms a commit"
+            f"{c.changes / c.commits:.1f} changes and "
+            f"{c.commit_seconds.sum / c.commits * 1e3:.2f} ms a commit"
         )
 
 

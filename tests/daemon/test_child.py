@@ -59,7 +59,7 @@ told = {
     "fds": {n: kind(n) for n in open_ones if n > 2 and os.path.exists(f"/proc/self/fd/{n}")},
     "texts": json.loads(os.pread(orders["config"], 1 << 20, 0)),
     "orders": orders, "session": os.getsid(0) == os.getpid(), "stdin": os.readlink("/proc/self/fd/0"),
-    "notify": os.environ.get("NOTIFY_SOCKET"),
+    "notify": os.environ.get("NOTIFY_SOCKET"), "heaps": os.environ.get("MALLOC_ARENA_MAX"),
 }
 link.write(json.dumps({"n": 1, "do": "told", "with": told}) + "\\n"); link.flush()
 link.readline(); link.read()
@@ -76,6 +76,7 @@ async def test_it_inherits_what_it_needs_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     secret = os.open(package / "__init__.py", os.O_RDONLY)  # of ours; stands for lock and database
     told: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
 
@@ -99,6 +100,7 @@ async def test_it_inherits_what_it_needs_and_nothing_else(
     assert (orders["number"], orders["count"], orders["orphans"]) == (3, 4, [7])
     assert found["texts"] == ["boot", "now"]
     assert (found["session"], found["stdin"], found["notify"]) == (True, "/dev/null", None)
+    assert found["heaps"] == "2"
     started.kill(signal.SIGKILL)
     assert await started.process.wait() == -signal.SIGKILL
     started.kill()  # of one that is gone: nothing
