@@ -26,9 +26,9 @@ from relay.daemon.orders import Orders
 _LONG_LIFE_S = 60.0
 GRACE_S = 5.0  # SIGABRT writes where it hung; a process that is stopped does not even hear it
 FIRST_BEAT_S = 60.0
-# Each thread that allocates while another does would get a heap of its own, which never shrinks: a worker with
-# fifteen threads grew by 100 MB in minutes under mixed sizes, with two heaps by half of that. They seldom meet,
-# since Python runs one thread at a time.
+# Each thread that allocates while another does would get a heap of its own, which never shrinks: a worker
+# with fifteen threads grew by 100 MB in minutes under mixed sizes, with two heaps by half of that. They
+# seldom meet, since Python runs one thread at a time.
 _HEAPS = {"MALLOC_ARENA_MAX": "2"}
 _NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
