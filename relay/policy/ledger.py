@@ -171,7 +171,7 @@ class Ledger:
     def restore(
         self, account_id: int, minutes: Iterable[tuple[int, int]], idle_until: float, warned: int
     ) -> None:
-        """What was stored. Tokens of before are gone; a debt, or mail to come, is not forgotten."""
+        """What was stored. A debt, or mail to come, is not forgotten; nor that there was none for a while."""
         self.accounts[account_id] = Usage(sent=RollingCount(minutes), idle_until=idle_until, warned=warned)
 
     def count_in(self, account_id: int, minutes: Sequence[tuple[int, int]]) -> None:
@@ -216,8 +216,9 @@ class Ledger:
         elif usage.bucket is None:
             bucket = usage.bucket = TokenBucket(limits.rate, now)
             if usage.idle_until:
-                bucket.tokens = 1.0 if usage.idle_until > now else 0.0
-                bucket.at = max(usage.idle_until, now)
+                # One message may pass then; what has come in since the one before is known to be there.
+                bucket.tokens, bucket.at = (1.0 if usage.idle_until > now else 0.0), usage.idle_until
+                bucket.refill(now)
                 usage.idle_until = 0.0
         elif usage.bucket.rate != limits.rate:
             usage.bucket.set_rate(limits.rate)
