@@ -16,6 +16,7 @@ from relay.base.errors import ConfigError
 
 PREFIX = "credential:"
 _OF_SERVICE = Path("/run/credentials/relay.service")
+_OF_SERVICES = _OF_SERVICE.parent
 _GROUP_READS = 0o040  # in systemd's folder no group, but how an access list for the service's user shows
 
 
@@ -40,7 +41,7 @@ def located(path: Path) -> Path | None:
 
 def is_credential(path: Path) -> bool:
     """Whether a file is one."""
-    return path.is_relative_to(folder())
+    return path.is_relative_to(folder()) or path.is_relative_to(_OF_SERVICES)
 
 
 def missing(path: Path) -> str:

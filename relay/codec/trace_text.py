@@ -21,20 +21,16 @@ _WITH_ARGUMENT = frozenset(
     (
         "MAIL",
         "RCPT",
-        "DATA",
         "BDAT",
-        "RSET",
         "HELO",
         "EHLO",
         "LHLO",
-        "QUIT",
         "VRFY",
         "EXPN",
-        "STARTTLS",
         "ETRN",
     )
 )
-_SIZE_ONLY = frozenset(("NOOP", "HELP"))  # anything may follow them
+_SIZE_ONLY = frozenset(("NOOP", "HELP", "DATA", "RSET", "QUIT", "STARTTLS"))  # what follows is no argument
 _WORD_ONLY = frozenset(("GET", "POST", "HEAD", "CONNECT", "XCLIENT", "XFORWARD", "USER", "PASS"))
 _MECHANISMS = frozenset(
     ("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "NTLM", "GSSAPI", "XOAUTH2", "OAUTHBEARER", "EXTERNAL")

@@ -98,6 +98,24 @@ def test_one_route_more_is_one_difference_and_an_order_is_one() -> None:
     assert [one[0] for one in told(ROUTE, twice)] == ['[[route]] "a.example#2"']
 
 
-def test_passwords_of_urls_are_masked() -> None:
-    assert masked("postgresql://u:p@ss@h/d") == "postgresql://u:***@h/d"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:p@ss@h/d", "postgresql://u:***@h/d"),
+        ("postgresql+psycopg://u:se/cr?et#@h:5432/d", "postgresql+psycopg://u:***@h:5432/d"),
+        (
+            "postgresql://h/d?user=u&password=s/e@c&connect_timeout=5",
+            "postgresql://h/d?user=u&password=***&connect_timeout=5",
+        ),
+        ("postgresql://h/d?sslPassword=secret", "postgresql://h/d?sslPassword=***"),
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("sqlite:////var/lib/relay/directory.db", "sqlite:////var/lib/relay/directory.db"),
+        ("https://example.com:8443/hook", "https://example.com:8443/hook"),
+    ],
+)
+def test_passwords_of_urls_are_masked(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_a_difference_says_what_takes_it_over() -> None:
     assert Difference("s", "a", "b", "reload").takes == "reload"

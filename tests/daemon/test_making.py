@@ -102,6 +102,15 @@ async def test_a_directory_on_a_server_is_left_to_pg_dump(stopped: StoppedRelay,
     assert "pg_dump" in making.PG_DUMP
     assert not (tmp_path / "backup/directory/directory.db").exists()
     assert (tmp_path / "backup/directory/relay.key").exists()
+    url = "postgresql://relay:secret@db.example.com/relay"
+    directory = stopped.config.directory.model_copy(update={"url": url})
+    stopped.config = stopped.config.model_copy(update={"directory": directory})
+    notes = make(stopped, tmp_path / "without", keys=False).notes
+    assert notes == [
+        making.PG_DUMP,
+        f"{stopped.config.path} is in the backup, and the directory's password is in it",
+    ]
+    assert make(stopped, tmp_path / "with").notes == [making.PG_DUMP]
 
 
 async def test_a_damaged_book_is_left_out_and_a_damaged_shard_is_told(

@@ -16,8 +16,9 @@ names = st.builds(
     lambda part, rest: "/".join([part, *rest]), st.sampled_from(PARTS), st.lists(words, min_size=1)
 )
 counts = st.integers(0, 2**53)
-folders = st.builds(Folder, words, st.integers(0, 0o7777), words, words)
-entries = st.builds(Entry, names, words, counts, words, st.integers(0, 0o7777), words, words)
+paths = words.map(lambda word: f"/{word}")
+folders = st.builds(Folder, paths, st.integers(0, 0o7777), words, words)
+entries = st.builds(Entry, names, paths, counts, words, st.integers(0, 0o777), words, words)
 times = st.floats(0, 4e9)
 manifests = st.builds(
     Manifest,
@@ -95,6 +96,19 @@ def test_the_words_of_a_file() -> None:
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(BackupError, match="is no file of a backup"):
         parse(made(files=[entry(name)]))
+
+
+@pytest.mark.parametrize("path", ["", "x", "../x", "/etc/relay/../cron.d/x", "/.."])
+def test_a_path_is_what_it_looks_like(path: str) -> None:
+    with pytest.raises(BackupError, match="which no backup has"):
+        parse(made(files=[entry("configuration/x") | {"path": path}]))
+    with pytest.raises(BackupError, match="which no backup has"):
+        parse(made(spool={"path": path, "mode": 0o750, "user": "u", "group": "g"}))
+
+
+def test_no_file_comes_back_that_runs_as_its_owner() -> None:
+    (one,) = parse(made(files=[entry("configuration/x") | {"mode": 0o6755}])).files
+    assert one.mode == 0o755
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,50 @@ async def test_not_while_a_relay_runs(stopped: StoppedRelay, tmp_path: Path) -> 
     assert not (stopped.spool / upgrades.RESTORING).exists()
 
 
+async def test_not_beside_a_relay_whose_directory_it_would_replace(
+    stopped: StoppedRelay, tmp_path: Path
+) -> None:
+    directory = stopped.directory()
+    directory.accounts.create("later", "b@example.com")
+    directory.close()
+    lock = startup.prepare(stopped.config)
+    with pytest.raises(BackupError, match="a relay runs on"):
+        restore(tmp_path / "backup", force=True, spool=tmp_path / "drill")
+    assert restore(tmp_path / "backup", only=("spool",), spool=tmp_path / "drill").held == 8
+    os.close(lock)
+    assert restore(tmp_path / "backup", force=True, spool=tmp_path / "other").files == 1
+
+
+async def test_what_systemd_handed_in_is_put_where_it_can_have_it_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = StoppedRelay(tmp_path / "relay")
+    await relay.fill()
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    key = handed / "tls.key"
+    (relay.folder / "tls.key").rename(key)
+    key.chmod(0o440)
+    text = relay.config.path.read_text().replace(
+        'private_key = "tls.key"', 'private_key = "credential:tls.key"'
+    )
+    relay.config.path.chmod(0o600)
+    relay.config.path.write_text(text)
+    secret = key.read_bytes()
+    making.make(load(relay.config.path), tmp_path / "backup", ManualClock(), share=1.0)
+    shutil.rmtree(relay.folder)
+    shutil.rmtree(handed)
+    restore(tmp_path / "backup")
+    assert not handed.exists()
+    put = relay.folder / "credentials/tls.key"
+    assert put.read_bytes() == secret
+    assert put.stat().st_mode & 0o777 == 0o400
+    with opened(tmp_path / "backup") as archive:
+        told = Places.of(archive.manifest).unlike(archive.manifest)
+    assert told == [f"the service takes LoadCredential=tls.key:PATH; its content is in {put}"]
+
+
 async def test_a_damaged_backup_changes_nothing(stopped: StoppedRelay, tmp_path: Path) -> None:
     large = next((tmp_path / "backup/spool").glob("*/large/*"))
     content = large.read_bytes()

@@ -1,6 +1,7 @@
 """A backup that is not what it was is told apart."""
 
 import json
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -76,6 +77,7 @@ async def test_damage_of_every_kind(backup: Path) -> None:
     for damage, said in (
         (lambda: flip(large), f"{name} is not what it was: its SHA-256 differs"),
         (lambda: large.write_bytes(content[:-1]), f"{name} has {len(content) - 1} bytes, not {len(content)}"),
+        (lambda: os.truncate(large, 1 << 32), f"{name} has more than {len(content)} bytes"),
         (lambda: large.unlink(), f"{name} is missing"),
     ):
         damage()

@@ -22,9 +22,10 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
+from relay.base import credential
 from relay.base.errors import BackupError
 from relay.daemon.backup.manifest import FILE, Entry, Manifest
-from relay.daemon.backup.owners import owner_names
+from relay.daemon.backup.owners import owner_names, whereabouts
 from relay.spool import content, copies
 
 _STEP_BYTES = 1 << 20
@@ -116,8 +117,9 @@ class ArchiveWriter:
 
     def _note(self, name: str, source: Path, state: os.stat_result, size: int, sha256: str) -> None:
         user, group = owner_names(state)
+        bits = 0o700 if credential.is_credential(source) else 0o777  # its group is an access list in disguise
         self.files.append(
-            Entry(name, str(source.absolute()), size, sha256, state.st_mode & 0o7777, user, group)
+            Entry(name, str(whereabouts(source)), size, sha256, state.st_mode & bits, user, group)
         )
 
     def _into_tar(self, name: str, file: Path, source: Path, state: os.stat_result | None) -> None:

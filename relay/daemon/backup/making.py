@@ -36,8 +36,9 @@ from relay.daemon.backup import contents, verifying
 from relay.daemon.backup.archive_reader import opened
 from relay.daemon.backup.archive_writer import ArchiveWriter
 from relay.daemon.backup.manifest import DIRECTORY, SPOOL, Folder, Manifest
-from relay.daemon.backup.owners import owner_names
+from relay.daemon.backup.owners import owner_names, whereabouts
 from relay.daemon.settings.config import Config
+from relay.daemon.settings.difference import masked
 from relay.directory.database import file_of
 from relay.spool import content, copies, journal, recover, schema, shard_copy
 
@@ -88,6 +89,8 @@ class _Backup:
         directory = file_of(config.directory.url)
         if directory is None:
             self._notes.append(PG_DUMP)
+            if not self._keys and masked(config.directory.url) != config.directory.url:
+                self._notes.append(f"{config.path} is in the backup, and the directory's password is in it")
         else:
             self._database(f"{DIRECTORY}/{stores.DIRECTORY}", directory)
         self._files(
@@ -171,7 +174,7 @@ class _Backup:
 
 def _folder(path: Path) -> Folder:
     state = path.stat()
-    return Folder(str(path.absolute()), state.st_mode & 0o7777, *owner_names(state))
+    return Folder(str(whereabouts(path)), state.st_mode & 0o7777, *owner_names(state))
 
 
 def _check_target(config: Config, target: Path) -> None:

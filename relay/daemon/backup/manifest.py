@@ -20,6 +20,7 @@ FILE = "manifest.json"
 FORMAT = 1
 SPOOL, DIRECTORY, CONFIGURATION = "spool", "directory", "configuration"
 PARTS = (SPOOL, DIRECTORY, CONFIGURATION)
+_MODE = 0o777  # no file of a relay runs as another user
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def parse(text: bytes) -> Manifest:
                 f"made by relay {found['relay']} in a format that this one does not know; restore it "
                 "with that version"
             )
-        files = [Entry(**one) for one in found.pop("files")]
+        files = [Entry(**{**one, "mode": one["mode"] & _MODE}) for one in found.pop("files")]
         folders: dict[str, Folder | None] = {
             name: None if found[name] is None else Folder(**found.pop(name)) for name in PARTS
         }
@@ -99,6 +100,10 @@ def parse(text: bytes) -> Manifest:
         raise BackupError(f"{FILE} cannot be read: {type(error).__name__} {error}") from error
     for one in files:
         _check_name(one.name)
+        _check_path(one.path)
+    for folder in folders.values():
+        if folder is not None:
+            _check_path(folder.path)
     if len({one.name for one in files}) != len(files):
         raise BackupError(f"{FILE} names a file twice")
     return manifest
@@ -109,3 +114,9 @@ def _check_name(name: str) -> None:
     parts = PurePosixPath(name).parts
     if len(parts) < 2 or parts[0] not in PARTS or ".." in parts or str(PurePosixPath(name)) != name:
         raise BackupError(f"{FILE} names {name!r}, which is no file of a backup")
+
+
+def _check_path(path: str) -> None:
+    """Where it was: a place that is what it looks like."""
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise BackupError(f"{FILE} has the path {path!r}, which no backup has")

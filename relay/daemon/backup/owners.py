@@ -1,4 +1,5 @@
-"""Whom files belong to, by name: a restored machine may have given the relay's user another number."""
+"""Where files are, and whom they belong to, by name: a restored machine may have given the relay's user
+another number."""
 
 from __future__ import annotations
 
@@ -21,6 +22,12 @@ def owner_names(state: os.stat_result) -> tuple[str, str]:
     except KeyError:
         group = str(state.st_gid)
     return user, group
+
+
+def whereabouts(path: Path) -> Path:
+    """Its path from the root, without "..": who puts a backup back trusts what its paths look like."""
+    path = path.absolute()
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def numbers(user: str, group: str) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 Decisions only, but for asking what is there. A configuration that goes to another folder takes along what was
 below its old one, spool and directory included: its settings name them relative to it, or it could not have
-been moved.
+been moved. What systemd had handed in (``relay.base.credential``) goes into a folder of the configuration's:
+where it was read is systemd's, and where systemd has it from, a backup does not know.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.base import credential
 from relay.daemon.backup.manifest import CONFIGURATION, DIRECTORY, SPOOL, Entry, Folder, Manifest
+
+CREDENTIALS = "credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Places:
         if entry.part == DIRECTORY and self.directory is not None:
             old = Path(entry.path)
             return self.directory / old.name
+        if credential.is_credential(Path(entry.path)):
+            return self.configuration / CREDENTIALS / Path(entry.path).name
         return _along(Path(entry.path), self.moved_from, self.configuration)
 
     def folders(self, manifest: Manifest) -> list[tuple[Path, Folder]]:
@@ -72,6 +78,10 @@ class Places:
                 expected = _along(Path(folder.path), self.moved_from, self.configuration)
                 if place != expected:
                     told.append(f"set {name} to what is now in {place}")
+        for entry in manifest.files:
+            place, name = self.of_entry(entry), Path(entry.path).name
+            if credential.is_credential(Path(entry.path)) and is_there(place):
+                told.append(f"the service takes LoadCredential={name}:PATH; its content is in {place}")
         return told
 
 

@@ -69,6 +69,8 @@ def restore(
         work.choose(force=force)
         work.make_folders()
         stack.enter_context(_owned(places.spool, manifest.spool, work.has_spool))
+        if work.is_for_the_old_spool:
+            stack.enter_context(_owned(Path(manifest.spool.path), manifest.spool, False))
         stack.callback(work.clean)
         work.stage(now, hold=hold)
         work.put()
@@ -113,6 +115,12 @@ class _Restore:
                 f"{in_the_way[0]}{more} would be replaced; --force moves aside what is there and deletes "
                 "nothing, --only restores a part, --to-spool, --to-directory, --to-configuration name others"
             )
+
+    @property
+    def is_for_the_old_spool(self) -> bool:
+        """The spool goes elsewhere, and yet files change that a relay on its old place may have in use."""
+        old = Path(self._manifest.spool.path)
+        return self._places.spool != old and any(str(place) == one.path for one, place in self._files)
 
     def make_folders(self) -> None:
         """Those that are missing, as they were; empty so far."""

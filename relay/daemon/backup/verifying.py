@@ -92,6 +92,8 @@ def compare(archive: ArchiveReader, entry: Entry, to: Path | None = None) -> str
                     break
                 digest.update(part)
                 size += len(part)
+                if size > entry.size:  # it may have no end
+                    return f"{entry.name} has more than {entry.size} bytes"
                 if target is not None:
                     target.write(part)
         finally:

@@ -23,7 +23,8 @@ from relay.daemon.settings.config import Config, Section
 
 ABSENT = "(not there)"
 _SECRET_DIFFERS = "(another password, not shown)"  # noqa: S105  words for people
-_PASSWORD = re.compile(r"(://[^/@]*?:)[^/]*@")
+_PASSWORD = re.compile(r"(://[^:/@]*:).*@", re.DOTALL)  # a slash may be in it, as SQLAlchemy reads it
+_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&#]*", re.IGNORECASE)
 _NAMES = ("domain", "name", "selector", "address")  # what tells the tables of a list apart, best first
 
 
@@ -39,7 +40,7 @@ class Difference:
 
 def masked(text: str) -> str:
     """A URL without its password: what is printed gets pasted into tickets."""
-    return _PASSWORD.sub(r"\1***@", text)
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
 def differences(boot: Config, running: Config, file: Config) -> list[Difference]:
