@@ -83,6 +83,14 @@ def shown_lines(octets: bytes) -> list[str]:
     ]
 
 
+def hidden(text: bytes, words: Iterable[str]) -> bytes:
+    """The octets with asterisks in place of these words."""
+    for word in words:
+        if word:
+            text = text.replace(word.encode(), HIDDEN.encode())
+    return text
+
+
 def without(text: str, hidden: Iterable[str]) -> str:
     """The text with asterisks in place of these words."""
     for word in hidden:

@@ -287,13 +287,15 @@ class Opening:
         lines = auth_lines(self._mechanisms, self._route.username, password)
         if not lines:
             return self._site(Reason.AUTH, "the next hop offers neither AUTH PLAIN nor LOGIN")
+        wire.secrets = (password, lines[-1].split()[-1])
         if wire.trail is not None:
-            wire.trail.secrets = (password, *[word for line in lines for word in line.split()[-1:]])
+            wire.trail.secrets = wire.secrets
         for position, line in enumerate(lines, 1):
             hoped = 235 if position == len(lines) else 334
             reply = await self._ask(wire, line, Command.AUTH, self._settings.auth_s, hoped)
             if isinstance(reply, Deferred):
                 return reply
+        wire.secrets = ()
         return None
 
     async def _ask(

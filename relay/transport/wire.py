@@ -28,7 +28,7 @@ from relay.base.errors import RemoteProtocolError
 from relay.base.outcome import Reason
 from relay.base.reply import Reply
 from relay.base.trace import CLIENT, NOTE, SERVER, UNWATCHED, Traces, Trail
-from relay.codec.trace_text import shown, shown_reply
+from relay.codec.trace_text import hidden, shown, shown_reply, without
 from relay.transport.deadline import Deadline
 from relay.transport.reply_parser import RawReply, ReplyParser, as_reply
 from relay.transport.transcript import Exchange
@@ -65,6 +65,9 @@ class Wire(SMTPProtocol):
         self.fault_detail = ""
         self.replies: list[RawReply] = []
         self.opening: list[Exchange] = []  # what was said before the first MAIL, for transcripts
+        self.secrets: tuple[
+            str, ...
+        ] = ()  # which must not come back: replies get into the log and to senders
         self._parser = ReplyParser()
         self._expected = 0
         self._missing = 0  # replies asked for and not yet here
@@ -88,8 +91,10 @@ class Wire(SMTPProtocol):
             # an answer to the dot that came before the nonsense still counts: taken is taken
             if self._missing > 0:
                 self.replies += self._parser.completed
-            self.give_up(Reason.PROTOCOL, str(fault))
+            self.give_up(Reason.PROTOCOL, without(str(fault), self.secrets))
             return
+        if self.secrets:
+            replies = [(code, hidden(text, self.secrets)) for code, text in replies]
         if self.trail is not None:
             for code, text in replies:
                 self.trail.lines(SERVER, shown_reply(code, text, self.trail.secrets))

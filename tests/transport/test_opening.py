@@ -268,6 +268,26 @@ async def test_what_was_said_is_told_where_no_session_came_of_it(tmp_path):
         assert base64.b64encode(b"\0user\0open sesame").decode() not in opened.dialogue
 
 
+@pytest.mark.parametrize(
+    "said", ["535 5.7.8 {0} is wrong, {1} is, too", "535-5.7.8 wrong:\r\n535 5.7.8 {1}", "garbage {1} {0}"]
+)
+async def test_a_password_that_the_server_repeats_gets_into_no_transcript_and_to_no_sender(tmp_path, said):
+    tls, ca_file = certificate(tmp_path, "mx.example.net")
+    word = base64.b64encode(b"\0user\0open sesame").decode()
+    reply = said.format("open sesame", word)
+    async with ScriptedPeer({"AUTH": reply}, extensions=("AUTH PLAIN",), tls=tls) as peer:
+        password = tmp_path / "password"
+        password.write_text("open sesame")
+        os.chmod(password, 0o600)
+        route = Route("hop:x", (peer.host("mx.example.net"),), TlsMode.REQUIRED, "user", str(password))
+        opened = await open_to(peer, ca_file=ca_file, route=route)
+        told = f"{opened}"
+        assert isinstance(opened, Deferred)
+        assert "***" in told
+        assert "sesame" not in told
+        assert word not in told
+
+
 async def test_what_ended_it_is_told_where_that_was_no_reply():
     async with ScriptedPeer({"EHLO": DROP}) as peer:
         opened = await open_to(peer)
