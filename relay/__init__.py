@@ -82,4 +82,4 @@ original     the message that something came back about, as its Send event keeps
 late         waiting longer than its sender would think, or past the deadline at which the sender is told
 """
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
