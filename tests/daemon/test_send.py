@@ -1,8 +1,9 @@
-"""``relay send``: what becomes of what is piped in. The way through a relay is tested as a scenario."""
+"""``relay send``: what it asks, and how it ends. The way through a relay is tested as a scenario."""
 
 import io
 import os
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +12,6 @@ import pytest
 from relay.daemon.commands import send
 from relay.daemon.link import LinkError
 from relay.daemon.supervisor import control
-
-
-@pytest.mark.parametrize(
-    ("raw", "ignore_dots", "message"),
-    [
-        (b"A: b\n\nx\n", True, b"A: b\r\n\r\nx\r\n"),
-        (b"A: b\r\n\r\nx\r\n", True, b"A: b\r\n\r\nx\r\n"),
-        (b"A: b\n\nno end", True, b"A: b\r\n\r\nno end\r\n"),
-        (b"A: b\n\nx\n.\ny\n", True, b"A: b\r\n\r\nx\r\n.\r\ny\r\n"),
-        (b"A: b\n\nx\n.\ny\n", False, b"A: b\r\n\r\nx\r\n"),
-        (b"A: b\n\n..\n. \n", False, b"A: b\r\n\r\n..\r\n. \r\n"),
-        (b"", True, b""),
-        (b"\xff\n", True, b"\xff\r\n"),
-        (b"a\rb\n", True, b"a\rb\r\n"),  # a bare CR is for the relay to refuse, not for us to repair
-    ],
-)
-def test_lines(raw: bytes, ignore_dots: bool, message: bytes) -> None:
-    assert send.read_message(raw, ignore_dots=ignore_dots) == message
-
-
-@pytest.mark.parametrize(
-    ("message", "name", "complete"),
-    [
-        (b"From: x@y.example\r\n\r\nhi\r\n", "", b"From: x@y.example\r\n\r\nhi\r\n"),
-        (b"Subject: s\r\nFROM : x@y.example\r\n\r\n", "", b"Subject: s\r\nFROM : x@y.example\r\n\r\n"),
-        (b"Subject: s\r\n\r\nFrom: me\r\n", "", b"From: a@b.example\r\nSubject: s\r\n\r\nFrom: me\r\n"),
-        (b"hello there\r\n", "", b"From: a@b.example\r\n\r\nhello there\r\n"),
-        (b"\r\nhello: there\r\n", "", b"From: a@b.example\r\n\r\nhello: there\r\n"),
-        (b"", "", b"From: a@b.example\r\n\r\n"),
-        (b"S: s\r\n\r\n", "A, B", b'From: "A, B" <a@b.example>\r\nS: s\r\n\r\n'),
-        (b"S: s\r\n\r\n", "Jürgen", b"From: =?utf-8?q?J=C3=BCrgen?= <a@b.example>\r\nS: s\r\n\r\n"),
-    ],
-)
-def test_what_others_leave_to_sendmail_is_added(message: bytes, name: str, complete: bytes) -> None:
-    assert send.complete(message, "a@b.example", name) == complete
-
-
-@pytest.mark.parametrize("name", ["a\r\nBcc: x@y.example", "a\nb"])
-def test_a_name_adds_no_field(name: str) -> None:
-    completed = send.complete(b"S: s\r\n\r\n", "a@b.example", name)
-    assert b"\r\nBcc" not in completed
-    assert b"\nb" not in completed
-
-
-@pytest.mark.parametrize("sender", ["me", "@", "a b@c", "x@y\r\nBcc: z@y.example"])
-def test_a_sender_that_is_none_is_left_for_the_relay_to_refuse(sender: str) -> None:
-    assert b"Bcc" not in send.complete(b"S: s\r\n\r\n", sender, "")
-
-
-def test_recipients_from_the_header() -> None:
-    message = b"To: A <a@x.example>, b@x.example\r\nCc: g: c@x.example;\r\n"
-    message += b"Bcc: d@x.example\r\nReply-To: e@x.example\r\n\r\n"
-    assert send.header_recipients(message) == [f"{one}@x.example" for one in "abcd"]
-
-
-def test_recipients_of_a_field_that_cannot_be_read_are_not_left_out_in_silence() -> None:
-    with pytest.raises(ValueError, match="in Cc cannot be read"):
-        send.header_recipients(b"To: a@x.example\r\nCc: broken <b\r\n\r\n")
-    assert send.header_recipients(b"To: undisclosed-recipients:;\r\nCc:\r\nBcc: a@x.example\r\n\r\n") == [
-        "a@x.example"
-    ]
 
 
 class Running:
@@ -161,6 +101,54 @@ def test_exit_status(
     out, error = capsys.readouterr()
     assert out == ""
     assert len(error.splitlines()) == (1 if status else 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "begins"),
+    [
+        ({"code": 451, "text": "later"}, "4.3.0 relay send: 451 later"),
+        ({"code": 454, "text": "x", "enhanced": "4.7.1"}, "4.7.1 relay send: 454 x"),
+        ({"code": 499, "text": "x", "enhanced": ""}, "4.0.0 relay send: 499 x"),
+        ({"code": 554, "text": "x", "enhanced": "5.7.1"}, "5.7.1 relay send: 554 x"),
+        ({"code": 553, "text": "x"}, "5.1.3 "),
+        ({"code": 530, "text": "no such account"}, "4.7.0 "),
+        (control.NotRunning("no relay runs"), "4.3.2 relay send: no relay runs"),
+        (control.NotAllowed("not allowed"), "4.7.0 "),
+        (MemoryError("ours"), "4.3.0 relay send: MemoryError: ours"),
+    ],
+)
+def test_what_it_says_begins_with_a_code_for_those_who_queue(
+    running: Running,
+    answer: dict[str, Any] | Exception,
+    begins: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running.answer = answer
+    status = running.send("-A", "shop", "x@y.example")
+    said = capsys.readouterr().err
+    assert said.startswith(begins)
+    assert status == 75 or "MemoryError" not in said
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    running.send("-A", "shop", "x@y.example")
+    assert capsys.readouterr().err == said.partition(" ")[2]  # not for people
+
+
+def test_a_configuration_with_an_error_leaves_mail_in_the_queue(
+    running: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.toml").write_text("[nonsense]\n")
+    assert running.send("-A", "shop", "x@y.example") == 78
+    assert capsys.readouterr().err.startswith("4.3.5 relay send: ")
+
+
+def test_names_get_the_domain_of_the_host(running: Running) -> None:
+    stdin = b"From: root (Cron Daemon)\nTo: root\nCc: a@b.example\n\nx\n"
+    assert running.send("-A", "shop", "-t", "-f", "root", "web", stdin=stdin) == 0
+    (asked,) = running.asked
+    assert asked["sender"] == "root@m.example.com"
+    assert asked["recipients"] == ["web@m.example.com", "root@m.example.com", "a@b.example"]
+    assert b"From: root@m.example.com (Cron Daemon)\r\n" in b64decode(asked["content"])
 
 
 @pytest.mark.parametrize(

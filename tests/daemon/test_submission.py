@@ -90,7 +90,9 @@ async def test_refused(changes: dict[str, Any], code: int, said: str) -> None:
     ],
 )
 async def test_what_acceptance_says_is_passed_on(error: Exception, code: int, said: str) -> None:
-    assert await submit(handed_in(), Known(), Intake(error), LIMITS) == {"code": code, "text": said}
+    answer = await submit(handed_in(), Known(), Intake(error), LIMITS)
+    assert (answer["code"], answer["text"]) == (code, said)
+    assert answer.get("enhanced", "") == ("5.7.1" if code == 554 else "")
 
 
 async def test_reports_are_asked_for_as_in_smtp() -> None:

@@ -143,9 +143,9 @@ postlog   unix-dgram n - n - 1 postlogd
 
 class Postfix:
     """A private Postfix whose relayhost is ``relayhost``; ``settings`` are further lines of main.cf, and
-    ``recipe``, which may name the relayhost itself, is its end."""
+    ``recipe``, which may name the relayhost itself, is its end; ``services`` are the end of master.cf."""
 
-    recipe = ""
+    recipe = services = ""
 
     def __init__(self, relayhost: str, settings: dict[str, str]) -> None:
         self._program = need("postfix", "postfix")
@@ -184,7 +184,7 @@ class Postfix:
         os.chown(self._folder / "data", owner.pw_uid, owner.pw_gid)
         text = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
         (self._folder / "etc" / "main.cf").write_text(text + self.recipe)
-        (self._folder / "etc" / "master.cf").write_text(_MASTER.format(port=self.port))
+        (self._folder / "etc" / "master.cf").write_text(_MASTER.format(port=self.port) + self.services)
         for name in ("dynamicmaps.cf", "postfix-files"):
             with suppress(OSError):
                 shutil.copy(f"/etc/postfix/{name}", self._folder / "etc" / name)

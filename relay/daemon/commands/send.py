@@ -2,28 +2,38 @@
 
 The message is read from standard input and handed to the running relay over its control socket; it takes the
 same way as every other message. The account is ``-A NAME``, else RELAY_ACCOUNT. Lines may end in LF; Bcc is
-read with ``-t`` and removed like anywhere else; a message without From gets the sender's, one without a
-header an empty one, since callers of sendmail rely on that. Exit status as in sysexits.h: 75 means try again
-later.
+read with ``-t`` and removed like anywhere else; what callers of sendmail leave out is added
+(``send_message``), and its options are taken (``send_options``).
+
+Exit status as in sysexits.h, for callers that know sendmail: 75 try again later; 65, 67 and 69 the message,
+an address or the sender is refused; 64, 77 and 78 the call, the user's rights or the configuration is at
+fault. What is said on standard error begins with an enhanced status code where it is no terminal. It is 4.x.x
+for all that is not the message's fault, so that Postfix's pipe(8), which looks at the code first, keeps mail
+in its queue while the administrator mends a setting, and bounces only what the relay has refused. An error of
+our own is temporary.
 
 ``-N``, ``-R`` and ``-V`` are those of sendmail: which reports are wanted, what they return, an id of one's
-own.
-
-Not here: the modes of sendmail that are not about sending (``-bs``, ``-bp``, ``-bd``).
+own. One answer holds for all recipients of a call: where one address is refused, nobody gets the message.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import pwd
-import re
 import sys
 from base64 import b64encode
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from relay.daemon.commands.send_message import (
+    complete,
+    header_recipients,
+    qualified,
+    qualified_address,
+    read_message,
+)
+from relay.daemon.commands.send_options import complain, parser, read
 from relay.daemon.exits import (
     EX_CONFIG,
     EX_DATAERR,
@@ -35,97 +45,28 @@ from relay.daemon.exits import (
     EX_USAGE,
 )
 
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["main", "parser"]
+
 # What an answer means to the caller; other 4xx are temporary, other 5xx EX_UNAVAILABLE.
 _STATUSES = {250: EX_OK, 501: EX_DATAERR, 530: EX_NOPERM, 553: EX_NOUSER}
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
-_EMPTY_GROUP = re.compile(rb"[^:;<>@]*:\s*;")  # "undisclosed-recipients:;"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"relay send: {message}", file=sys.stderr)
-        sys.exit(EX_USAGE)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options, those of sendmail that make sense here."""
-    made = _Parser(prog="relay send", description="Hand a message from standard input to the running relay.")
-    made.add_argument("recipients", nargs="*", metavar="ADDRESS")
-    made.add_argument("-f", "-r", dest="sender", default=None, metavar="ADDRESS", help="envelope sender")
-    made.add_argument(
-        "-t", dest="from_header", action="store_true", help="take recipients from To, Cc and Bcc"
-    )
-    made.add_argument(
-        "-i", "-oi", dest="ignore_dots", action="store_true", help="a line with a dot is no end"
-    )
-    made.add_argument("-A", "--account", default=os.environ.get("RELAY_ACCOUNT", ""), help="whose mail it is")
-    made.add_argument("-c", "--config", default=None, metavar="FILE", help="configuration file")
-    made.add_argument("-F", dest="full_name", default="", metavar="NAME", help="name for a missing From")
-    made.add_argument(
-        "-N", dest="notify", default="", metavar="WHEN", help="reports: never, or of success,delay,failure"
-    )
-    made.add_argument(
-        "-R", dest="ret", default="", metavar="WHAT", help="what a bounce returns: full or hdrs"
-    )
-    made.add_argument("-V", dest="envid", default="", metavar="ID", help="envelope id, told in reports")
-    made.add_argument(
-        "--deliver-by", default="", metavar="SECONDS;R|N", help="give up (R) or tell (N) after so long"
-    )
-    made.add_argument("-o", dest="ignored", action="append", help=argparse.SUPPRESS)
-    made.add_argument("-v", "-n", "-U", "-G", dest="flag", action="store_true", help=argparse.SUPPRESS)
-    return made
-
-
-def read_message(raw: bytes, *, ignore_dots: bool) -> bytes:
-    """The message with CRLF line ends; without ``ignore_dots`` it ends at a line that is a single dot."""
-    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
-    if not ignore_dots and b"." in lines:
-        lines = [*lines[: lines.index(b".")], b""]
-    if lines[-1]:
-        lines.append(b"")  # the last line is a line too
-    return b"\r\n".join(lines)
-
-
-def complete(message: bytes, sender: str, full_name: str) -> bytes:
-    """The message with a header, and with From in it: mail(1), cron and the like leave both to sendmail."""
-    if not _FIELD.match(message) and not message.startswith(b"\r\n"):
-        message = b"\r\n" + message
-    head = message[: message.find(b"\r\n\r\n") + 2] if not message.startswith(b"\r\n") else b""
-    if re.search(rb"(?mi)^from[ \t]*:", head) or not sender:
-        return message
-    from email.errors import MessageError
-    from email.headerregistry import Address
-    from email.policy import SMTP, SMTPUTF8
-
-    try:
-        author = str(Address(full_name, addr_spec=sender))
-    except (ValueError, IndexError, MessageError):  # what is wrong with the sender, the relay says better
-        return message
-    policy = SMTP if sender.isascii() else SMTPUTF8
-    field: str = policy.header_factory("From", author).fold(policy=policy)
-    return field.encode() + message
-
-
-def header_recipients(message: bytes) -> list[str]:
-    """The addresses in To, Cc and Bcc. Raises ValueError for a field that cannot be read: whoever it names
-    would go without the message, and nobody would know."""
-    from relay.codec.headers import Header, addresses
-
-    header = Header.parse(message)
-    recipients: list[str] = []
-    for name in (b"to", b"cc", b"bcc"):
-        for value in header.get_all(name):
-            found = addresses(value)
-            if not found and value and not _EMPTY_GROUP.fullmatch(value):
-                raise ValueError(f"the addresses in {name.decode().title()} cannot be read")
-            recipients += found
-    return recipients
+# Its enhanced code where the relay says none. 530: no such account, the caller's -A is wrong.
+_ENHANCED = {451: "4.3.0", 452: "4.3.1", 501: "5.1.7", 530: "4.7.0", 552: "5.3.4", 553: "5.1.3"}
 
 
 def main(words: list[str]) -> int:
     """Run ``relay send``; returns the exit status."""
-    options = parser().parse_args(words)
+    options = read(words)
+    try:
+        return _send(options)
+    except Exception as error:
+        complain("4.3.0", f"{type(error).__name__}: {error}")
+        return EX_TEMPFAIL
+
+
+def _send(options: argparse.Namespace) -> int:
     from relay.base.errors import ConfigError, RelayError
     from relay.codec.xtext import xtext
     from relay.daemon.settings import config
@@ -134,23 +75,25 @@ def main(words: list[str]) -> int:
     try:
         settings = config.load(Path(options.config) if options.config else None)
     except ConfigError as error:
-        print(f"relay send: {error}", file=sys.stderr)
+        complain("4.3.5", str(error))
         return EX_CONFIG
     if not options.account:
-        print("relay send: name the account with -A NAME or RELAY_ACCOUNT", file=sys.stderr)
+        complain("4.3.5", "name the account with -A NAME or RELAY_ACCOUNT")
         return EX_USAGE
-    raw = sys.stdin.buffer.read()
-    message = read_message(raw, ignore_dots=options.ignore_dots)
+    host = settings.relay.hostname
+    message = qualified(read_message(sys.stdin.buffer.read(), ignore_dots=options.ignore_dots), host)
     try:
-        recipients = list(dict.fromkeys(options.recipients + _from_header(options, message)))
+        found = options.recipients + (header_recipients(message) if options.from_header else [])
     except ValueError as error:
-        print(f"relay send: {error}", file=sys.stderr)
+        complain("5.6.0", str(error))
         return EX_DATAERR
+    recipients = list(dict.fromkeys(qualified_address(one, host) for one in found))
     if not recipients:
-        print("relay send: no recipients; name them or use -t", file=sys.stderr)
+        complain("5.1.3", "no recipients; name them or use -t")
         return EX_USAGE
-    sender = f"{_user()}@{settings.relay.hostname}" if options.sender is None else options.sender.strip("<>")
-    author = sender or f"{_user()}@{settings.relay.hostname}"
+    sender = _user() if options.sender is None else options.sender.strip("<>")
+    sender = qualified_address(sender, host)
+    author = sender or qualified_address(_user(), host)
     fields: dict[str, Any] = {
         "account": options.account,
         "sender": sender,
@@ -162,8 +105,9 @@ def main(words: list[str]) -> int:
     try:
         answer = asyncio.run(control.ask(settings.spool.path, "submit", **fields))
     except RelayError as error:
-        print(f"relay send: {error}", file=sys.stderr)
-        return EX_NOPERM if isinstance(error, control.NotAllowed) else EX_TEMPFAIL
+        is_forbidden = isinstance(error, control.NotAllowed)
+        complain("4.7.0" if is_forbidden else "4.3.2", str(error))
+        return EX_NOPERM if is_forbidden else EX_TEMPFAIL
     return _status(answer)
 
 
@@ -179,12 +123,9 @@ def _user() -> str:
         return f"uid{os.getuid()}"
 
 
-def _from_header(options: argparse.Namespace, message: bytes) -> list[str]:
-    return header_recipients(message) if options.from_header else []
-
-
 def _status(answer: dict[str, Any]) -> int:
     code = int(answer["code"])
     if code != 250:
-        print(f"relay send: {code} {answer['text']}", file=sys.stderr)
+        enhanced = answer.get("enhanced") or _ENHANCED.get(code) or f"{code // 100}.0.0"
+        complain(enhanced, f"{code} {answer['text']}")
     return _STATUSES.get(code, EX_TEMPFAIL if 400 <= code < 500 else EX_UNAVAILABLE)

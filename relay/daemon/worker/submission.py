@@ -36,7 +36,7 @@ async def submit(
         return {"code": 530, "text": f"no such account: {fields['account']}"}
     sender, addresses = str(fields["sender"]), [str(one) for one in fields["recipients"]]
     if len(addresses) > limits.recipients:
-        return {"code": 552, "text": f"more than {limits.recipients} recipients"}
+        return {"code": 552, "text": f"more than {limits.recipients} recipients", "enhanced": "5.5.3"}
     content = b64decode(fields["content"])
     if len(content) > limits.message_size:
         return {"code": 552, "text": f"larger than {limits.message_size} bytes"}
@@ -60,7 +60,8 @@ async def submit(
         accepted = await promise
         return {"code": 250, "id": accepted.id, "text": accepted.note}
     except Refused as refused:
-        return {"code": refused.reply.code, "text": refused.reply.text}
+        reply = refused.reply
+        return {"code": reply.code, "text": reply.text, "enhanced": reply.enhanced}
     except SpoolError as error:
         return {"code": 451, "text": str(error)}
 
