@@ -5,9 +5,9 @@
 
 Contract: ``read`` returns events behind the offsets in ``after`` (a shard that is not in it: from its
 beginning), oldest first within each shard, and up to which offset each shard was read, matching or not.
-All that a shard has about the messages of another comes after what the other has about them until now: so
-events of one message are read in the order in which they were committed, but for those that two processes
-commit at the same moment. ``of_message`` returns all events of a message, in that order too.
+What a shard has about a message of another comes after all that the other has committed by then, however far
+the reader is behind (``event_order``): nobody hears of a bounce before the sending, but of what two processes
+commit at the same moment. ``of_message`` returns all events of a message, those of its own shard first.
 
 A shard that cannot be read raises SpoolError: a reader that went on without it would skip what it has. Events
 that retention has dropped are skipped without a word: ``behind`` tells how many. Whoever is beyond the end
@@ -31,6 +31,7 @@ from relay.base.errors import SpoolError
 from relay.base.events import Event, EventKind, Logged
 from relay.base.ids import shard_of
 from relay.spool import schema
+from relay.spool.event_order import Page, in_order, is_foreign
 from relay.spool.gaps import unused
 from relay.spool.message_events import COLUMNS, Row, home_events, rare_events
 from relay.spool.recover import shard_folder, shards_in
@@ -58,25 +59,17 @@ class EventLog:
     ) -> tuple[list[Logged], dict[int, int]]:
         """Events behind ``after``, about ``limit`` of each shard, and the offsets to go on behind. ``kinds``:
         only these, all if there are none. Raises SpoolError."""
-        shards = shards_in(self._path)
-        reached = {**dict.fromkeys(shards, 0), **after}
-        own: list[Logged] = []
-        foreign: list[Logged] = []
-        for shard in shards:
-            page, reached[shard] = self._page(shard, reached[shard], limit, kinds)
-            for one in page:
-                (own if _home(one) == shard else foreign).append(one)
-        if not foreign:
-            return own, reached
-        for home in {_home(one) for one in foreign} & set(shards):  # once more, now that theirs are read
-            before = reached[home]
-            page, reached[home] = self._page(home, before, limit, kinds)
-            later = [one for one in page if _home(one) != home]
-            if later:  # what it has about others has to wait for them: the next read
-                reached[home] = later[0].offset - 1
-                page = page[: page.index(later[0])]
-            own += page
-        return own + sorted(foreign, key=lambda one: one.event.at), reached
+        ends = self.last()
+        reached = {**dict.fromkeys(ends, 0), **after}
+        if all(reached[shard] == end for shard, end in ends.items()):
+            return [], reached
+        pages = {}
+        for shard, end in ends.items():  # looked up for all before the first is read: see Page.is_end
+            events, to, is_end = self._page(shard, reached[shard], limit, kinds)
+            foreign = (at for at, one in enumerate(events) if one.offset > end and is_foreign(one))
+            pages[shard] = Page(events, next(foreign, len(events)), to, is_end)
+        batch, handed_out = in_order(pages)
+        return batch, {**reached, **handed_out}
 
     def of_message(
         self, message_id: str, has_deliveries: bool = True, *, is_thorough: bool = True
@@ -152,11 +145,11 @@ class EventLog:
 
     def _page(
         self, shard: int, after: int, limit: int, kinds: Collection[EventKind]
-    ) -> tuple[list[Logged], int]:
-        """A page of a shard, and up to where it was looked through."""
+    ) -> tuple[list[Logged], int, bool]:
+        """A page of a shard, up to where it was looked through, and whether there is no more."""
         ((end,),) = self._rows(shard, "SELECT coalesce(max(offset), 0) FROM event", ())
         if end == after:
-            return [], after
+            return [], after, True
         if end < after:
             log.warning(
                 "read from its beginning: this is another log", extra={"shard": shard, "after": after}
@@ -167,7 +160,8 @@ class EventLog:
         sql = f"{COLUMNS} WHERE offset > ? AND offset <= ?{among} ORDER BY offset LIMIT ?"
         values = (after, end, *[kind.value for kind in kinds], limit)
         page = [_logged(shard, row) for row in self._rows(shard, sql, values)]
-        return page, page[-1].offset if len(page) == limit else int(end)
+        is_end = len(page) < limit or page[-1].offset == end
+        return page, int(end) if is_end else page[-1].offset, is_end
 
     def _page_back(self, shard: int, before: int, limit: int, kinds: Collection[EventKind]) -> list[Logged]:
         marks = ",".join("?" * len(kinds))
@@ -202,11 +196,3 @@ class EventLog:
 def _logged(shard: int, row: Row) -> Logged:
     offset, at, kind, message_id, account, detail = row
     return Logged(shard, offset, Event(at, EventKind(kind), message_id, account, detail))
-
-
-def _home(one: Logged) -> int:
-    """The shard of the message; an event about none is at home where it is."""
-    try:
-        return shard_of(one.event.message_id)
-    except ValueError:
-        return one.shard

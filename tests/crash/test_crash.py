@@ -98,6 +98,28 @@ def test_the_comparison_finds_what_was_not_told_or_out_of_order_or_counted_wrong
     assert f"untold: ('{message}', 'Delivery', 'b@x')" in hearing.samples
 
 
+@pytest.mark.parametrize(
+    ("order", "out_of_order"), [("SDB", 0), ("SBD", 1), ("BSD", 1), ("SDB+", 0), ("SB+D", 0), ("B+SD", 1)]
+)
+def test_news_of_another_shard_is_told_after_the_sending_and_what_is_older(
+    tmp_path: Path, order: str, out_of_order: int
+):
+    """Shard 2 learns of a bounce, B, or in the moment of the delivery, B+."""
+    shards, at_once = Shards(tmp_path, 2), "+" in order
+    shards.add(1, 1, EventKind.SEND, 1.0, detail=json.dumps({"destination": ["a@x"]}))
+    shards.add(1, 1, EventKind.DELIVERY, 99.0, detail=json.dumps({"recipient": "a@x"}))
+    bounce = json.dumps({"recipient": "a@x", "bounceType": "Permanent"})
+    shards.add(2, 1, EventKind.BOUNCE, 99.5 if at_once else 120.0, detail=bounce)
+    shards.close()
+    kinds = {"S": "Send", "D": "Delivery", "B": "Bounce"}
+    lines = [json.dumps([one, shards.ids[0], kinds[one], ["a@x"]]) + "\n" for one in order.replace("+", "")]
+    ledger_file = tmp_path / "told"
+    ledger_file.write_text("".join(lines))
+    hearing = Hearing()
+    told.compare(tmp_path, ledger_file, 1, hearing)
+    assert (hearing.told, hearing.untold, hearing.out_of_order) == (3, 0, out_of_order), hearing.samples
+
+
 def test_what_a_topic_takes_is_read_from_the_notification():
     head = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-Relay-Notification-Id: u1\r\nContent-Length: 9"
     mail_of = {"messageId": "m", "destination": ["a@x", "b@x"]}

@@ -4,8 +4,9 @@
 
 - each Send, Delivery and Bounce of a message of the account is in a notification that was taken (else:
   untold);
-- within a message and a shard the first takings are in the order of the log (else: out_of_order): what comes
-  back about a message is in the shard that took it, and read with it the order would be that of this reading;
+- within a message the first takings are in the order in which it happened (else: out_of_order): in the order
+  of the log within a shard, and what another shard learned of a message after its Send, and after all that
+  its own shard has which is older by more than a commit takes. How the log is read here says nothing;
 - no notification tells what is not in the log (else: invented);
 - the statistics have each event exactly once (miscounted: by how many they are wrong).
 
@@ -25,10 +26,12 @@ from typing import NamedTuple
 from relay.base.counts import Counts
 from relay.base.events import EventKind, Logged
 from relay.spool.event_log import EventLog
+from relay.spool.event_order import is_foreign
 from relay.spool.positions import OWN, Positions
 from relay.spool.statistics_views import reading
 
 KINDS = (EventKind.SEND, EventKind.DELIVERY, EventKind.BOUNCE)
+_COMMIT_S = 10.0  # between an event's time and its commit, on a machine that has no time
 
 
 class Told(NamedTuple):
@@ -38,6 +41,13 @@ class Told(NamedTuple):
     message_id: str
     kind: str
     recipients: tuple[str, ...]
+
+
+class _Heard(NamedTuple):
+    """An event, and where in the ledger it was first told."""
+
+    logged: Logged
+    first: int
 
 
 @dataclass(slots=True)
@@ -113,6 +123,7 @@ def _compare_told(logged: Sequence[Logged], posts: Sequence[Told], hearing: Hear
     hearing.told_twice = sum(times > 1 for times in uids.values())
     known: set[tuple[str, str, str]] = set()
     newest: dict[tuple[str, int], int] = {}  # where the events before this one were first told
+    lines: dict[str, list[_Heard]] = {}
     for one in logged:
         kind, message, shard = one.event.kind, one.event.message_id, one.shard
         if kind not in KINDS:
@@ -130,9 +141,30 @@ def _compare_told(logged: Sequence[Logged], posts: Sequence[Told], hearing: Hear
                     hearing.out_of_order += 1
                     hearing.samples.append(f"out of order: {key}")
                 newest[message, shard] = max(at, newest.get((message, shard), at))
+                lines.setdefault(message, []).append(_Heard(one, at))
+    for message, heard in lines.items():
+        too_soon = _too_soon(heard)
+        hearing.out_of_order += len(too_soon)
+        hearing.samples += [f"out of order: {message} {one.event.kind}" for one in too_soon]
     strange = [key for key in first if key not in known]
     hearing.invented = len(strange)
     hearing.samples = [*hearing.samples, *(f"invented: {key}" for key in strange)][:10]
+
+
+def _too_soon(heard: Sequence[_Heard]) -> list[Logged]:
+    """What was learned of a message by another shard and told before what its own shard had."""
+    own = [one for one in heard if not is_foreign(one.logged)]
+    return [
+        news.logged
+        for news in heard
+        if is_foreign(news.logged)
+        and any(news.first < one.first for one in own if _is_before(one.logged, news.logged))
+    ]
+
+
+def _is_before(own: Logged, news: Logged) -> bool:
+    """It was committed before, for certain: nobody learns of what was not sent; else by the time."""
+    return own.event.kind is EventKind.SEND or own.event.at < news.event.at - _COMMIT_S
 
 
 def _about(one: Logged) -> list[str]:

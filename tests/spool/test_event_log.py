@@ -1,6 +1,7 @@
 """The event log of several shards, in the order of each message."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,39 @@ def test_what_is_not_of_the_kind_is_passed_over_and_not_looked_at_again(shards: 
 def test_what_another_shard_has_comes_after_what_the_messages_own_has(shards: Shards) -> None:
     """Shard 1 learns of a bounce of a message of shard 2, whose delivery is read in the same go."""
     log = EventLog(shards.path)
-    shards.add(1, 2, EventKind.BOUNCE, at=1.0)
+    shards.add(2, 2, EventKind.SEND, at=1.0)
     shards.add(2, 2, EventKind.DELIVERY, at=2.0)
-    shards.add(2, 2, EventKind.DELIVERY, at=3.0)
-    batch, _ = log.read({}, limit=1)
-    assert told(batch) == [(2, 1), (2, 2), (1, 1)]
+    shards.add(1, 2, EventKind.BOUNCE, at=3.0)
+    batch, reached = log.read({}, limit=1)
+    assert (told(batch), reached) == ([(2, 1)], {1: 0, 2: 1})
+    batch, reached = log.read(reached, limit=1)
+    assert (told(batch), reached) == ([(2, 2), (1, 1)], {1: 1, 2: 2})
+
+
+@pytest.mark.parametrize("home", [1, 2])
+def test_nobody_hears_of_a_bounce_before_the_sending_however_far_behind(shards: Shards, home: int) -> None:
+    """Thousands of events wait before the Send event, the bounce is the first of the other shard."""
+    log, other = EventLog(shards.path), 3 - home
+    shards.add(home, home, EventKind.DELIVERY, at=1.0, count=5000)
+    shards.add(home, home, EventKind.SEND, at=2.0)
+    shards.add(other, home, EventKind.BOUNCE, at=3.0)
+    shards.add(other, other, EventKind.DELIVERY, at=4.0, count=700)
+    shards.add(home, home, EventKind.DELIVERY, at=5.0, count=3000)
+    seen, after = list[tuple[int, int]](), dict[int, int]()
+    while (read := log.read(after, limit=500))[1] != after:
+        batch, after = read
+        seen += told(batch)
+    assert seen.index((other, 1)) > seen.index((home, 5001))
+    assert seen.index((other, 1)) < seen.index((home, 8001)), "it does not wait for what came later"
+    assert len(seen) == len(set(seen)) == 8702
+
+
+def test_a_message_whose_shard_is_gone_is_not_waited_for(shards: Shards) -> None:
+    log = EventLog(shards.path)
+    shards.add(1, 2, EventKind.BOUNCE)
+    shards.writers.pop(2).close()
+    shutil.rmtree(shard_folder(shards.path, 2))
+    assert told(log.read({2: 3})[0]) == [(1, 1)]
 
 
 def test_two_shards_with_news_of_each_other_lose_nothing(shards: Shards) -> None:
