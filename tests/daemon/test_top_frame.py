@@ -63,3 +63,16 @@ def test_orders() -> None:
 
 def test_a_terminal_without_bars() -> None:
     assert all(line.isascii() for line in shown(24, is_plain=True, order="waiting"))
+
+
+def test_no_number_is_cut_where_there_is_little_room() -> None:
+    long = site(f"{'mx' * 40}.example", 1234, 987_654, "down", "connect: [Errno 111] Connection refused")
+    pulse = Pulse()
+    found = pulse.beat(answer(0, {"0": (0, 0)}, sites=[long], accounts=ACCOUNTS))
+    console = Console(width=60, height=40, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(found, width=60, height=40))
+    line = next(line for line in capture.get().splitlines() if line.startswith("mxmx"))
+    assert "1,234" in line
+    assert "987,654" in line
+    assert "down 30 s" in line

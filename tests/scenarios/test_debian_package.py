@@ -1,5 +1,6 @@
 """The life of the Debian package where no systemd runs: installed, used, upgraded, removed, purged."""
 
+import fcntl
 import json
 import re
 import smtplib
@@ -100,6 +101,23 @@ def installed() -> Iterator[Installed]:
             port.free()
 
 
+def _only_a_spool_of_nobody_may_go(debian: Debian) -> None:
+    """What a purge asks for is not there while a relay runs that systemd did not start, nor beside mail that
+    a restore has moved aside."""
+    prerm, found = "/var/lib/dpkg/info/relay.prerm", debian.path("/var/lib/relay/nothing-waits")
+    with debian.path(f"{SPOOL}/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        debian.run(prerm, "remove")
+        assert not found.exists()
+    aside = debian.path(f"{SPOOL}/before-20260101T000000Z")
+    aside.mkdir()
+    debian.run(prerm, "remove")
+    assert not found.exists()
+    aside.rmdir()
+    debian.run(prerm, "remove")
+    assert found.exists()
+
+
 def test_it_is_installed_used_upgraded_and_purged(installed: Installed, receiver: Receiver) -> None:
     debian = installed.debian
     said = installed.install()
@@ -150,6 +168,7 @@ def test_it_is_installed_used_upgraded_and_purged(installed: Installed, receiver
     installed.configure(receiver.port)
     with installed.running():
         receiver.wait_for(WAITING)
+    _only_a_spool_of_nobody_may_go(debian)
     debian.run("dpkg", "--purge", "relay")
     for gone in ("/opt/relay", "/etc/relay", "/var/lib/relay", SPOOL):
         assert not debian.path(gone).exists()

@@ -20,6 +20,7 @@ ORDERS = ("busy", "waiting", "state")
 _STYLES = {"down": "red", "probing": "yellow", "pausing": "yellow", "paced": "cyan"}
 _HEAD_LINES = 11  # all but the rows of workers, sites and accounts
 _LEAST_ROWS = 3
+_LONG = ("site", "why", "account")
 
 Frame = Mapping[str, Any]
 
@@ -127,13 +128,16 @@ def _accounts(accounts: Sequence[Frame]) -> Table:
 def _table(*columns: tuple[str, str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name, justify in columns:
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+        # only what is long gives way: half of a number would be another number
+        is_number = name not in _LONG
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=is_number)
     return table
 
 
 def _plain(text: str) -> Text:
     """Not as markup."""
-    return Text("".join(c if c.isprintable() else "?" for c in text), overflow="ellipsis")
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return Text(text, overflow="ellipsis", no_wrap=True)
 
 
 def _rate(per_s: float | None) -> str:
