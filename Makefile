@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A relay is three processes; where the environment forbids to keep compiled modules, each compiles all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: man run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash soak rotation corpus clean deb
+.PHONY: man monitoring-docs run test coverage check format bench bench-backlog bench-scale bench-shaping bench-suppression crash soak rotation corpus clean deb
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +59,11 @@ rotation: $(STAMP)     ## DKIM keys turn under load, and every message verifies 
 
 corpus: $(STAMP)       ## how well bounces are read: figures on real ones, and thousands of damaged ones
 	$(BIN)/python -m tests.corpora $(ARGS)
+
+monitoring-docs: $(STAMP) ## the dashboard, and what Prometheus answers to its queries beside a relay under load
+	$(BIN)/python -m bench.monitoring.dashboard > conf/grafana/relay.json
+	$(BIN)/python -m bench.monitoring > docs/dashboard.new
+	mv docs/dashboard.new docs/dashboard.md
 
 man: $(STAMP)          ## man pages and completion for shells, into build/man
 	$(BIN)/relay manual build/man --settings conf/relay.toml
