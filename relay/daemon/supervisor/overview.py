@@ -89,7 +89,7 @@ class Overview:
             "lately": {name: {"seconds": a.seconds, **a.counts} for name, a in lately.items()},
             "sites": activity.join_sites(looks, _STATUS_SITES),
             "stopped": activity.stopped(looks),
-            "limits": account_readings(self._ledger.used, list(readings.values())),
+            "limits": account_readings(self._ledger.used, list(readings.values()), {}),
             "last_reload": self._last_reload(),
         }
 

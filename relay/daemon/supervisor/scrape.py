@@ -21,7 +21,7 @@ from relay.admin.health import Health, judge
 from relay.admin.metrics import Everything, render
 from relay.base.clock import Clock
 from relay.daemon.settings.config import Config
-from relay.daemon.supervisor.account_readings import account_readings
+from relay.daemon.supervisor.account_readings import Throttled, account_readings
 from relay.daemon.supervisor.certificates import Certificates, named_by
 from relay.daemon.supervisor.ledger_keeper import LedgerKeeper
 from relay.daemon.supervisor.notifier_process import NotifierProcess
@@ -55,6 +55,7 @@ class Scrape:
         self._clock = clock
         self._started_at = clock.now()
         self._certificates = Certificates()
+        self._throttled = Throttled()
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """The text of /metrics and its content type."""
@@ -82,7 +83,7 @@ class Scrape:
         return {
             **self._vitals.readings(),
             **_disk(config),
-            **account_readings(self._ledger.used, list(workers.values())),
+            **account_readings(self._ledger.used, list(workers.values()), self._throttled.note(workers)),
             "worker_up": {str(number): is_up for number, is_up in self._workers.readiness().items()},
             "worker_restarts": {str(n): one.count for n, one in self._workers.restarts.items()},
             "worker_readings_age": {str(child.number): now - child.published_at for child in publishers},
