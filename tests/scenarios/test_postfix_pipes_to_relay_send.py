@@ -103,7 +103,7 @@ def folder() -> Iterator[Path]:
 def piping(folder: Path, prepared: Prepared) -> Iterator[Piping]:
     with ExitStack() as stack:
         receiver = stack.enter_context(Receiver())
-        relay = stack.enter_context(RunningRelay(folder, prepared, next_hop=receiver.port))
+        relay = stack.enter_context(RunningRelay(folder, prepared, next_hop=receiver.port, workers=1))
         directory = relay.directory()
         directory.accounts.create("full", f"postmaster@{FULL}", max_send_rate=-1, max_24_hours=1)
         directory.identities.add("full", FULL, is_verified=True)

@@ -34,6 +34,13 @@ _INSTEAD = {
 }
 
 
+_DESCRIPTION = (
+    "Hand a message from standard input to the running relay, called as sendmail is. "
+    "Exit status as in sysexits.h: 75 try again later; 65, 67, 69 the message, an address or the sender is "
+    "refused; 64, 77, 78 the call, your rights or the configuration is at fault."
+)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain("4.3.5", message)  # who called is at fault, not the message: a queue should keep it
@@ -50,8 +57,10 @@ def complain(status: str, text: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options, those of sendmail that make sense here."""
-    made = _Parser(prog="relay send", description="Hand a message from standard input to the running relay.")
-    made.add_argument("recipients", nargs="*", metavar="ADDRESS")
+    made = _Parser(prog="relay send", description=_DESCRIPTION)
+    made.add_argument(
+        "recipients", nargs="*", metavar="ADDRESS", help="who gets it; mere names: at this host"
+    )
     made.add_argument("-f", "-r", dest="sender", default=None, metavar="ADDRESS", help="envelope sender")
     made.add_argument(
         "-t", dest="from_header", action="store_true", help="take recipients from To, Cc and Bcc"
