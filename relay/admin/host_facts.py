@@ -18,6 +18,7 @@ class CertificateSeen:
     gap: str = ""  # where the chain is broken: the issuer that is missing or out of order
     fault: str = ""  # the pair cannot be used: why
     is_key_seen: bool = True  # else this user may not read it, and whether it fits is not known
+    changed_at: float = 0.0  # the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ OF_SUPERVISOR: tuple[Metric, ...] = (
     gauge(
         "certificate_ends_at",
         "relay_tls_certificate_expiry_timestamp_seconds",
-        "When a certificate that the configuration names expires, in seconds since the epoch; of a "
-        "chain, the first to do so.",
+        "When a certificate in force expires (a renewed file is not before a reload), in seconds since the "
+        "epoch; of a chain, the first to do so.",
         "file",
     ),
     gauge(

@@ -81,6 +81,7 @@ def judge(facts: Facts) -> list[Finding]:
             found.append(Finding(Level.PROBLEM, "TLS", certificate.fault, fix))
         else:
             found.append(judge_expiry(certificate, facts.now))
+            found += _renewed(certificate, facts.answer)
     is_said = any("disk reserve" in one.seen for one in found)
     if facts.disk is not None and not is_said:
         found += judge_room(facts.disk, facts.reserve)
@@ -99,6 +100,18 @@ def condition(facts: Facts, findings: Sequence[Finding]) -> Condition:
         return Condition.DOWN
     is_well = all(one.level not in (Level.PROBLEM, Level.WARNING) for one in findings)
     return Condition.HEALTHY if is_well else Condition.DEGRADED
+
+
+def _renewed(certificate: CertificateSeen, answer: Mapping[str, Any] | None) -> list[Finding]:
+    """A file that the running relay has not read: clients see the former certificate, until it expires."""
+    last = (answer or {}).get("last_reload")
+    if answer is None or (last is not None and not last["ok"]):  # that is told, and its fix is the same
+        return []
+    since = last["at"] if last is not None else answer.get("started_at", certificate.changed_at)
+    if certificate.changed_at <= since:
+        return []
+    said = f"{certificate.file} has changed, and clients are still shown the one before"
+    return [Finding(Level.WARNING, "TLS", said, "relay reload")]
 
 
 def _held(waiting: Counted | None) -> list[Finding]:

@@ -62,6 +62,24 @@ def test_a_full_disk_is_said_once() -> None:
     assert [one.about for one in judge(facts)] == ["spool"]
 
 
+@pytest.mark.parametrize(
+    ("last", "is_said"),
+    [
+        (None, True),
+        ({"at": NOW - 50, "ok": True, "why": "", "by": "root"}, False),
+        ({"at": NOW - 200, "ok": True, "why": "", "by": "root"}, True),
+        ({"at": NOW - 50, "ok": False, "why": "x", "by": "root"}, False),  # that itself is said
+    ],
+)
+def test_a_certificate_that_was_renewed_and_not_reloaded(last: dict[str, Any] | None, is_said: bool) -> None:
+    renewed = replace(CERTIFICATE, changed_at=NOW - 100)
+    answer = {**WELL, "started_at": NOW - DAY_S, "last_reload": last}
+    found = judge(replace(FACTS, answer=answer, certificates=[renewed]))
+    said = [one.publish for one in found if one.about == "TLS"]
+    assert said == (["relay reload"] if is_said else [])
+    assert not judge(replace(FACTS, answer=None, certificates=[renewed]))
+
+
 def test_what_is_held_is_remembered() -> None:
     (found,) = judge(replace(FACTS, waiting=Counted((("fresh", 1, 0.0), ("held", 1200, NOW)), (), False)))
     assert (found.level, found.seen) == (Level.NOTE, "1,200 recipients are held until they are released")

@@ -51,6 +51,17 @@ def test_a_file_is_read_again_only_when_it_has_changed(file: Path, monkeypatch: 
     assert reads == 3
 
 
+def test_one_that_was_renewed_is_not_in_force_before_a_reload(file: Path, tmp_path: Path) -> None:
+    fresh, _ = make_pair(tmp_path, "fresh.example", days=30)
+    certificates = Certificates()
+    old, new = ends_at(file), ends_at(fresh)
+    assert certificates.look([file], 1.0) == {file: old}
+    fresh.rename(file)
+    assert certificates.look([file], 1.0) == {file: old}
+    assert certificates.look([file], 2.0) == {file: new}
+    assert certificates.look([file], 2.0) == {file: new}
+
+
 def test_what_cannot_be_read_is_said_so_until_it_can(file: Path, tmp_path: Path) -> None:
     good, missing, rubbish = file.read_bytes(), tmp_path / "missing.pem", tmp_path / "rubbish.pem"
     rubbish.write_bytes(b"rubbish")

@@ -34,7 +34,7 @@ def certificates(config: Config) -> list[CertificateSeen]:
 def look(setting: str, file: Path, key: Path) -> CertificateSeen:
     """One pair of files."""
     try:
-        found = x509.load_pem_x509_certificates(file.read_bytes())
+        found, changed_at = x509.load_pem_x509_certificates(file.read_bytes()), file.stat().st_mtime
     except OSError as error:
         return CertificateSeen(setting, str(file), fault=f"{setting}: {file}: {error.strerror}")
     except ValueError as error:
@@ -55,6 +55,7 @@ def look(setting: str, file: Path, key: Path) -> CertificateSeen:
         is_self_signed=own.issuer == own.subject,
         gap=_gap(found),
         is_key_seen=is_key_seen,
+        changed_at=changed_at,
     )
 
 

@@ -1,8 +1,10 @@
 """When the certificates that the configuration names expire.
 
-Contract: ``look`` reads a file only when it has changed since it was read; what cannot be read, or is no
-certificate, is None, and is tried again the next time. Of a chain the first that expires counts: clients
-refuse the whole chain then. Never raises.
+Contract: ``look`` tells of the certificates in force: those that the files held when the configuration was
+last taken over. One that was renewed and not reloaded is still shown to clients, and expires on its day. A
+file is read only when it has changed since it was read; what cannot be read, or is no certificate, is None,
+and is tried again the next time. Of a chain the first that expires counts: clients refuse the whole chain
+then. Never raises.
 
 Cost: a stat for each file.
 """
@@ -33,9 +35,15 @@ class Certificates:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[_State, float]] = {}
+        self._in_force: dict[Path, float] = {}
+        self._taken_over_at = 0.0
 
-    def look(self, files: Iterable[Path]) -> dict[Path, float | None]:
-        """When each expires, in seconds since the epoch; None if nobody can say."""
+    def look(self, files: Iterable[Path], taken_over_at: float = 0.0) -> dict[Path, float | None]:
+        """When each expires, in seconds since the epoch; None if nobody can say. ``taken_over_at``: when the
+        configuration in force was."""
+        if taken_over_at != self._taken_over_at:
+            self._taken_over_at = taken_over_at
+            self._in_force.clear()
         wanted = list(files)
         self._known = {file: known for file, known in self._known.items() if file in wanted}
         return {file: self._ends_at(file) for file in wanted}
@@ -49,7 +57,7 @@ class Certificates:
                 chain = x509.load_pem_x509_certificates(file.read_bytes())
                 ends_at = min(one.not_valid_after_utc.timestamp() for one in chain)
                 known = self._known[file] = (state, ends_at)
-            return known[1]
+            return self._in_force.setdefault(file, known[1])
         except (OSError, ValueError) as error:
             self._known.pop(file, None)
             log.debug("certificate not read", extra={"file": str(file), "why": str(error)})

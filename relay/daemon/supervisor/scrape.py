@@ -14,6 +14,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import relay
@@ -56,6 +57,10 @@ class Scrape:
         self._started_at = clock.now()
         self._certificates = Certificates()
         self._throttled = Throttled()
+        self._look_at_certificates()  # as the workers read them, whenever the first scrape comes
+
+    def _look_at_certificates(self) -> dict[Path, float | None]:
+        return self._certificates.look(named_by(self._config()), self._reloading.done_at)
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """The text of /metrics and its content type."""
@@ -78,7 +83,7 @@ class Scrape:
 
     def _own(self, workers: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         now, config, reloading = self._clock.monotonic(), self._config(), self._reloading
-        certificates = self._certificates.look(named_by(config))
+        certificates = self._look_at_certificates()
         publishers = [child for child in self._workers.ready if child.published]
         return {
             **self._vitals.readings(),
