@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 import relay
@@ -21,7 +22,7 @@ from bench.monitoring.scene import Scene
 from tests.fakes.prepared import prepare
 
 _MOST = 6
-_SPAN = "30s"
+SPAN = "30s"
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
     options.add_argument("--messages", type=int, default=1000)
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="relay-monitoring-") as name, ExitStack() as stack:
+        stack.enter_context(redirect_stdout(sys.stderr))  # the relay's log, at its end
         folder = Path(name)
         (folder / "prepared").mkdir()
         scene = Scene(folder / "scene", prepare(folder / "prepared"), stack)
@@ -39,7 +41,8 @@ def main() -> None:
         scene.begin()
         scene.wait_for(given.messages, 600.0)
         prometheus.wait_for(f"sum(relay_messages_accepted_total) >= {given.messages}", 120.0)
-        print("\n".join(report(prometheus)))
+        found = "\n".join(report(prometheus))
+    print(found)
 
 
 def report(prometheus: Prometheus) -> Iterator[str]:
@@ -49,7 +52,7 @@ def report(prometheus: Prometheus) -> Iterator[str]:
 
 conf/grafana/relay.json holds these rows and panels. Below each are its queries, and what Prometheus
 {version} answered while relay {relay.__version__} with two workers got mail of every kind;
-`make monitoring-docs` makes this file anew. `{_SPAN}` stands for Grafana's `$__rate_interval`, `.*` for the
+`make monitoring-docs` makes this file anew. `{SPAN}` stands for Grafana's `$__rate_interval`, `.*` for the
 variables. After a dash come a line's legend and its value. A query that found nothing is about what did not
 happen meanwhile: no operator stepped in, no limit was met."""
     last: tuple[Row, Panel] | None = None
@@ -59,7 +62,7 @@ happen meanwhile: no operator stepped in, no limit was met."""
         if last is None or last[1] is not panel:
             yield f"\n### {panel.title}\n\n{panel.text} Unit: {panel.unit}."
         last = row, panel
-        expression = plain(query.expression, _SPAN)
+        expression = plain(query.expression, SPAN)
         yield f"\n    {expression}\n"
         samples = prometheus.query(expression)
         for labels, value in _largest(samples):

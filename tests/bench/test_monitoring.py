@@ -11,6 +11,7 @@ import pytest
 import typer
 import yaml
 
+from bench.monitoring.__main__ import SPAN
 from bench.monitoring.dashboard import ROWS, VARIABLES, panels, plain, text
 from bench.monitoring.prometheus import FILES
 from relay.admin.metric import Kind
@@ -105,6 +106,16 @@ def test_every_query_goes_to_the_chosen_source() -> None:
 def test_all_variables_of_a_query_are_replaced() -> None:
     assert [query.expression for _, _, query in panels() if "$" in plain(query.expression)] == []
     assert plain('a{x=~"$instance"}[$__rate_interval]', "9s") == 'a{x=~".*"}[9s]'
+
+
+def test_the_document_has_an_answer_to_every_query() -> None:
+    document = (ROOT / "docs" / "dashboard.md").read_text()
+    missing = [
+        panel.title
+        for _, panel, query in panels()
+        if f"\n    {plain(query.expression, SPAN)}\n\n- " not in document
+    ]
+    assert missing == [], "run: make monitoring-docs"
 
 
 def test_every_metric_that_there_is_is_looked_at() -> None:
