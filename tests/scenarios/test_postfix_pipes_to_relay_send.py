@@ -94,6 +94,7 @@ def folder() -> Iterator[Path]:
     need("postfix", "postfix")
     tried = subprocess.run(words, capture_output=True, user=user.pw_uid, group=user.pw_gid, cwd="/")
     if tried.returncode:
+        shutil.rmtree(made)
         pytest.skip(f"{USER} cannot run the programs of this tree: {tried.stderr.decode()[-300:]}")
     yield made
     shutil.rmtree(made)
