@@ -89,6 +89,8 @@ def test_what_is_in_a_spool(config: Config) -> None:
         (spool / name).parent.mkdir(parents=True, exist_ok=True)
         (spool / name).touch()
     (spool / "link").symlink_to(shard)
+    (spool / "shard-000002").mkdir()
+    (spool / "shard-000002/corrupt").symlink_to("/etc")
     found = {one.name.removeprefix("spool/"): one.is_key for one in contents.spool_files(spool)}
     assert found == {
         "sns.key": True,

@@ -142,6 +142,7 @@ async def test_what_is_wrong_is_told_with_its_fix(
         assert names() == before
 
     refused(tmp_path / "no" / "such", "is no folder; make it first")
+    refused(Path("/"), "is no name for a backup; e.g. ")
     refused(stopped.spool / "backup", "is in the spool itself; name a place on another disk")
     room = namedtuple("room", "total used free")
     with monkeypatch.context() as patch:

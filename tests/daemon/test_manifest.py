@@ -75,6 +75,8 @@ def entry(name: str) -> dict[str, object]:
 def test_the_words_of_a_file() -> None:
     (one,) = parse(made(files=[entry("spool/shard-000001/spool.db")])).files
     assert (one.part, one.is_database) == ("spool", True)
+    (one,) = parse(made(files=[entry("spool/shard-000001/corrupt/18/spool.db")])).files
+    assert (one.part, one.is_database) == ("spool", False)
     (one,) = parse(made(files=[entry("configuration/relay.toml")])).files
     assert (one.part, one.is_database) == ("configuration", False)
 

@@ -11,7 +11,7 @@ import pytest
 
 from relay.base.errors import BackupError, ConfigError
 from relay.daemon import upgrades
-from relay.daemon.backup import making, restoring
+from relay.daemon.backup import making, restoring, verifying
 from relay.daemon.backup.archive_reader import opened
 from relay.daemon.backup.places import Places, part_of
 from relay.daemon.backup.restoring import Restored
@@ -214,6 +214,22 @@ async def test_a_damaged_backup_changes_nothing(stopped: StoppedRelay, tmp_path:
     with pytest.raises(BackupError, match="the backup is damaged"):
         restore(tmp_path / "backup", configuration=tmp_path / "drill")
     assert everything(tmp_path / "drill") == {}
+
+
+async def test_what_was_set_aside_as_damaged_comes_back_as_it_is(
+    stopped: StoppedRelay, tmp_path: Path
+) -> None:
+    """A relay that has met damage once is one that needs its backups."""
+    for place in (stopped.shard(1) / "corrupt/1800000000", stopped.spool / "corrupt"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "spool.db").write_bytes(b"rubbish" * 1000)
+        shutil.copy(stopped.shard(2) / "spool.db", place / "whole.db")
+    making.make(stopped.config, tmp_path / "second.tar", ManualClock(), share=1.0)
+    with opened(tmp_path / "second.tar") as archive:
+        assert verifying.verify(archive) == []
+    shutil.rmtree(stopped.folder)
+    assert restore(tmp_path / "second.tar").held == 8
+    assert (stopped.shard(1) / "corrupt/1800000000/spool.db").read_bytes() == b"rubbish" * 1000
 
 
 async def test_no_room(stopped: StoppedRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

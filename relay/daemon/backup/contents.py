@@ -54,6 +54,8 @@ def spool_files(spool: Path) -> list[Item]:
     folders = [spool / "mta-sts", spool / aside.FOLDER]
     folders += [recover.shard_folder(spool, number) / aside.FOLDER for number in recover.shards_in(spool)]
     for folder in folders:
+        if folder.is_symlink():  # root makes backups, and the spool is the relay's: it leads nobody elsewhere
+            continue
         found += [Item(f"{SPOOL}/{file.relative_to(spool)}", file) for file in _walk(folder, 9)]
     return found
 

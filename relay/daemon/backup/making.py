@@ -179,6 +179,8 @@ def _folder(path: Path) -> Folder:
 
 def _check_target(config: Config, target: Path) -> None:
     spool = config.spool.path
+    if not target.name:
+        raise BackupError(f"{target} is no name for a backup; e.g. /backup/relay-2026-01-31.tar")
     if not target.parent.is_dir():
         raise BackupError(
             f"{target.parent} is no folder; make it first, for the user who makes backups alone"

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from relay.base.errors import BackupError
+from relay.spool import aside
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -42,8 +43,8 @@ class Entry:
 
     @property
     def is_database(self) -> bool:
-        """SQLite can check it."""
-        return self.name.endswith(".db")
+        """SQLite can check it, and finds it sound; what was set aside is there because it is not."""
+        return self.name.endswith(".db") and aside.FOLDER not in PurePosixPath(self.name).parts
 
 
 @dataclass(frozen=True, slots=True)
