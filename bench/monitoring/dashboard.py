@@ -98,7 +98,9 @@ def _placed() -> Iterator[dict[str, Any]]:
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
-    is_heat = panel.shape is Shape.HEAT
+    is_heat, most = panel.shape is Shape.HEAT, {}
+    if panel.shape is Shape.BARS and panel.bounds is not None:  # where the bar is full
+        most = {"min": 0, "max": min(1, 2 * panel.bounds[1])}
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     if panel.bounds == (0, 0):  # less than all is bad
         steps = [{"color": "red", "value": None}, {"color": "green", "value": 1}]
@@ -114,7 +116,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
                 "unit": panel.unit,
                 "thresholds": {"mode": "absolute", "steps": steps},
                 "custom": _drawn(panel) if panel.shape is Shape.LINES else {},
-                **({"min": 0, "max": 1} if panel.unit == "percentunit" and panel.shape is Shape.BARS else {}),
+                **most,
             },
             "overrides": [],
         },

@@ -37,6 +37,7 @@ class Panel:
     width: int = 8  # of 24
     bounds: tuple[float, float] | None = None
     is_stacked: bool = False
+    shows_names: bool = False  # of numbers: what counts is in the legend
 
 
 @dataclass(frozen=True, slots=True)

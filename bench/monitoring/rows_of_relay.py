@@ -99,6 +99,7 @@ HEALTH = Row(
             ),
             Shape.NUMBER,
             3,
+            shows_names=True,
         ),
         Panel(
             "Spool takes mail",
