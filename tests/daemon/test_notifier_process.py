@@ -106,12 +106,17 @@ async def test_one_that_is_not_there_keeps_nobody_from_a_configuration(room: Roo
     assert room.notifier.text == "newer"
 
 
-async def test_at_the_end_it_is_asked_to_and_not_started_again(room: Room) -> None:
+async def test_at_the_end_it_is_asked_to_and_not_started_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room.may_start.set()
     child = await room.until(1)
+    nice: list[tuple[int, int, list[int]]] = []
+    monkeypatch.setattr(module, "set_nice", lambda to, pid: nice.append((to, pid, [*child.signals])))
     ending = asyncio.create_task(room.notifier.end(30.0))
     await asyncio.sleep(0)
     assert child.signals == [signal.SIGTERM]
+    assert nice == [(0, child.process.pid, [])], "it gives way to others no more, before it is to end"
     child.process.end(0)
     await ending
     await asyncio.sleep(0)

@@ -144,6 +144,23 @@ async def test_many_more_than_are_read_ahead_all_arrive(room: Room, endpoint: En
     await room.until(lambda: len(endpoint.taken) == 1500 and room.left(1) == 0)
 
 
+async def test_once_stopped_it_begins_no_post_and_the_next_life_makes_them(
+    room: Room, endpoint: Endpoint
+) -> None:
+    await room.set(1, endpoint.url)
+    messages = [f"m{number}" for number in range(2000)]
+    await room.tell(1, *messages)
+    await room.until(lambda: len(endpoint.taken) >= 5)
+    room.posting.stop()
+    begun = room.posting.posted + 8  # which are in flight at once
+    await room.end()
+    assert room.posting.posted <= begun < len(messages)
+    assert room.left(1) == len(messages) - room.posting.posted
+    await room.start()
+    await room.until(lambda: not room.left(1))
+    assert {one.body for one in endpoint.taken} == {f'{{"n":{at}}}'.encode() for at in range(len(messages))}
+
+
 @pytest.mark.parametrize("fate", [500, 429, "redirect", "close"])
 async def test_what_is_not_taken_is_posted_again_before_what_follows_it(
     room: Room, endpoint: Endpoint, fate: int | str, caplog: pytest.LogCaptureFixture

@@ -17,6 +17,8 @@ from tests.fakes.clock import ManualClock
 
 
 class FakeProcess:
+    pid = 1 << 30  # of nobody
+
     def __init__(self) -> None:
         self.returncode: int | None = None
         self.ended = asyncio.Event()

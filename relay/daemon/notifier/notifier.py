@@ -4,11 +4,12 @@ It follows the event log of all shards and leads the sinks along it (``following
 what goes onto the suppression lists, what is counted. It writes no mail and owns no shard, so that nothing
 depends on it but the news itself: while it is down, mail flows, and events wait in the log.
 
-It is a process of its own, and nice: where the processor is short, mail goes first and news later. Measured
+It is a process of its own, and nice (``politeness``): where the processor is short, mail goes first and news
+later, but not later and later. Measured
 with ``python -m bench --webhook`` on two cores at full speed, every delivery told: mail goes as fast as
 without; some of the news goes meanwhile and the rest in the seconds after, about 3,000 a second.
 What it has to say by mail it asks a worker for (``notice``), through the supervisor. SIGTERM and the end of
-the link mean the same: end what is in hand, and end. Exit statuses are those of a worker.
+the link mean the same: post no more, end what is in hand, and end. Exit statuses are those of a worker.
 
 A new configuration comes in two steps, as to a worker: ``prepare`` does all that can fail and changes
 nothing, ``take over`` changes everything and cannot fail.
@@ -44,6 +45,7 @@ from relay.daemon.notifier.following import Follower, Sink
 from relay.daemon.notifier.notifications import Notifications
 from relay.daemon.notifier.suppression_sink import SuppressionSink
 from relay.daemon.orders import VARIABLE, Orders
+from relay.daemon.politeness import Politeness
 from relay.daemon.publishing import publish, publish_once
 from relay.daemon.settings import config
 from relay.daemon.settings.changes import in_force
@@ -54,10 +56,6 @@ from relay.directory.store import Directory
 from relay.spool.positions import Positions
 
 log = logging.getLogger(__name__)
-
-# A thirtieth of what a worker gets of a busy core: what suppression and statistics need under full load.
-# With 10, the latency of accepting mail suffers; with 19, they stand still.
-_NICE = 15
 
 
 class Newsroom:
@@ -142,6 +140,11 @@ class Newsroom:
         if self.notifications is not None:
             self.notifications.take_over(settings)
 
+    def stop(self) -> None:
+        """The end is near: begin nothing that another life can do as well."""
+        if self.notifications is not None:
+            self.notifications.posting.stop()
+
     def readings(self) -> dict[str, Any]:
         """What the notifier counts, for the scrape."""
         return {
@@ -157,8 +160,11 @@ class Newsroom:
 class Notifier:
     """The process."""
 
-    def __init__(self, orders: Orders, boot: config.Config, settings: config.Config) -> None:
+    def __init__(
+        self, orders: Orders, boot: config.Config, settings: config.Config, politeness: Politeness
+    ) -> None:
         self.orders = orders
+        self._politeness = politeness
         self.boot = boot
         self.settings = settings
         self.clock = SystemClock()
@@ -203,8 +209,10 @@ class Notifier:
                 if not self._stop.is_set() and link.is_open:
                     raise
             self._tasks.spawn(publish(link, self._readings), "publish")
+            self._tasks.spawn(self._politeness.keep(), "politeness")
             log.info("notifier ready", extra={"sinks": len(self.newsroom.followers)})
             await self._stop.wait()
+            self.newsroom.stop()
         return self._exit_status
 
     def _file_lost(self) -> None:
@@ -259,17 +267,6 @@ def pass_over_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
         loop.default_exception_handler(context)
 
 
-def _be_nice() -> None:
-    """Leave the processor to mail. Where the kernel shares it out by session, a nice value counts only within
-    ours, which is nobody but us; then the session has to be nice (sched(7), "The autogroup feature")."""
-    os.nice(_NICE)
-    try:
-        with open("/proc/self/autogroup", "w") as stream:
-            stream.write(str(_NICE))
-    except OSError:  # a kernel that does not
-        log.debug("no autogroup here")
-
-
 def main() -> int:
     """The process: read the orders, run."""
     faulthandler.enable()
@@ -282,10 +279,11 @@ def main() -> int:
     except ConfigError as error:
         print(f"relay: {error}", file=sys.stderr)
         return EX_CONFIG
-    _be_nice()
+    politeness = Politeness()
+    politeness.begin()
     logs.configure(settings.log.level, settings.log.format, "notifier")
     try:
-        return uvloop.run(Notifier(orders, boot, settings).run())
+        return uvloop.run(Notifier(orders, boot, settings, politeness).run())
     except Exception:
         log.exception("notifier failed")
         return EX_FAILED

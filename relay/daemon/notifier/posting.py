@@ -62,7 +62,7 @@ class Posting:
         *,
         give_up_after_s: float = 86400.0,
         keep_aside_s: float = 14 * 86400.0,
-        end_s: float = 5.0,
+        end_s: float = 2.0,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """``wrap`` makes the post of a notification; ``on_dead`` tells the owner, drops the topic, and
@@ -144,6 +144,11 @@ class Posting:
         if self._topics.keys() - topics.keys() or not self._topics:
             await self.in_thread(self._outbox.keep_only, list(topics))
         self._topics = topics
+
+    def stop(self) -> None:
+        """Begin no post any more: what waits is on disk, and so is what is accepted from now on."""
+        for poster in self._posters.values():
+            poster.stop()
 
     async def waiting(self) -> dict[int, Waiting]:
         """By topic, what is in the outbox."""

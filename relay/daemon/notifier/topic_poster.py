@@ -78,9 +78,14 @@ class Poster:
         """Begin."""
         self._loop.spawn(self._run(), "loop")
 
+    def stop(self) -> None:
+        """Begin no post any more; ``end`` follows."""
+        self._is_over = True
+        self._wake.set()
+
     async def end(self, patience_s: float = 0.0) -> None:
         """End; posts in flight get ``patience_s`` to end."""
-        self._is_over = True
+        self.stop()
         await self._loop.end()
         if patience_s and self._posts:
             _, late = await asyncio.wait(self._posts, timeout=patience_s)

@@ -19,6 +19,7 @@ from relay.base.errors import RelayError
 from relay.base.tasks import Tasks
 from relay.daemon.board import Board
 from relay.daemon.link import LinkError
+from relay.daemon.politeness import set_nice
 from relay.daemon.settings.config import Config
 from relay.daemon.supervisor.child import Child, Outfit, Restarts, hang_signal
 from relay.daemon.supervisor.workers import Requests
@@ -101,6 +102,8 @@ class NotifierProcess:
         self._is_ending = True
         if self.child is None:
             return
+        if self.child.process.returncode is None:
+            set_nice(0, self.child.process.pid)  # who gives way to all others has not ended within any bound
         self.child.kill(signal.SIGTERM)
         try:
             async with asyncio.timeout(bound_s):
