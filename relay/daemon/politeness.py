@@ -65,6 +65,10 @@ class Politeness:
         set_nice(self.nice)
         self._waited_s = waited_s()
 
+    def end(self) -> None:
+        """Give way no more: what is to end soon has to run."""
+        set_nice(0)
+
     async def keep(self) -> None:
         """Look once a second, for ever."""
         loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from relay.base.errors import ConfigError
 from relay.transport.answers import Answer, Status
 from relay.transport.webhook import Posted, Webhooks
 from tests.fakes.authority import Authority
-from tests.fakes.endpoint import Endpoint
+from tests.fakes.endpoint import Endpoint, Post
 
 
 class Names:
@@ -160,3 +160,25 @@ async def test_a_ca_file_that_is_none_names_the_setting(names: Names, tmp_path: 
     async with AsyncExitStack() as stack:
         with pytest.raises(ConfigError, match="ca_file"):
             await Webhooks(names, str(tmp_path / "ca.pem")).start(stack)
+
+
+async def test_while_our_event_loop_stands_still_nobody_is_late(
+    webhooks: Webhooks, endpoint: Endpoint
+) -> None:
+    """An answer that came while we got no processor, for longer than it may take, is heard."""
+    assert (await webhooks.post(endpoint.url, b"x", {})).is_taken
+    loop = asyncio.get_running_loop()
+    webhooks.timeout_s = 0.2
+
+    def stand_still() -> None:
+        endpoint.wait_for(lambda: len(endpoint.taken) == 2, "the second is taken")
+        until = loop.time() + 2 * webhooks.timeout_s
+        while loop.time() < until:
+            pass
+
+    def fate(_: Post) -> int:
+        loop.call_soon_threadsafe(stand_still)
+        return 200
+
+    endpoint.fate = fate
+    assert (await webhooks.post(endpoint.url, b"y", {})).is_taken

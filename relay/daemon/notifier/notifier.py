@@ -212,6 +212,7 @@ class Notifier:
             self._tasks.spawn(self._politeness.keep(), "politeness")
             log.info("notifier ready", extra={"sinks": len(self.newsroom.followers)})
             await self._stop.wait()
+            self._politeness.end()
             self.newsroom.stop()
         return self._exit_status
 
