@@ -36,6 +36,7 @@ manifests = st.builds(
     by_state=st.dictionaries(words, counts),
     finished_meanwhile=counts,
     notes=st.lists(words),
+    lacking=st.lists(words),
     files=st.lists(entries, unique_by=lambda one: one.name, max_size=5),
 )
 

@@ -232,6 +232,26 @@ async def test_what_was_set_aside_as_damaged_comes_back_as_it_is(
     assert (stopped.shard(1) / "corrupt/1800000000/spool.db").read_bytes() == b"rubbish" * 1000
 
 
+async def test_a_message_whose_content_was_lost_before_keeps_no_other_from_coming_back(
+    stopped: StoppedRelay, tmp_path: Path
+) -> None:
+    """The relay has yet to find that damage; it does so on what is restored."""
+    large = next(stopped.spool.glob("*/large/*"))
+    large.unlink()
+    manifest = making.make(stopped.config, tmp_path / "second", ManualClock(), share=1.0)
+    name = str(large.relative_to(stopped.folder))
+    assert manifest.lacking == [name]
+    assert manifest.notes == [f"{large} is missing: the message is damaged"]
+    with opened(tmp_path / "second") as archive:
+        assert verifying.verify(archive) == []
+    shutil.rmtree(stopped.folder)
+    assert restore(tmp_path / "second").held == 8
+    lost = tmp_path / "backup" / name  # there it was still whole, and what the backup itself lacks is told
+    lost.unlink()
+    with opened(tmp_path / "backup") as archive:
+        assert verifying.verify(archive) == [f"{name} is missing"]
+
+
 async def test_no_room(stopped: StoppedRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = namedtuple("room", "total used free")
     monkeypatch.setattr(restoring.shutil, "disk_usage", lambda _: room(0, 0, 1000))

@@ -71,6 +71,7 @@ class _Backup:
         self._keys, self._pace = keys, pace
         self._schemas: dict[str, int] = {}
         self._notes: list[str] = []
+        self._lacking: list[str] = []
         self._finished = self._messages = 0
         self._states: Counter[str] = Counter()
 
@@ -111,6 +112,7 @@ class _Backup:
             by_state=dict(self._states),
             finished_meanwhile=self._finished,
             notes=self._notes,
+            lacking=self._lacking,
             files=self._archive.files,
         )
 
@@ -149,6 +151,13 @@ class _Backup:
         self._finished += len(shard_copy.take(folder, staged, add_file, self._pace))
         self._check(name, staged)
         counted = shard_copy.count(staged)
+        taken = {one.name for one in self._archive.files}
+        for message_id in counted.large:  # a row without its file is damage, which the relay finds
+            if (lost := f"{base}/{content.FOLDER}/{message_id}") not in taken:
+                self._lacking.append(lost)
+                self._notes.append(
+                    f"{content.file_of(folder, message_id)} is missing: the message is damaged"
+                )
         self._messages += counted.messages
         self._states.update(counted.by_state)
         self._archive.keep(name, folder / schema.DATABASE)

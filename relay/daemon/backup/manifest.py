@@ -75,6 +75,7 @@ class Manifest:
     by_state: dict[str, int]
     finished_meanwhile: int
     notes: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)  # contents that were lost before: names of no file
     files: list[Entry] = field(default_factory=list)
     format: int = FORMAT
 

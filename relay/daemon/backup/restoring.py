@@ -147,7 +147,10 @@ class _Restore:
             shard = recover.shard_folder(self._restoring, number)
             self._make_parents(shard / content.FOLDER)
             counted = shard_copy.count(shard / schema.DATABASE)
-            missing = [one for one in counted.large if not content.file_of(shard, one).exists()]
+            known = {Path(one).name for one in self._manifest.lacking}
+            missing = [
+                one for one in counted.large if one not in known and not content.file_of(shard, one).exists()
+            ]
             if missing:
                 raise BackupError(f"the backup is damaged: {missing[0]} of {shard.name} has no content")
             self.done.held += shard_copy.put_back(shard, now, hold=hold)

@@ -37,7 +37,7 @@ def verify(archive: ArchiveReader, *, are_databases_known: bool = False) -> list
             whole.append(entry)
     if are_databases_known or faults:
         return faults
-    names = {one.name for one in manifest.files}
+    names = {*manifest.lacking, *(one.name for one in manifest.files)}
     states: Counter[str] = Counter()
     messages = 0
     for entry in whole:
