@@ -72,7 +72,8 @@ async def test_while_fsync_fails_clients_keep_their_mail_and_afterwards_all_is_w
     async with AsyncExitStack() as stack:
         await scene.open(stack)
         await scene.disk_fails()
-        assert all(worker["spool_failing"] for worker in (await scene.rig.readings()).values())
+        # any: the kernel may have given all connections of the source to one worker
+        assert any(worker["spool_failing"] for worker in (await scene.rig.readings()).values())
         scene.flag.unlink()
         await scene.some_are_taken()
         assert not any(worker["spool_failing"] for worker in (await scene.rig.readings()).values())

@@ -16,10 +16,22 @@ from tests.fakes.prepared import ACCOUNT, SENDER, message, wait_until
 from tests.fakes.running import RunningRelay
 from tests.scenarios.programs import Pipes, Postfix, SmtpSink
 from tests.scenarios.receiver import Receiver
-from tests.scenarios.test_postfix_sends_through_us import settings
 from tests.scenarios.test_swaks_sends import login, swaks, tls
 
 TO = "someone@receiver.example"
+
+
+def settings(relay: RunningRelay) -> dict[str, str]:
+    """What makes Postfix log in over STARTTLS."""
+    login = f"{relay.prepared.username}:{relay.prepared.password}"
+    return {
+        "smtp_sasl_auth_enable": "yes",
+        "smtp_sasl_security_options": "noanonymous",
+        "smtp_sasl_password_maps": f"inline:{{ {{[localhost]:{relay.starttls} = {login}}} }}",
+        "smtp_tls_security_level": "verify",
+        "smtp_tls_CAfile": str(relay.folder / "tls.crt"),
+        "smtp_tls_verify_cert_match": "hostname",
+    }
 
 
 class Watching:
@@ -106,10 +118,7 @@ def test_swaks_by_client_and_the_sink_by_domain(start_relay: Callable[..., Runni
 
 
 def test_postfix_by_account_in_and_out(shared_relay: RunningRelay, shared_receiver: Receiver) -> None:
-    relay, main_cf = (
-        shared_relay,
-        settings(shared_relay, shared_relay.starttls, shared_relay.prepared.password),
-    )
+    relay, main_cf = shared_relay, settings(shared_relay)
     with (
         watching(relay, "--account", ACCOUNT, "--json") as seen,
         Postfix(f"[localhost]:{relay.starttls}", main_cf) as postfix,
