@@ -54,8 +54,6 @@ def watched(
         for expression in AWAITED:
             prometheus.wait_for(expression, 110.0)
         yield scene.relay, prometheus
-        scene.stop()
-        scene.relay.stop()
 
 
 def test_it_is_scraped_and_all_rules_are_well(watched: tuple[RunningRelay, Prometheus]) -> None:
