@@ -6,6 +6,8 @@ process, so that there is one such relay; scenarios that start their own go wher
 """
 
 import os
+import signal
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Some images forbid to keep compiled modules; relays that tests start would compile all of theirs each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Who starts us in the background may have had us ignore Ctrl-C; the programs that we start must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
@@ -60,3 +66,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank(item.nodeid.partition("::")[0]))
+
+
+@pytest.fixture(autouse=True)
+def the_umask_stays() -> Iterator[None]:
+    """Some commands make what they write private, for the rest of their process; in tests that is ours."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
