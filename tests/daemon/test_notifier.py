@@ -50,3 +50,18 @@ async def test_only_what_uvloop_says_of_closed_connections_is_passed_over(
     context = {"message": "Fatal error on SSL protocol"} | ({"exception": error} if error else {})
     pass_over_closed(asyncio.get_running_loop(), context)
     assert len([one for one in caplog.records if one.levelname == "ERROR"]) == count
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "count"),
+    [
+        ("Future exception was never retrieved", ConnectionResetError(), 0),
+        ("Future exception was never retrieved", ValueError(), 1),
+        ("Task exception", ConnectionResetError(), 1),
+    ],
+)
+async def test_a_handshake_that_nobody_waits_for_may_break_off(
+    message: str, error: Exception, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pass_over_closed(asyncio.get_running_loop(), {"message": message, "exception": error})
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == count

@@ -259,11 +259,14 @@ class Notifier:
 
 
 def pass_over_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What happens beside all tasks is logged, but for what uvloop says where a connection with TLS was given
-    up by us and the other side writes on: it answers into what is closed, and that is all."""
+    """What happens beside all tasks is logged, but for what uvloop says of a connection with TLS that we gave
+    up: the other side writes on, and it answers into what is closed; or breaks off the handshake for which
+    nobody waits any more."""
     error = context.get("exception")
-    if isinstance(error, RuntimeError) and "the handler is closed" in str(error):
-        log.debug("written to after it was closed", extra={"why": str(error)})
+    is_written_to = isinstance(error, RuntimeError) and "the handler is closed" in str(error)
+    is_broken_off = isinstance(error, ConnectionError) and "never retrieved" in context.get("message", "")
+    if is_written_to or is_broken_off:
+        log.debug("a connection that was given up has ended", extra={"why": repr(error)})
     else:
         loop.default_exception_handler(context)
 
