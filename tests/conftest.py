@@ -8,6 +8,7 @@ process, so that there is one such relay; scenarios that start their own go wher
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def the_umask_stays() -> Iterator[None]:
-    """Some commands make what they write private, for the rest of their process; in tests that is ours."""
-    before = os.umask(0o022)
-    os.umask(before)
+def the_process_stays_as_it_was() -> Iterator[None]:
+    """Some commands make what they write private, and give way to others, for the rest of their process; in
+    tests that is ours, and the programs of the tests after it inherit both."""
+    umask, nice = os.umask(0o022), os.getpriority(os.PRIO_PROCESS, 0)
+    os.umask(umask)
     yield
-    os.umask(before)
+    os.umask(umask)
+    if os.getpriority(os.PRIO_PROCESS, 0) != nice:
+        with suppress(PermissionError):  # root alone may take more again
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
