@@ -81,7 +81,10 @@ class NameServer:
                 lines = [f"{n}. {kind} {_written(kind, v)}\n" for n, kind, v in self._records.get(zone, ())]
                 (self._folder / f"{zone}.zone").write_text(_ZONE.format(zone=zone) + "".join(lines))
             for _ in range(10):  # a port that is free for UDP may be taken for TCP by the time it starts
-                self.port = free_port()
+                try:
+                    self.port = free_port()
+                except OSError:
+                    continue
                 text = _CONFIGURATION.format(port=self.port, folder=self._folder)
                 (self._folder / "knot.conf").write_text(
                     text + "".join(self._entry(zone) for zone in self.zones)

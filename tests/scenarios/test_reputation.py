@@ -129,7 +129,7 @@ def test_refusals_pause_an_account_and_those_that_do_not_count_do_not(
     wait_until(is_refused, "the account cannot send")
     wait_for_counts(relay, sent=sent)
     assert relay.command("account", "resume", ACCOUNT).returncode == 0
-    wait_until(lambda: look(relay)[1]["mails"] == 0, "it is judged anew")
+    wait_until(lambda: look(relay)[1]["mails"] == 0, "it is judged anew", 100.0)
     send(relay, "someone@receiver.example")
     found = wait_for_counts(relay, sent=sent + 1)
     assert (found["status"], found["mails"]) == ("Healthy", 1)
