@@ -291,3 +291,25 @@ async def test_gauges_are_of_the_accounts_with_the_most_mail(office: Office) -> 
     del office.accounts[120]
     assert "account-120" not in office.watch.readings()["bounce_rates"]
     assert office.watch.volumes[120].rate(Rate.COMPLAINT) == 0.0
+
+
+async def test_the_next_look_waits_by_what_the_last_one_cost_not_by_how_long_it_waited(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.count(10_000, 600)
+    telling = office.notify
+
+    async def slowly(*words: str) -> str:
+        office.clock.advance(60.0)
+        return await telling(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(office.watch, "_notify", slowly)
+    await office.watch.look()
+    assert office.mails == [REVIEW]
+    assert office.watch.pause_s == 2.0
+
+    ticks = iter([5.0, 5.5])
+    monkeypatch.setattr("relay.daemon.notifier.reputation_watch.thread_time", lambda: next(ticks))
+    office.count(1)
+    await office.watch.look()
+    assert office.watch.pause_s == pytest.approx(10.0, abs=0.5)
