@@ -129,9 +129,12 @@ def test_files_are_told_apart_and_left_overs_found(tmp_path: Path) -> None:
 
 
 async def test_a_process_is_watched_for_as_long_as_it_lives() -> None:
+    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "input()", "notifier", stdin=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", "print('here', flush=True); input()", "notifier"), stdin=pipe, stdout=pipe
     )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"here\n"  # before, it is still a copy of us
     async with watch.Watch(lambda: (process.pid, [process.pid]), 60) as watching:
         found = watching.sample()
         assert found.keys() == {"supervisor", "notifier"}
